@@ -1,0 +1,28 @@
+"""The HTTP API. It accepts, reads and replays; it never calls a model."""
+
+from pathlib import Path
+from typing import Any
+
+from mangum import Mangum
+
+from shared import wiring
+from shared.accounts.identity import Identity
+from shared.api.application import build_application
+from shared.aws.secrets import read_secret
+from shared.kernel.clock import SystemClock
+from shared.kernel.settings import ApiSettings, StorageSettings
+from shared.kernel.telemetry import logger
+
+_settings = ApiSettings.from_environment()
+_identity = Identity(_settings, lambda: read_secret(_settings.jwt_secret_parameter), SystemClock())
+_console = Path(_settings.console_dir) if _settings.console_dir else Path(__file__).parent / "console"
+app = build_application(
+    wiring.services(StorageSettings.from_environment()), _identity, _settings.websocket_url, _console
+)
+_serve = Mangum(app, lifespan="off", api_gateway_base_path=None)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one HTTP request (payload 2.0)."""
+    logger.set_correlation_id(event["requestContext"]["requestId"])
+    return _serve(event, context)

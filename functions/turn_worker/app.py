@@ -1,0 +1,49 @@
+"""Advances turns: one message, one task, as far as this invocation's time allows."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from shared import wiring
+from shared.aws.secrets import read_secret
+from shared.chat.openai_model import OpenAIModel
+from shared.chat.services import TurnEngine
+from shared.chat.turn.advance import advance_turn
+from shared.kernel.deadline import Deadline, LambdaContext
+from shared.kernel.mailbox import ThreadWorkers
+from shared.kernel.settings import ModelSettings, StorageSettings, TurnBounds
+from shared.kernel.telemetry import logger
+from shared.tasks.messages import TaskMessage
+from shared.tools.catalogue import all_tools
+from shared.tools.registry import Toolbox
+
+_services = wiring.services(StorageSettings.from_environment())
+_settings = ModelSettings.from_environment()
+_workers = ThreadWorkers()
+_engine = TurnEngine(
+    model=OpenAIModel(
+        _settings.model_name,
+        _settings.model_base_url,
+        lambda: read_secret(_settings.model_api_key_parameter),
+        _workers,
+    ),
+    toolbox=Toolbox(all_tools()),
+    workers=_workers,
+    bounds=TurnBounds.from_environment(),
+    prices=_settings.model_prices,
+    max_attempts=_settings.model_max_attempts,
+)
+_processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Advance the tasks that the messages name; a failed one comes again."""
+    deadline = Deadline.of(context, _services.clock)
+
+    def advance(record: SQSRecord) -> None:
+        message = TaskMessage.model_validate_json(record.body)
+        logger.set_correlation_id(message.task_id)
+        advance_turn(_services, _engine, message.task_id, context.aws_request_id, deadline)
+
+    return process_partial_response(event, advance, _processor)

@@ -1,0 +1,67 @@
+"""The FastAPI application: identity, routes, errors, and the console's files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.responses import FileResponse, Response
+
+from shared.accounts.identity import Identity, User
+from shared.accounts.tickets import TICKET_SECONDS, issue_ticket
+from shared.api import errors
+from shared.api.chat import chat_router
+from shared.chat.services import Services
+from shared.kernel.errors import NotFound
+
+_CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def build_application(services: Services, identity: Identity, websocket_url: str, console: Path) -> FastAPI:
+    """All routes of the API; files of `console` are served at `/`."""
+    app = FastAPI(title="Parley", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    errors.install(app)
+
+    def signed_in(authorization: Annotated[str | None, Header()] = None) -> User:
+        return identity.of(authorization)
+
+    app.include_router(chat_router(services, signed_in))
+    _add_account_routes(app, services, signed_in, websocket_url)
+    _add_console(app, console, websocket_url)
+    return app
+
+
+def _add_account_routes(app: FastAPI, services: Services, signed_in: Callable[..., User], websocket_url: str) -> None:
+    caller = Annotated[User, Depends(signed_in)]
+
+    @app.get("/api/health", tags=["operation"])
+    def health() -> dict[str, str]:
+        """Whether the API can read its storage."""
+        services.database.get({"pk": "HEALTH", "sk": "META"}, consistent=False)
+        return {"status": "ok"}
+
+    @app.post("/api/ws-ticket", tags=["account"])
+    def ws_ticket(user: caller) -> dict[str, Any]:
+        """A ticket for one WebSocket connection: open `{url}?ticket={ticket}` within its seconds."""
+        ticket = issue_ticket(services.database, services.clock, services.ids, user.id)
+        return {"ticket": ticket, "url": websocket_url, "expires_in": TICKET_SECONDS}
+
+
+def _add_console(app: FastAPI, console: Path, websocket_url: str) -> None:
+    origin = "/".join(websocket_url.split("/")[:3])
+    policy = (
+        f"default-src 'self'; connect-src 'self' {origin}; img-src 'self' data:; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+    @app.get("/{name:path}", include_in_schema=False)
+    def file(name: str, request: Request) -> Response:
+        """One of the console's files."""
+        if name.startswith("api/"):
+            raise NotFound(f"There is no route {request.method} /{name}.")
+        path = console / (name or "index.html")
+        known = path.suffix in _CONTENT_TYPES and path.resolve().is_relative_to(console.resolve())
+        if not known or not path.is_file():
+            raise NotFound("There is no such page.")
+        headers = {"content-security-policy": policy, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+        return FileResponse(path, media_type=_CONTENT_TYPES[path.suffix], headers=headers)

@@ -1,0 +1,156 @@
+"""What clients send over HTTP, validated. Lengths are in characters."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from shared.chat.opening import Submission
+from shared.kernel.errors import Invalid, TooLarge, UserInputError
+from shared.kernel.ids import Ids
+
+MAX_MESSAGE_CHARACTERS = 64_000
+MAX_BODY_BYTES = 1_000_000
+MessageId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x22\x24-\x7e]+$")]
+MessageText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
+
+
+class Body(BaseModel):
+    """Base of request bodies."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewSession(Body):
+    """POST /sessions."""
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+
+
+class RequestContext(Body):
+    """What the user is looking at while writing."""
+
+    url: str = Field(default="", max_length=2_000)
+    content: str = Field(default="", max_length=32_000)
+
+
+class OwnSend(Body):
+    """Parley's own form of a send."""
+
+    message: MessageText
+    message_id: MessageId | None = None
+    is_user_message: Literal[True] = True
+    context: RequestContext | None = None
+    policy: Literal["enqueue", "reject"] = "enqueue"
+
+    @field_validator("message")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must not be blank")
+        return value
+
+
+class PendingSend(OwnSend):
+    """POST /messages/pending: only for a turn that runs."""
+
+    policy: Literal["enqueue"] = "enqueue"
+
+
+class UIPart(BaseModel):
+    """A part of a UI message; only text is read."""
+
+    type: str
+    text: str = ""
+
+
+class UIMessage(BaseModel):
+    """A message as the official transports send it."""
+
+    id: MessageId
+    role: str
+    parts: list[UIPart] = Field(min_length=1, max_length=100)
+
+
+class TransportSend(BaseModel):
+    """What DefaultChatTransport, WorkflowChatTransport and WebSocketChatTransport send.
+
+    Only the last message is read: what came before is in the session.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    messages: list[Any] = Field(max_length=1_000)
+    trigger: str = "submit-message"
+    policy: Literal["enqueue", "reject"] = "enqueue"
+    context: RequestContext | None = None
+
+
+def parse_json(raw: bytes | str, limit: int = MAX_BODY_BYTES) -> Any:
+    """The JSON value, whatever its content type says.
+
+    Raises:
+        TooLarge: more than `limit` bytes.
+        UserInputError: not JSON, or nested without end.
+    """
+    if len(raw) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
+    try:
+        return json.loads(raw or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise UserInputError("The body is not JSON.", code="invalid_json") from error
+
+
+def validated(model: type[BaseModel], value: Any) -> Any:
+    """`value` as an instance of `model`.
+
+    Raises:
+        Invalid: with what is wrong, field by field.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(
+            "The request is not valid.", code="validation_failed", details=validation_details(error)
+        ) from error
+
+
+def validation_details(error: ValidationError) -> dict[str, Any]:
+    """Where and why, without echoing what was sent."""
+    problems = [{"field": ".".join(str(p) for p in e["loc"]), "problem": e["msg"]} for e in error.errors()[:20]]
+    return {"problems": problems}
+
+
+def send_from(value: Any) -> tuple[OwnSend, bool]:
+    """A send in either form; and whether it came from an official transport."""
+    if not isinstance(value, dict):
+        raise Invalid("The body must be a JSON object.", code="validation_failed")
+    if "messages" not in value:
+        return validated(OwnSend, value), False
+    sent: TransportSend = validated(TransportSend, value)
+    if sent.trigger != "submit-message":
+        raise Invalid("Only submit-message is supported: a session is not rewritten.", code="unsupported_trigger")
+    return own_send(sent), True
+
+
+def own_send(sent: TransportSend) -> OwnSend:
+    """The last user message of an official transport, in Parley's form."""
+    last: UIMessage = validated(UIMessage, sent.messages[-1] if sent.messages else None)
+    if last.role != "user":
+        raise Invalid("The last message must be the user's.", code="validation_failed")
+    fields = {"message": text_of(last.parts), "message_id": last.id, "policy": sent.policy, "context": sent.context}
+    result: OwnSend = validated(OwnSend, fields)
+    return result
+
+
+def text_of(parts: Sequence[UIPart]) -> str:
+    """The text of a message's parts."""
+    return "\n".join(part.text for part in parts if part.type == "text")
+
+
+def submission_from(sent: OwnSend, ids: Ids) -> Submission:
+    """What the chat is asked to take in; a message without an id can't be repeated safely, so it gets one."""
+    context = sent.context
+    shown = f"URL: {context.url}\n{context.content}".strip() if context and (context.url or context.content) else ""
+    return Submission(sent.message_id or ids.new(), sent.message, shown)

@@ -1,0 +1,198 @@
+"""Routes under /api/chat: sessions, sending, resuming, stopping."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from shared.accounts.identity import User
+from shared.api.bodies import (
+    MAX_BODY_BYTES,
+    NewSession,
+    OwnSend,
+    PendingSend,
+    parse_json,
+    send_from,
+    submission_from,
+    validated,
+)
+from shared.api.paging import session_page
+from shared.chat.accept import Acceptance, Accepted
+from shared.chat.cancel import cancel_turn
+from shared.chat.pending import load_pending, public_pending
+from shared.chat.resume import Holding, owned_task, resumable_task
+from shared.chat.services import Services
+from shared.chat.sessions import create_session, list_sessions, owned_session
+from shared.kernel.clock import iso
+from shared.kernel.errors import Conflict, Invalid, TooLarge
+from shared.stream import parts as wire
+from shared.stream.replay import replay
+from shared.stream.sse import HEADERS, segment
+from shared.tasks.records import Task
+
+POST_HOLD_SECONDS = 20.0
+RESUME_HOLD_SECONDS = 25.0
+POLL_HOLD_SECONDS = 20.0
+RUN_ID_HEADER = "x-workflow-run-id"
+
+ResultT = TypeVar("ResultT")
+
+
+def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter:
+    """The routes, built on `services`; `signed_in` finds the caller."""
+    router = APIRouter(prefix="/api/chat", tags=["chat"])
+    caller = Annotated[User, Depends(signed_in)]
+    acceptance = Acceptance(services.database, services.queue, services.clock, services.ids)
+    holding = Holding(services)
+
+    @router.post("/sessions", status_code=201)
+    async def create(request: Request, user: caller) -> dict[str, Any]:
+        """Create a session."""
+        body = validated(NewSession, parse_json(await _body(request)))
+        session = create_session(services.database, services.clock, services.ids, user.id, body.title)
+        return session.head()
+
+    @router.get("/sessions")
+    def listing(
+        user: caller, limit: Annotated[int, Query(ge=1, le=100)] = 50, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """The caller's sessions, newest first."""
+        rows, following = list_sessions(services.database, user.id, limit, cursor)
+        return {"sessions": rows, "next_cursor": following}
+
+    @router.get("/sessions/{session_id}")
+    def read(
+        session_id: str,
+        user: caller,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before_sequence: Annotated[int | None, Query(ge=0)] = None,
+    ) -> dict[str, Any]:
+        """A session with a page of its messages, and what streams right now."""
+        session = owned_session(services.database, session_id, user.id)
+        return session_page(services, session, limit, before_sequence)
+
+    @router.post("/sessions/{session_id}/stream")
+    async def send(
+        session_id: str, request: Request, user: caller, accept: Annotated[str, Header()] = "*/*"
+    ) -> Response:
+        """Send a message: 202 for `Accept: application/json`, else the first segment of the stream."""
+        sent, _ = send_from(parse_json(await _body(request)))
+        accepted = acceptance.submit(user.id, session_id, submission_from(sent, services.ids), sent.policy)
+        if accept.split(",")[0].strip().startswith("application/json"):
+            status = "pending" if accepted.outcome == "pending" else accepted.task.status.value
+            answer = {"task_id": accepted.task.id, "session_id": session_id, "status": status}
+            return JSONResponse(answer, status_code=202)
+        return await _in_thread(lambda: _first_segment(holding, accepted, sent))
+
+    @router.get("/sessions/{session_id}/stream")
+    def resume(session_id: str, user: caller) -> Response:
+        """Replay the turn that runs or has just ended, from its start; 204 when there is none."""
+        task = resumable_task(services, user.id, session_id)
+        if task is None:
+            return Response(status_code=204)
+        held = holding.until_end(task, RESUME_HOLD_SECONDS)
+        if not held.parts and task.status.ended:
+            return Response(status_code=204)
+        parts = replay(held.parts)
+        if not held.finished:  # a cut without it would read as success
+            parts.append(wire.error("still_running"))
+        return _stream(segment(parts, done=held.finished), task)
+
+    @router.get("/tasks/{task_id}")
+    def task_status(task_id: str, user: caller) -> dict[str, Any]:
+        """Where a task is."""
+        return _public_task(owned_task(services, task_id, user.id))
+
+    @router.get("/tasks/{task_id}/stream")
+    def task_stream(
+        task_id: str,
+        user: caller,
+        start_index: Annotated[int | None, Query(alias="startIndex")] = None,
+        last_message_id: str | None = None,
+        last_event_id: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """The parts after a cursor: at once when there are some, else as soon as they come."""
+        task = owned_task(services, task_id, user.id)
+        head = holding.head(task)
+        start = _cursor(start_index, last_event_id or last_message_id, head)
+        held = holding.first_news(task, start, POLL_HOLD_SECONDS)
+        over = held.finished or (task.status.ended and not held.parts)
+        response = _stream(segment(held.parts, start, done=over), task)
+        response.headers["x-workflow-stream-tail-index"] = str(start + len(held.parts) - 1 if held.parts else head - 1)
+        return response
+
+    @router.post("/sessions/{session_id}/messages/pending", status_code=202)
+    async def add_pending(session_id: str, request: Request, user: caller) -> dict[str, Any]:
+        """Leave a message for the turn that runs; 409 when none does."""
+        sent = validated(PendingSend, parse_json(await _body(request)))
+        if owned_session(services.database, session_id, user.id).active_task is None:
+            raise Conflict("No turn is running in this session.", code="no_active_task")
+        accepted = acceptance.submit(user.id, session_id, submission_from(sent, services.ids), "enqueue")
+        return {"task_id": accepted.task.id, "session_id": session_id, "status": accepted.outcome}
+
+    @router.get("/sessions/{session_id}/messages/pending")
+    def peek_pending(session_id: str, user: caller) -> dict[str, Any]:
+        """The messages that wait."""
+        owned_session(services.database, session_id, user.id)
+        return public_pending(load_pending(services.database, session_id))
+
+    @router.post("/sessions/{session_id}/cancel")
+    def cancel(session_id: str, user: caller) -> dict[str, Any]:
+        """Stop the turn that runs."""
+        return cancel_turn(services, user.id, session_id).public()
+
+    return router
+
+
+async def _body(request: Request) -> bytes:
+    """The body, not read beyond the limit."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    return body
+
+
+async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
+    return await asyncio.to_thread(work)
+
+
+def _first_segment(holding: Holding, accepted: Accepted, sent: OwnSend) -> Response:
+    """What the official HTTP clients get: the turn's parts as far as they come within the hold."""
+    if accepted.outcome == "pending":
+        waiting = wire.data("pending", {"message_id": sent.message_id, "task_id": accepted.task.id})
+        return _stream(segment([waiting, wire.finish("other")], done=True), accepted.task)
+    held = holding.until_end(accepted.task, POST_HOLD_SECONDS)
+    return _stream(segment(held.parts, 0, done=held.finished), accepted.task)
+
+
+def _stream(text: str, task: Task) -> Response:
+    return Response(text, headers={**HEADERS, RUN_ID_HEADER: task.id})
+
+
+def _cursor(start_index: int | None, last_id: str | None, head: int) -> int:
+    """The first seq that the client lacks. A negative index counts from the end; `0-0` means all."""
+    if start_index is not None:
+        return max(0, head + start_index) if start_index < 0 else start_index
+    if last_id is None or last_id in {"", "0-0"}:
+        return 0
+    if not last_id.isascii() or not last_id.isdigit() or len(last_id) > 12:
+        raise Invalid("The cursor must be an event id of this stream.", code="invalid_cursor")
+    return int(last_id) + 1
+
+
+def _public_task(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.id,
+        "session_id": task.session_id,
+        "kind": task.kind,
+        "status": task.status.value,
+        "tool_name": None,
+        "operation_id": None,
+        "created_at": iso(task.created_at),
+        "ended_at": iso(task.ended_at) if task.ended_at else None,
+        "error": task.error,
+    }

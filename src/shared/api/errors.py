@@ -1,0 +1,55 @@
+"""Every error as `{code, message, details?}`: the one place where errors become HTTP answers."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared.kernel.errors import ConfigError, ParleyError, Retryable
+from shared.kernel.telemetry import log_problem, logger
+
+
+def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    """The body of every error answer."""
+    return {"code": code, "message": message, **({"details": details} if details else {})}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` in this form, and never with a stack trace."""
+    app.add_exception_handler(ParleyError, _parley)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _parley(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ParleyError)
+    if isinstance(error, ConfigError):
+        log_problem("api.misconfigured", message=error.message)
+        return JSONResponse(error_body(error.code, "The deployment is not configured."), status_code=500)
+    headers = {"retry-after": "1"} if isinstance(error, Retryable) else {}
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    body = error_body(error.code, error.message, error.details)
+    return JSONResponse(body, status_code=error.status, headers=headers)
+
+
+def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [{"field": ".".join(str(p) for p in e["loc"][1:]), "problem": e["msg"]} for e in error.errors()[:20]]
+    body = error_body("validation_failed", "The request is not valid.", {"problems": problems})
+    return JSONResponse(body, status_code=422)
+
+
+def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    code = codes.get(error.status_code, "http_error")
+    return JSONResponse(error_body(code, str(error.detail)), status_code=error.status_code)
+
+
+def _unexpected(request: Request, _error: Exception) -> JSONResponse:
+    logger.exception("api.failed", extra={"event": "api.failed", "path": request.url.path})
+    return JSONResponse(error_body("internal_error", "Something went wrong on our side."), status_code=500)

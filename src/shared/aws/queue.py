@@ -1,0 +1,38 @@
+"""Messages to the workers. A message names a task; everything else is in its record."""
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.kernel.errors import Retryable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class TurnQueue:
+    """The turn queue: at-least-once, fair by user."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, task_id: str, user_id: str, delay_seconds: int = 0) -> None:
+        """Ask a worker to advance the task; `delay_seconds` is 900 at most.
+
+        The message group makes the standard queue fair: a user with a long backlog is served after
+        the others (docs: SQS fair queues).
+
+        Raises:
+            Retryable: the message may not have been sent; the task's timer repairs that.
+        """
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=json.dumps({"task_id": task_id}),
+                MessageGroupId=user_id[:128],
+                DelaySeconds=delay_seconds,
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise Retryable("The turn queue did not take the message", code="queue_unavailable") from error

@@ -1,0 +1,1 @@
+"""Sessions, their transcript, and the turn: accept, think, stream, stop, end."""

@@ -1,0 +1,198 @@
+"""Accepting a message: one transaction makes it a turn, or keeps it for the turn that runs.
+
+Whatever is retried, redelivered or double-clicked, one client message id is one user row and one
+task: the claim on the id is part of the transaction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.aws.database import Database, TransactionFailed
+from shared.aws.queue import TurnQueue
+from shared.aws.writes import Item, Put, Update, Write
+from shared.chat.opening import Submission, activate, new_task_writes, user_row
+from shared.chat.sessions import Session, owned_session, session_key
+from shared.chat.transcript import put_message
+from shared.kernel.clock import Clock, to_millis
+from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
+from shared.kernel.ids import Ids
+from shared.kernel.telemetry import count, log_event, log_problem
+from shared.stream.viewers import Viewer
+from shared.tasks.records import Task, TaskStatus
+from shared.tasks.store import get_task, raise_inbox
+
+RECORD_VERSION = 1
+MAX_PENDING = 10
+MAX_MESSAGE_CHARACTERS = 64_000
+_ATTEMPTS = 8
+
+Policy = Literal["enqueue", "reject"]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of it."""
+
+    task: Task
+    outcome: Literal["started", "pending", "repeated"]
+
+
+@dataclass(frozen=True)
+class Requester:
+    """The connection that sent it over a socket, and wants the turn's parts from the first on."""
+
+    connection_id: str
+    request_id: str
+
+
+class Acceptance:
+    """Takes messages in."""
+
+    def __init__(self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._queue = queue
+        self._clock = clock
+        self._ids = ids
+
+    def submit(
+        self,
+        user_id: str,
+        session_id: str,
+        submission: Submission,
+        policy: Policy = "enqueue",
+        requester: Requester | None = None,
+        before_sending: Callable[[Task], None] | None = None,
+    ) -> Accepted:
+        """Make the message a turn, or keep it for the turn that runs.
+
+        `before_sending` is called once the turn is stored and before a worker can hear of it.
+
+        Raises:
+            NotFound: the session does not exist for this user.
+            Conflict: a turn runs, and the policy is `reject`.
+            LimitReached: ten messages wait already; nothing was kept.
+            Retryable: nothing was decided; the same message may be sent again.
+        """
+        for _ in range(_ATTEMPTS):
+            session = owned_session(self._database, session_id, user_id)
+            repeated = self._find_repeated(session_id, submission.message_id)
+            if repeated:
+                return repeated
+            if session.active_task is None:
+                task = self._start(session, submission, requester)
+                if task is None:
+                    continue
+                if before_sending:
+                    before_sending(task)
+                self._send(task)
+                log_event("turn.accepted", session_id=session_id, task_id=task.id, user_id=user_id)
+                count("TurnAccepted")
+                return Accepted(task, "started")
+            if policy == "reject":
+                raise Conflict("A turn is running in this session.", code="turn_running")
+            task = self._keep(session, session.active_task, submission)
+            if task is not None:
+                log_event("message.pending", session_id=session_id, task_id=task.id, user_id=user_id)
+                return Accepted(task, "pending")
+        raise Retryable("The session is too busy right now; send the message again.", code="session_busy")
+
+    def find(self, user_id: str, session_id: str, message_id: str) -> Accepted:
+        """The turn of a message that was sent before (over HTTP, say).
+
+        Raises:
+            NotFound: the session or the message does not exist for this user.
+        """
+        owned_session(self._database, session_id, user_id)
+        found = self._find_repeated(session_id, message_id)
+        if found is None:
+            raise NotFound("There is no such message in this session.", code="MESSAGE_NOT_FOUND")
+        return found
+
+    def _find_repeated(self, session_id: str, message_id: str) -> Accepted | None:
+        claim = self._database.get(_claim_key(session_id, message_id))
+        if claim is None:
+            return None
+        task = get_task(self._database, claim["task_id"])
+        if task is None:
+            raise NotFound("The turn of this message is gone.", code="TASK_NOT_FOUND")
+        if task.status is TaskStatus.QUEUED:
+            self._send(task)
+        return Accepted(task, "repeated")
+
+    def _start(self, session: Session, submission: Submission, requester: Requester | None) -> Task | None:
+        """The new turn, or None if another caller was quicker."""
+        now = to_millis(self._clock.now())
+        task = Task(
+            id=self._ids.new(),
+            session_id=session.id,
+            user_id=session.owner,
+            status=TaskStatus.QUEUED,
+            created_at=now,
+            context_from=session.context_from,
+            # Messages that an earlier turn left behind are news for the new owner.
+            inbox=1 if session.pending_count else 0,
+        )
+        row = user_row(session.next_seq, submission, task, now)
+        writes: list[Write] = [
+            activate(session, task, submission),
+            _claim(session.id, submission.message_id, task.id),
+            put_message(session.id, row),
+            *new_task_writes(task),
+        ]
+        if requester:
+            viewer = Viewer(task.id, requester.connection_id, requester.request_id, from_seq=0, offset=0)
+            writes += viewer.puts(self._clock)
+        try:
+            self._database.transact(writes)
+        except TransactionFailed:
+            return None
+        return task
+
+    def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:
+        """The turn that will see the message, or None if that turn has just ended."""
+        pending = Put(
+            {
+                "pk": f"SESSION#{session.id}",
+                "sk": f"PENDING#{self._ids.new()}",
+                "v": RECORD_VERSION,
+                "message_id": submission.message_id,
+                "text": submission.text,
+                "context": submission.context,
+                "created_at": to_millis(self._clock.now()),
+            },
+            condition="attribute_not_exists(#pk)",
+        )
+        counted = Update(
+            session_key(session.id),
+            "SET #pending_count = #pending_count + :one",
+            condition="#active_task = :task AND #pending_count < :most",
+            values={"one": 1, "task": active_task, "most": MAX_PENDING},
+        )
+        try:
+            self._database.transact(
+                [counted, _claim(session.id, submission.message_id, active_task), pending, raise_inbox(active_task)]
+            )
+        except TransactionFailed as failure:
+            found = failure.failed.get(0)
+            if found and found.get("active_task") == active_task and found["pending_count"] >= MAX_PENDING:
+                raise LimitReached(
+                    f"{MAX_PENDING} messages already wait for this turn.", code="too_many_pending"
+                ) from failure
+            return None
+        return get_task(self._database, active_task)
+
+    def _send(self, task: Task) -> None:
+        try:
+            self._queue.send(task.id, task.user_id)
+        except Retryable as error:  # stored is accepted: the timer sends it again within a minute
+            log_problem("turn.send_failed", task_id=task.id, code=error.code)
+
+
+def _claim_key(session_id: str, message_id: str) -> dict[str, str]:
+    return {"pk": f"SESSION#{session_id}", "sk": f"CLAIM#{message_id}"}
+
+
+def _claim(session_id: str, message_id: str, task_id: str) -> Put:
+    item: Item = {**_claim_key(session_id, message_id), "v": RECORD_VERSION, "task_id": task_id}
+    return Put(item, condition="attribute_not_exists(#pk)")

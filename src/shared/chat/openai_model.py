@@ -1,0 +1,160 @@
+"""The model behind any OpenAI-compatible server, through the `openai` package."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+from openai.types.chat import ChatCompletionChunk
+
+from shared.chat.model import (
+    ModelEvent,
+    ModelFailed,
+    ModelFinished,
+    ModelRequest,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from shared.kernel.limits import STREAM_IDLE_TIMEOUT_SECONDS
+from shared.kernel.mailbox import Mailbox, Workers
+
+_CONNECT_SECONDS = 10.0
+_RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
+_MAX_RETRY_AFTER_SECONDS = 8.0
+
+
+class OpenAIModel:
+    """Chat completions, streamed."""
+
+    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], workers: Workers) -> None:
+        self.name = name
+        self._workers = workers
+        # No hidden second call: whether to repeat depends on what viewers have seen.
+        self._client = openai.OpenAI(
+            base_url=base_url,
+            api_key=api_key,
+            max_retries=0,
+            timeout=openai.Timeout(STREAM_IDLE_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS),
+        )
+
+    def start(self, request: ModelRequest, mailbox: Mailbox[ModelEvent]) -> "_Call":
+        """Begin a call in a thread of its own."""
+        call = _Call(self._client, self.name, request, mailbox)
+        self._workers.start("model-call", call.run)
+        return call
+
+
+class _Call:
+    def __init__(self, client: openai.OpenAI, model: str, request: ModelRequest, mailbox: Mailbox[ModelEvent]) -> None:
+        self._client = client
+        self._model = model
+        self._request = request
+        self._mailbox = mailbox
+        self._stream: openai.Stream[ChatCompletionChunk] | None = None
+        self._closed = False
+
+    def run(self) -> None:
+        """Call, and report everything; the last event says how it ended."""
+        try:
+            self._stream = self._create()
+            if self._closed:
+                self.close()
+            last = self._relay(self._stream)
+        except openai.OpenAIError as error:
+            last = _failure(error)
+        except json.JSONDecodeError:
+            last = ModelFailed("bad_stream", "The model sent something that is not JSON.", retryable=True)
+        except Exception as error:  # noqa: BLE001 - outermost frame of the thread; silence would hang the turn
+            last = ModelFailed("model_error", f"The model call broke: {type(error).__name__}.", retryable=True)
+        self._mailbox.put(last)
+
+    def close(self) -> None:
+        """Break the connection, so that the thread that reads from it ends at once."""
+        self._closed = True
+        if self._stream is None:
+            return
+        network = self._stream.response.extensions.get("network_stream")
+        connection = network.get_extra_info("socket") if network else None
+        if connection is not None:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it has ended by itself
+                return
+
+    def _create(self) -> "openai.Stream[ChatCompletionChunk]":
+        # Built by transcript.for_model and the tools' schemas; the package's own types are for literals.
+        request: dict[str, Any] = {
+            "model": self._model,
+            "messages": list(self._request.messages),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "user": self._request.user_id,
+        }
+        if self._request.tools:
+            request["tools"] = list(self._request.tools)
+        stream: openai.Stream[ChatCompletionChunk] = self._client.chat.completions.create(**request)
+        return stream
+
+    def _relay(self, stream: "openai.Stream[ChatCompletionChunk]") -> ModelEvent:
+        reason, prompt_tokens, completion_tokens = "", 0, 0
+        for chunk in stream:
+            if chunk.usage:
+                prompt_tokens, completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+            for choice in chunk.choices:
+                reason = choice.finish_reason or reason
+                for event in _events(choice.delta):
+                    self._mailbox.put(event)
+        if not reason:
+            return ModelFailed("stream_cut", "The model's answer broke off.", retryable=True)
+        return ModelFinished(reason, prompt_tokens, completion_tokens)
+
+
+def _events(delta: Any) -> Iterator[ModelEvent]:
+    if delta is None:
+        return
+    # Not in OpenAI's own types: DeepSeek and vLLM say reasoning_content, OpenRouter says reasoning.
+    reasoning = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
+    if isinstance(reasoning, str) and reasoning:
+        yield ReasoningDelta(_whole(reasoning))
+    if delta.content:
+        yield TextDelta(_whole(delta.content))
+    for call in delta.tool_calls or []:
+        function = call.function
+        name, arguments = (function.name, function.arguments) if function else (None, None)
+        yield ToolCallDelta(call.index or 0, call.id or "", _whole(name or ""), _whole(arguments or ""))
+
+
+def _whole(text: str) -> str:
+    """Without halves of surrogate pairs, which some servers send and UTF-8 can't hold."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _failure(error: openai.OpenAIError) -> ModelFailed:
+    if isinstance(error, openai.APITimeoutError):
+        return ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
+    if isinstance(error, openai.APIConnectionError):
+        return ModelFailed("model_unreachable", "The connection to the model broke.", retryable=True)
+    if not isinstance(error, openai.APIStatusError):
+        return ModelFailed("model_error", "The model reported an error in its stream.", retryable=True)
+    status = error.status_code
+    if error.code == "context_length_exceeded":
+        return ModelFailed("prompt_too_long", "The conversation is too long for the model.", retryable=False)
+    if status == 429 and error.code == "insufficient_quota":
+        return ModelFailed("model_quota", "The model's quota is used up.", retryable=False)
+    if status >= 500 or status in _RETRYABLE_STATUS:
+        code = "model_rate_limited" if status == 429 else "model_unavailable"
+        message = f"The model's server answered {status}."
+        return ModelFailed(code, message, retryable=True, retry_after_seconds=_retry_after(error))
+    code = "model_unauthorized" if status in {401, 403} else "model_refused"
+    return ModelFailed(code, f"The model's server refused the request ({status}).", retryable=False)
+
+
+def _retry_after(error: openai.APIStatusError) -> float:
+    try:
+        return min(float(error.response.headers.get("retry-after", 0)), _MAX_RETRY_AFTER_SECONDS)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,90 @@
+"""The writes that open a turn: in an idle session, or right behind the turn that ends."""
+
+from dataclasses import dataclass
+
+from shared.aws.writes import Put, Update, Write
+from shared.chat.sessions import Session, gsi_sort_key, session_key
+from shared.chat.transcript import Message
+from shared.tasks.records import Task, timer_item
+from shared.tasks.store import put_task
+
+_FIRST_TIMER_SECONDS = 30
+_TITLE_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a client sends."""
+
+    message_id: str
+    text: str
+    context: str = ""
+
+
+def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
+    """The user's words as a row."""
+    return Message(seq, "user", submission.text, task.id, now, id=submission.message_id, context=submission.context)
+
+
+def new_task_writes(task: Task) -> list[Write]:
+    """Create a task and the timer that watches over it."""
+    due = task.created_at + _FIRST_TIMER_SECONDS * 1000
+    return [put_task(task), Put(timer_item(task.id, due))]
+
+
+def activate(session: Session, task: Task, submission: Submission) -> Update:
+    """Make `task` the session's turn, if none is and no row was added meanwhile."""
+    return Update(
+        session_key(session.id),
+        "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
+        " #title = if_not_exists(#title, :title)",
+        condition="attribute_not_exists(#active_task) AND #next_seq = :seq",
+        values={
+            "task": task.id,
+            "next": session.next_seq + 1,
+            "seq": session.next_seq,
+            "now": task.created_at,
+            "sort": gsi_sort_key(task.created_at, session.id),
+            "title": title_from(submission.text),
+        },
+    )
+
+
+def free_session(ended: Task, next_seq: int, discarded: int, totals: dict[str, int]) -> Update:
+    """Leave the session idle behind a turn that ends; `discarded` messages no longer wait."""
+    return Update(
+        session_key(ended.session_id),
+        "SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone"
+        f" REMOVE #active_task {_adding(totals)}",
+        condition="#active_task = :task",
+        values={"task": ended.id, "next": next_seq, "gone": discarded, **totals},
+    )
+
+
+def hand_over(ended: Task, following: Task, next_seq: int, drained: int, totals: dict[str, int]) -> Update:
+    """Give the session from a turn that ends to the one that answers what was pending."""
+    return Update(
+        session_key(ended.session_id),
+        "SET #active_task = :following, #last_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
+        f" #pending_count = #pending_count - :gone {_adding(totals)}",
+        condition="#active_task = :task",
+        values={
+            "following": following.id,
+            "task": ended.id,
+            "next": next_seq,
+            "now": following.created_at,
+            "sort": gsi_sort_key(following.created_at, ended.session_id),
+            "gone": drained,
+            **totals,
+        },
+    )
+
+
+def title_from(text: str) -> str:
+    """A first title: how the first message begins."""
+    line = " ".join(text[: _TITLE_CHARACTERS * 4].split())
+    return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def _adding(totals: dict[str, int]) -> str:
+    return "ADD " + ", ".join(f"#{name} :{name}" for name in totals)

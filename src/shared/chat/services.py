@@ -1,0 +1,44 @@
+"""What the chat's use cases are built from, handed in once by each entry point."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from shared.aws.database import Database
+from shared.aws.queue import TurnQueue
+from shared.aws.sockets import Sockets
+from shared.chat.model import Model
+from shared.kernel.clock import Clock
+from shared.kernel.ids import Ids
+from shared.kernel.mailbox import Workers
+from shared.kernel.settings import ModelPrice, TurnBounds
+from shared.stream.chunk_log import ChunkLog
+from shared.tasks.lease import Leases
+from shared.tools.registry import Toolbox
+
+
+@dataclass(frozen=True)
+class Services:
+    """The deployment's storage, queue, sockets, time and identity."""
+
+    database: Database
+    log: ChunkLog
+    leases: Leases
+    queue: TurnQueue
+    sockets: Sockets
+    clock: Clock
+    ids: Ids
+    executor: Executor
+    """Runs posts to sockets."""
+
+
+@dataclass(frozen=True)
+class TurnEngine:
+    """What thinking needs on top."""
+
+    model: Model
+    toolbox: Toolbox
+    workers: Workers
+    bounds: TurnBounds
+    prices: Mapping[str, ModelPrice]
+    max_attempts: int

@@ -1,0 +1,1 @@
+"""Advancing a turn: one owner, step by step, until it ends, waits or is handed on."""

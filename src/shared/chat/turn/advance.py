@@ -1,0 +1,201 @@
+"""Advancing a turn by as much as this invocation can: the loop of model and tools."""
+
+from dataclasses import replace
+from typing import Any
+
+from shared.aws.writes import Write
+from shared.chat.bounds import check_hard_bounds, exhausted
+from shared.chat.opening import user_row
+from shared.chat.pending import deletions, load_pending, lower_count, submission_of
+from shared.chat.prompt import WRAP_UP, system_prompt
+from shared.chat.services import Services, TurnEngine
+from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_messages, open_step, put_message
+from shared.chat.turn.ending import Ending, Outcome
+from shared.chat.turn.model_step import Answer, ModelStep
+from shared.chat.turn.owner import TurnCancelled, TurnOwner
+from shared.chat.turn.tool_step import ToolStep, arguments_of
+from shared.kernel.clock import to_millis
+from shared.kernel.deadline import Deadline
+from shared.kernel.errors import Terminal
+from shared.kernel.limits import STEP_SECONDS
+from shared.kernel.telemetry import log_event, log_problem, measure_seconds
+from shared.stream import parts as wire
+from shared.stream.closing import OpenStream
+from shared.stream.parts import Part, encode
+from shared.tasks.lease import LeaseLost
+
+
+def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocation: str, deadline: Deadline) -> None:
+    """Take the task's lease and work on it until it ends or the time is up.
+
+    A task that somebody else works on, that has ended, or that does not exist is left alone: the
+    message may be dropped. Any exception means that the message should come again; nothing that was
+    stored or shown is lost by it.
+    """
+    taken = services.leases.take(task_id, invocation)
+    if taken is None:
+        log_event("turn.message_dropped", task_id=task_id)
+        return
+    lease, task = taken
+    if task.epoch == 1:
+        measure_seconds("QueueWait", services.clock.now() - task.created_at / 1000)
+    owner = TurnOwner(services, lease, task)
+    try:
+        _Turn(services, engine, owner, deadline).run()
+    except LeaseLost:
+        # Whoever has the lease now has read what we stored; a zombie has nothing more to say.
+        log_problem("turn.lease_lost", task_id=task_id, epoch=lease.epoch)
+
+
+class _Turn:
+    """One owner's work on one turn."""
+
+    def __init__(self, services: Services, engine: TurnEngine, owner: TurnOwner, deadline: Deadline) -> None:
+        self._services = services
+        self._engine = engine
+        self._owner = owner
+        self._deadline = deadline
+        self._messages: list[Message] = []
+
+    def run(self) -> None:
+        """Advance, and tell the viewers how it ended."""
+        owner = self._owner
+        journalled = {record["sk"].removeprefix("CALL#"): record for record in owner.open()}
+        if owner.task.status.ended:
+            owner.deliver_end()
+            return
+        if not owner.parts:
+            # Shown before anything else is read: somebody is waiting for a sign of life.
+            owner.commit([], [wire.start(owner.task.message_id), wire.start_step()])
+        self._messages = load_messages(self._services.database, owner.task.session_id, owner.task.context_from)
+        ending = Ending(self._services, owner)
+        try:
+            if owner.task.cancel_requested:
+                raise TurnCancelled
+            if not self._advance(ending, journalled):
+                return
+        except TurnCancelled:
+            ending.abort(Outcome.cancelled(), self._messages)
+        except Terminal as error:
+            ending.abort(Outcome.failed(error), self._messages)
+        owner.deliver_end()
+
+    def _advance(self, ending: Ending, journalled: dict[str, Any]) -> bool:
+        """Step by step; True when the turn has ended, False when another invocation goes on."""
+        owner = self._owner
+        self._withdraw_half_step()
+        while True:
+            step = open_step(self._messages, owner.task.id)
+            if step is None:
+                self._drain_pending()
+            if self._deadline.seconds_left < STEP_SECONDS:
+                if not owner.hand_on():
+                    owner.look()
+                    continue
+                self._services.queue.send(owner.task.id, owner.task.user_id)
+                log_event("turn.continued", task_id=owner.task.id)
+                return False
+            if step:
+                self._run_tools(step, journalled)
+                continue
+            answer = self._ask()
+            if answer.calls:
+                self._store_calls(answer)
+                continue
+            ending.complete(self._answer_row(answer), answer.reason)
+            return True
+
+    def _withdraw_half_step(self) -> None:
+        """A predecessor was killed in mid-stream: viewers forget the half, and the model is asked again."""
+        if open_step(self._messages, self._owner.task.id) is None and self._owner.unsettled:
+            self._owner.emit(wire.reset_step())
+            self._owner.flush()
+
+    # -- the model -----------------------------------------------------------------------------
+
+    def _ask(self) -> Answer:
+        owner, bounds = self._owner, self._engine.bounds
+        if not OpenStream.after(owner.parts).in_step:
+            owner.commit([], [wire.start_step()])
+        age = self._services.clock.now() - owner.task.created_at / 1000
+        check_hard_bounds(bounds, owner.spend, age)
+        used_up = exhausted(bounds, owner.spend)
+        messages = [{"role": "system", "content": system_prompt()}, *for_model(self._messages)]
+        if used_up:
+            messages.append({"role": "system", "content": WRAP_UP.format(what=used_up)})
+        used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)
+        step = ModelStep(owner, self._engine, self._services.clock)
+        answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
+        owner.spend = owner.spend.plus(answer.spend)
+        if used_up:  # a model that calls on without being offered a tool is not listened to
+            if not answer.text.strip():
+                raise Terminal(f"The turn has used up its {used_up}.", code="step_limit")
+            return replace(answer, calls=(), reason="stop" if answer.reason == "tool-calls" else answer.reason)
+        return answer
+
+    def _answer_row(self, answer: Answer) -> Message:
+        return Message(
+            seq=self._next_seq,
+            role="assistant",
+            content=answer.text,
+            task_id=self._owner.task.id,
+            created_at=to_millis(self._services.clock.now()),
+            reasoning=answer.reasoning,
+            tool_calls=answer.calls,
+        )
+
+    def _store_calls(self, answer: Answer) -> None:
+        """The step is durable before its first tool starts."""
+        stored = [_storable(call) for call in answer.calls]
+        row = self._answer_row(replace(answer, calls=tuple(call for call, _ in stored)))
+        self._owner.commit([put_message(self._owner.task.session_id, row)], [part for _, part in stored])
+        self._messages.append(row)
+
+    @property
+    def _next_seq(self) -> int:
+        return self._messages[-1].seq + 1 if self._messages else self._owner.task.context_from
+
+    # -- the tools -----------------------------------------------------------------------------
+
+    def _run_tools(self, step: OpenStep, journalled: dict[str, Any]) -> None:
+        tools = ToolStep(self._owner, self._services, self._engine, self._messages)
+        try:
+            rows = tools.run(step, journalled)
+        except TurnCancelled:
+            # Some of the calls may have results by now; what is missing gets its result at the end.
+            self._messages = load_messages(
+                self._services.database, self._owner.task.session_id, self._owner.task.context_from
+            )
+            raise
+        self._messages = sorted([*self._messages, *rows], key=lambda message: message.seq)
+
+    # -- what the user says meanwhile ----------------------------------------------------------
+
+    def _drain_pending(self) -> None:
+        """Messages that arrived while the turn ran become rows, behind the results of the last step."""
+        owner = self._owner
+        if not owner.has_pending_news:
+            return
+        owner.has_pending_news = False
+        pending = load_pending(self._services.database, owner.task.session_id)
+        if not pending:
+            return
+        now = to_millis(self._services.clock.now())
+        said = [submission_of(row) for row in pending]
+        rows = [user_row(seq, one, owner.task, now) for seq, one in enumerate(said, start=self._next_seq)]
+        drained = [{"id": one.message_id, "text": one.text[:500]} for one in said]
+        writes: list[Write] = [
+            lower_count(owner.task.session_id, len(pending)),
+            *deletions(pending),
+            *(put_message(owner.task.session_id, row) for row in rows),
+        ]
+        owner.commit(writes, [wire.data("pending-drained", {"messages": drained})])
+        self._messages.extend(rows)
+
+
+def _storable(call: ToolCall) -> tuple[ToolCall, Part]:
+    """The call as the transcript keeps it, and the part that shows it."""
+    arguments = arguments_of(call)
+    if arguments is None:  # the tool step answers it with an error
+        return call, wire.tool_input_available(call.id, call.name, call.arguments[:1000])
+    return ToolCall(call.id, call.name, encode(arguments)), wire.tool_input_available(call.id, call.name, arguments)

@@ -1,0 +1,210 @@
+"""Ending a turn, once: status, last rows, `finish` and the session's freedom in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.aws.writes import Item, Write
+from shared.chat.opening import free_session, hand_over, new_task_writes, user_row
+from shared.chat.pending import deletions, load_pending, submission_of
+from shared.chat.services import Services
+from shared.chat.transcript import Message, OpenStep, open_step, put_message
+from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner
+from shared.kernel.clock import to_millis
+from shared.kernel.errors import ParleyError, Retryable
+from shared.kernel.telemetry import count, log_event, log_problem, measure_seconds
+from shared.stream import parts as wire
+from shared.stream.closing import OpenStream, shown_text
+from shared.stream.parts import FinishReason, Part, encode
+from shared.tasks.records import Task, TaskStatus
+from shared.tools.contract import ErrorResponse
+
+STOPPED = "Stopped by the user."
+INTERRUPTED = "The turn ended before this call had a result."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a turn ends."""
+
+    status: TaskStatus
+    reason: FinishReason
+    error: ParleyError | None = None
+    detail: str = ""
+    """For a cancelled turn: who ended it (`cancelled`, `forced`, `dequeued`)."""
+
+    @classmethod
+    def completed(cls, reason: FinishReason) -> "Outcome":
+        """The model has answered."""
+        return cls(TaskStatus.COMPLETED, reason)
+
+    @classmethod
+    def cancelled(cls, detail: str = "cancelled") -> "Outcome":
+        """The user has stopped it; that is not an error."""
+        return cls(TaskStatus.CANCELLED, "other", detail=detail)
+
+    @classmethod
+    def failed(cls, error: ParleyError) -> "Outcome":
+        """It can't go on."""
+        return cls(TaskStatus.FAILED, "error", error=error)
+
+
+class Ending:
+    """Ends one turn for its owner."""
+
+    def __init__(self, services: Services, owner: TurnOwner) -> None:
+        self._services = services
+        self._owner = owner
+
+    def complete(self, answer: Message, reason: FinishReason) -> None:
+        """End normally, and start the next turn with what is pending."""
+        closing = [wire.finish_step(), wire.finish(reason)]
+        self._finish(Outcome.completed(reason), [answer], closing, answer.seq + 1)
+
+    def abort(self, outcome: Outcome, messages: Sequence[Message]) -> None:
+        """End early: what was shown stays, what is open is closed, and the transcript is made legal."""
+        self._owner.obeys_cancel = False
+        self._owner.flush()
+        while True:
+            try:
+                self._abort_once(outcome, messages)
+            except StreamMoved:
+                continue
+            return
+
+    def _abort_once(self, outcome: Outcome, messages: Sequence[Message]) -> None:
+        words = STOPPED if outcome.status is TaskStatus.CANCELLED else INTERRUPTED
+        next_seq, rows = self._last_rows(outcome, messages, words)
+        state = OpenStream.after(self._owner.parts)
+        opening = [] if state.started else [wire.start(self._owner.task.message_id)]
+        closing = [*opening, *state.closers(words), *_status_parts(outcome), wire.finish(outcome.reason)]
+        self._finish(outcome, rows, closing, next_seq)
+
+    def _last_rows(self, outcome: Outcome, messages: Sequence[Message], words: str) -> tuple[int, list[Message]]:
+        """The rows that an early end adds: results for calls without one, and the partial answer."""
+        task, now = self._owner.task, to_millis(self._services.clock.now())
+        next_seq = messages[-1].seq + 1 if messages else task.context_from
+        step = open_step(messages, task.id)
+        if step:
+            return step.end, _stopped_results(step, task, now, words, stopped=outcome.error is None)
+        text, reasoning = shown_text(self._owner.unsettled)
+        error = outcome.error.message if outcome.error else ""
+        row = Message(
+            next_seq, "assistant", text, task.id, now, reasoning=reasoning, status=outcome.status.value, error=error
+        )
+        return next_seq + 1, [row]
+
+    def _finish(self, outcome: Outcome, rows: Sequence[Message], parts: Sequence[Part], next_seq: int) -> None:
+        while True:
+            pending = self._pending_at_end()
+            next_task, session_writes = self._session_writes(outcome, pending, next_seq)
+            writes = [put_message(self._owner.task.session_id, row) for row in rows]
+            try:
+                self._owner.commit(
+                    [*session_writes, *writes],
+                    parts,
+                    also_set=self._ended_set(outcome),
+                    values=self._ended_values(outcome),
+                    requires_inbox=True,
+                    keeps_shown=outcome.status is not TaskStatus.COMPLETED,
+                )
+            except InboxChanged:
+                self._owner.look()
+                continue
+            break
+        self._report(outcome)
+        if next_task:
+            self._send(next_task)
+
+    def _pending_at_end(self) -> list[Item]:
+        if not self._owner.has_pending_news:
+            return []
+        return load_pending(self._services.database, self._owner.task.session_id)
+
+    def _session_writes(
+        self, outcome: Outcome, pending: Sequence[Item], next_seq: int
+    ) -> tuple[Task | None, list[Write]]:
+        """Free the session, or hand it to the next turn."""
+        task = self._owner.task
+        if pending and outcome.status is TaskStatus.COMPLETED:
+            return self._next_turn(pending, next_seq)
+        discarded = deletions(pending) if outcome.status is TaskStatus.CANCELLED else []
+        return None, [free_session(task, next_seq, len(discarded), self._totals()), *discarded]
+
+    def _next_turn(self, pending: Sequence[Item], next_seq: int) -> tuple[Task, list[Write]]:
+        task, now = self._owner.task, to_millis(self._services.clock.now())
+        following = Task(
+            id=self._services.ids.new(),
+            session_id=task.session_id,
+            user_id=task.user_id,
+            status=TaskStatus.QUEUED,
+            created_at=now,
+            context_from=task.context_from,
+        )
+        submissions = [submission_of(row) for row in pending]
+        rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]
+        return following, [
+            hand_over(task, following, next_seq + len(rows), len(pending), self._totals()),
+            *deletions(pending),
+            *(put_message(task.session_id, row) for row in rows),
+            *new_task_writes(following),
+        ]
+
+    def _totals(self) -> dict[str, int]:
+        return {f"total_{name}": value for name, value in vars(self._owner.spend).items()}
+
+    def _ended_set(self, outcome: Outcome) -> str:
+        return ", #status = :status, #ended_at = :ended" + (", #error = :error" if outcome.error else "")
+
+    def _ended_values(self, outcome: Outcome) -> dict[str, object]:
+        values: dict[str, object] = {
+            "status": outcome.status.value,
+            "ended": to_millis(self._services.clock.now()),
+        }
+        if outcome.error:
+            values["error"] = {"code": outcome.error.code, "message": outcome.error.message}
+        return values
+
+    def _report(self, outcome: Outcome) -> None:
+        task = self._owner.task
+        seconds = self._services.clock.now() - task.created_at / 1000
+        log_event(
+            f"turn.{outcome.status.value}",
+            task_id=task.id,
+            session_id=task.session_id,
+            user_id=task.user_id,
+            code=outcome.error.code if outcome.error else None,
+            seconds=round(seconds, 3),
+            steps=self._owner.spend.steps,
+        )
+        count(f"Turn{outcome.status.value.capitalize()}")
+        measure_seconds("TurnSeconds", seconds)
+
+    def _send(self, task: Task) -> None:
+        try:
+            self._services.queue.send(task.id, task.user_id)
+        except Retryable as error:  # the next turn is stored; its timer sends it again
+            log_problem("turn.send_failed", task_id=task.id, code=error.code)
+
+
+def _status_parts(outcome: Outcome) -> list[Part]:
+    data = {"status": outcome.status.value}
+    if outcome.error is None:
+        return [wire.data("status", {**data, "reason": outcome.detail})]
+    return [wire.data("status", {**data, "code": outcome.error.code}), wire.error(outcome.error.message)]
+
+
+def _stopped_results(step: OpenStep, task: Task, now: int, words: str, *, stopped: bool) -> list[Message]:
+    response = ErrorResponse(code="stopped_by_user" if stopped else "interrupted", message=words)
+    return [
+        Message(
+            seq,
+            "tool",
+            encode(response.model_dump(mode="json")),
+            task.id,
+            now,
+            tool_call_id=call.id,
+            tool_name=call.name,
+            is_error=True,
+        )
+        for seq, call in step.missing.items()
+    ]

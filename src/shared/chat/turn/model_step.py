@@ -1,0 +1,126 @@
+"""One answer of the model: streamed to the viewers, repeated where that is safe."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.chat.model import ModelCall, ModelEvent, ModelFailed, ModelFinished, ModelRequest
+from shared.chat.services import TurnEngine
+from shared.chat.transcript import ToolCall
+from shared.chat.turn.draft import Draft
+from shared.chat.turn.owner import TurnOwner
+from shared.kernel.clock import Clock
+from shared.kernel.errors import Terminal
+from shared.kernel.limits import MODEL_CALL_SECONDS, STREAM_IDLE_TIMEOUT_SECONDS
+from shared.kernel.mailbox import Mailbox
+from shared.kernel.settings import ModelPrice
+from shared.kernel.telemetry import log_problem
+from shared.stream import parts as wire
+from shared.stream.parts import FinishReason
+from shared.tasks.records import Spend
+
+_BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "tool_calls": "tool-calls",
+    "function_call": "tool-calls",
+    "length": "length",
+    "content_filter": "content-filter",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said in one step."""
+
+    text: str
+    reasoning: str
+    calls: tuple[ToolCall, ...]
+    reason: FinishReason
+    spend: Spend
+
+
+class ModelStep:
+    """Asks the model once, and again as long as that is allowed."""
+
+    def __init__(self, owner: TurnOwner, engine: TurnEngine, clock: Clock) -> None:
+        self._owner = owner
+        self._engine = engine
+        self._clock = clock
+
+    def run(self, messages: list[dict[str, Any]], step: int, used_ids: frozenset[str], *, tools: bool) -> Answer:
+        """The model's answer; its parts are emitted, its open block is closed, nothing is settled yet.
+
+        Raises:
+            Terminal: it failed for good, or as often as may be tried.
+        """
+        schemas = self._engine.toolbox.schemas() if tools else []
+        request = ModelRequest(messages, schemas, self._owner.task.user_id)
+        for attempt in range(1, self._engine.max_attempts + 1):
+            self._owner.new_step()
+            draft = Draft(step, used_ids)
+            last = self._attempt(request, draft)
+            if isinstance(last, ModelFinished) and draft.empty:
+                last = ModelFailed("empty_completion", "The model answered with nothing.", retryable=True)
+            if isinstance(last, ModelFinished):
+                return self._answer(draft, last)
+            log_problem("model.failed", task_id=self._owner.task.id, step=step, attempt=attempt, code=last.code)
+            if not last.retryable or attempt == self._engine.max_attempts:
+                raise Terminal(last.message, code=last.code)
+            self._withdraw()
+            self._pause(max(last.retry_after_seconds, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1]))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _attempt(self, request: ModelRequest, draft: Draft) -> ModelFinished | ModelFailed:
+        mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
+        call = self._engine.model.start(request, mailbox)
+        try:
+            return self._follow(mailbox, draft, call)
+        finally:
+            call.close()
+
+    def _follow(self, mailbox: Mailbox[ModelEvent], draft: Draft, call: ModelCall) -> ModelFinished | ModelFailed:
+        cut_at = self._clock.now() + MODEL_CALL_SECONDS
+        while True:
+            silent_until = self._clock.now() + STREAM_IDLE_TIMEOUT_SECONDS
+            event = self._owner.next_event(mailbox, min(cut_at, silent_until))
+            if event is None:
+                return ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
+            if isinstance(event, ModelFinished | ModelFailed):
+                return event
+            for part in draft.apply(event):
+                self._owner.emit(part)
+            if draft.too_large:
+                call.close()
+                return ModelFinished("length")
+
+    def _answer(self, draft: Draft, finished: ModelFinished) -> Answer:
+        for part in draft.close_block():
+            self._owner.emit(part)
+        calls = tuple(draft.calls)
+        reason = "tool-calls" if calls else _REASONS.get(finished.reason, "other")
+        spend = Spend(
+            steps=1,
+            tool_calls=len(calls),
+            prompt_tokens=finished.prompt_tokens,
+            completion_tokens=finished.completion_tokens,
+            cost_micros=cost_micros(self._engine.prices.get(self._engine.model.name), finished),
+        )
+        return Answer("".join(draft.text), "".join(draft.reasoning), calls, reason, spend)
+
+    def _withdraw(self) -> None:
+        """Take back what viewers may have seen of the failed attempt."""
+        self._owner.drop_buffered()
+        if self._owner.unsettled:
+            self._owner.emit(wire.reset_step())
+            self._owner.flush()
+
+    def _pause(self, seconds: float) -> None:
+        silence: Mailbox[ModelEvent] = self._engine.workers.mailbox()
+        self._owner.next_event(silence, self._clock.now() + seconds)
+
+
+def cost_micros(price: ModelPrice | None, finished: ModelFinished) -> int:
+    """What the call cost, in millionths of a US dollar; 0 where no price is configured."""
+    if price is None:
+        return 0
+    return round(finished.prompt_tokens * price.input + finished.completion_tokens * price.output)

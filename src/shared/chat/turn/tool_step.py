@@ -1,0 +1,263 @@
+"""The tool calls of one step, in parallel: each ends in one result row, whatever happens to it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.aws.writes import Put, Write
+from shared.chat.services import Services, TurnEngine
+from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
+from shared.chat.turn.owner import TurnOwner
+from shared.kernel.clock import to_millis
+from shared.kernel.errors import ToolError
+from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
+from shared.kernel.mailbox import Mailbox
+from shared.kernel.telemetry import count, log_event, log_problem
+from shared.stream import parts as wire
+from shared.stream.parts import Part, encode
+from shared.tasks.records import call_key
+from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
+
+MAX_OUTPUT_BYTES = 64_000
+MAX_GROUP_BYTES = 200_000
+"""Results that are stored together: their chunk row stays below an item's 400 KB."""
+MAX_GROUP_CALLS = 40
+_PREVIEW_CHARACTERS = 15_000
+_REPEATS_UNTIL_HINT = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one call ended; `seq` is the row that is reserved for it."""
+
+    seq: int
+    call: ToolCall
+    response: ToolResponse
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the model and the viewers are told of a failure."""
+        return isinstance(self.response, ErrorResponse)
+
+
+class ToolStep:
+    """Runs what is missing of an open step."""
+
+    def __init__(self, owner: TurnOwner, services: Services, engine: TurnEngine, history: Sequence[Message]) -> None:
+        self._owner = owner
+        self._services = services
+        self._engine = engine
+        self._history = history
+        self._cancellation = Cancellation()
+
+    def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
+        """Run the step's missing calls; their rows, in order, all stored when this returns.
+
+        `journalled` names the calls with an outside effect that an earlier owner had started: they
+        are not repeated.
+        """
+        mailbox: Mailbox[Result] = self._engine.workers.mailbox()
+        self._journal(step, journalled)
+        for seq, call in step.missing.items():
+            self._start(seq, call, journalled, mailbox)
+        try:
+            return self._collect(step, mailbox)
+        finally:
+            self._cancellation.cancel()
+
+    def _journal(self, step: OpenStep, journalled: Mapping[str, Any]) -> None:
+        """Note down which calls with an outside effect are about to start."""
+        puts: list[Write] = []
+        for call in step.missing.values():
+            tool = self._engine.toolbox.get(call.name)
+            if tool and tool.side_effect and call.id not in journalled:
+                item = {**call_key(self._owner.task.id, call.id), "v": 1, "name": call.name, "status": "started"}
+                puts.append(Put(item, condition="attribute_not_exists(#pk)"))
+        if puts:
+            self._owner.commit(puts)
+
+    def _collect(self, step: OpenStep, mailbox: Mailbox[Result]) -> list[Message]:
+        waiting = dict(step.missing)
+        deadline = self._services.clock.now() + MAX_TOOL_WAIT_SECONDS
+        rows: list[Message] = []
+        while waiting:
+            result = self._owner.next_event(mailbox, deadline)
+            if result is None:
+                group = [_timed_out(seq, call) for seq, call in waiting.items()]
+                self._cancellation.cancel()
+                log_problem("tool.timed_out", task_id=self._owner.task.id, tools=sorted(r.call.name for r in group))
+            else:
+                group = self._and_what_is_ready(result, mailbox)
+            for portion in _portions([result for result in group if waiting.pop(result.seq, None)]):
+                last = not waiting and len(rows) + len(portion) == len(step.missing)
+                rows += self._store(portion, self._boundary() if last else [])
+        return sorted(rows, key=lambda row: row.seq)
+
+    def _and_what_is_ready(self, first: Result, mailbox: Mailbox[Result]) -> list[Result]:
+        group = [first]
+        while (more := mailbox.get(0)) is not None:
+            group.append(more)
+        return group
+
+    def _store(self, results: Sequence[Result], boundary: list[Part]) -> list[Message]:
+        now = to_millis(self._services.clock.now())
+        rows = [self._row(result, now) for result in results]
+        puts = [put_message(self._owner.task.session_id, row) for row in rows]
+        self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
+        return rows
+
+    def _boundary(self) -> list[Part]:
+        """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
+        return [wire.finish_step()] if self._owner.has_pending_news else [wire.finish_step(), wire.start_step()]
+
+    def _row(self, result: Result, now: int) -> Message:
+        return Message(
+            seq=result.seq,
+            role="tool",
+            content=encode(self._with_hint(result)),
+            task_id=self._owner.task.id,
+            created_at=now,
+            tool_call_id=result.call.id,
+            tool_name=result.call.name,
+            is_error=result.is_error,
+        )
+
+    def _with_hint(self, result: Result) -> dict[str, Any]:
+        content = result.response.model_dump(mode="json")
+        if result.is_error and self._failures_in_a_row(result.call) + 1 >= _REPEATS_UNTIL_HINT:
+            content["hint"] = (
+                f"This call has now failed {_REPEATS_UNTIL_HINT} times in a row with the same arguments. "
+                "Stop repeating it: try something else, or tell the user what is in the way."
+            )
+        return content
+
+    def _failures_in_a_row(self, call: ToolCall) -> int:
+        calls = {c.id: c for message in self._history for c in message.tool_calls}
+        failures = 0
+        for message in reversed(self._history):
+            if message.role != "tool" or message.task_id != self._owner.task.id:
+                continue
+            earlier = calls.get(message.tool_call_id)
+            if earlier is None or (earlier.name, earlier.arguments) != (call.name, call.arguments):
+                continue
+            if not message.is_error:
+                break
+            failures += 1
+        return failures
+
+    def _start(self, seq: int, call: ToolCall, journalled: Mapping[str, Any], mailbox: Mailbox[Result]) -> None:
+        tool = self._engine.toolbox.get(call.name)
+        response = self._refusal(call, tool, journalled)
+        if response is not None or tool is None:
+            mailbox.put(Result(seq, call, response or _unknown_tool(call, self._engine.toolbox.names)))
+            return
+        context = ToolContext(
+            user_id=self._owner.task.user_id,
+            session_id=self._owner.task.session_id,
+            task_id=self._owner.task.id,
+            tool_call_id=call.id,
+            cancellation=self._cancellation,
+        )
+        count("ToolCall")
+        log_event("tool.started", task_id=context.task_id, tool=call.name, tool_call_id=call.id)
+        chosen = tool
+        self._engine.workers.start(
+            f"tool-{call.name}", lambda: mailbox.put(Result(seq, call, _run(chosen, context, call)))
+        )
+
+    def _refusal(self, call: ToolCall, tool: Tool[Any] | None, journalled: Mapping[str, Any]) -> ToolResponse | None:
+        if tool is None:
+            return _unknown_tool(call, self._engine.toolbox.names)
+        if tool.side_effect and call.id in journalled:
+            return ErrorResponse(
+                code="outcome_unknown",
+                message="The call was started, and then interrupted. It may have taken effect or not; "
+                "find out before you repeat it.",
+            )
+        return None
+
+
+def arguments_of(call: ToolCall) -> dict[str, Any] | None:
+    """The call's arguments, or None if they are not a JSON object."""
+    try:
+        value = json.loads(call.arguments or "{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity are not JSON, whatever Python's parser thinks."""
+    raise ValueError(name)
+
+
+def _run(tool: Tool[Any], context: ToolContext, call: ToolCall) -> ToolResponse:
+    """The tool's answer; a failure of any kind is an answer too."""
+    raw = arguments_of(call)
+    if raw is None:
+        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
+    try:
+        arguments: ToolInput = tool.input_model.model_validate(raw)
+        return _bounded(tool.run(context, arguments))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
+        return ErrorResponse(code="invalid_arguments", message=f"The arguments don't fit: {wrong}")
+    except ToolError as error:
+        return ErrorResponse(code=error.code, message=error.message)
+    except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
+        log_problem("tool.raised", task_id=context.task_id, tool=tool.name, error=type(error).__name__)
+        return ErrorResponse(code="tool_failed", message=f"The tool failed ({type(error).__name__}).")
+
+
+def _bounded(response: ToolResponse) -> ToolResponse:
+    text = response.model_dump_json()
+    if len(text.encode()) <= MAX_OUTPUT_BYTES:
+        return response
+    return OversizedOutput(
+        message=f"The output of {len(text)} characters was too large; this is how it begins.",
+        preview=text[:_PREVIEW_CHARACTERS],
+    )
+
+
+class OversizedOutput(ToolResponse):
+    """Stands for an output that no row could hold."""
+
+    type: str = "output_too_large"
+    preview: str
+
+
+def _unknown_tool(call: ToolCall, names: Sequence[str]) -> ErrorResponse:
+    return ErrorResponse(
+        code="unknown_tool", message=f"There is no tool {call.name[:100]!r}. There are: {', '.join(names)}."
+    )
+
+
+def _timed_out(seq: int, call: ToolCall) -> Result:
+    message = (
+        f"The tool was stopped after {MAX_TOOL_WAIT_SECONDS} s. For work that takes so long use run_agent "
+        "or run_sub_session, if they are on offer."
+    )
+    return Result(seq, call, ErrorResponse(code="tool_timeout", message=message))
+
+
+def _part(result: Result) -> Part:
+    if result.is_error:
+        return wire.tool_output_error(result.call.id, result.response.message)
+    return wire.tool_output(result.call.id, result.response.model_dump(mode="json"))
+
+
+def _portions(results: Sequence[Result]) -> list[list[Result]]:
+    """The results in groups that one transaction and one chunk row can hold."""
+    portions: list[list[Result]] = []
+    size = 0
+    for result in results:
+        length = len(result.response.model_dump_json().encode())
+        if not portions or size + length > MAX_GROUP_BYTES or len(portions[-1]) >= MAX_GROUP_CALLS:
+            portions.append([])
+            size = 0
+        portions[-1].append(result)
+        size += length
+    return portions

@@ -1,0 +1,1 @@
+"""Ids, errors, clock, settings, telemetry: what every room may use, and nothing of AWS."""

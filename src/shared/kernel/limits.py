@@ -1,0 +1,13 @@
+"""The numbers that several rooms must agree on, in seconds."""
+
+MAX_TOOL_WAIT_SECONDS = 300
+"""A tool that computes longer is stopped and answered with an error."""
+
+STREAM_IDLE_TIMEOUT_SECONDS = 2 * MAX_TOOL_WAIT_SECONDS
+"""A model that is silent for so long is cut."""
+
+MODEL_CALL_SECONDS = 600
+"""A model call that takes longer is cut."""
+
+STEP_SECONDS = 630
+"""A step starts only with so much of the invocation left: a model call and its storing fit."""

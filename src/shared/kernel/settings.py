@@ -1,0 +1,100 @@
+"""The environment, read once, validated, and typed. A function names the part that it needs."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from shared.kernel.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Base of a function's settings: one field an environment variable, its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and validate; a missing or wrong value refuses to start, naming the variable."""
+        values = os.environ if environment is None else environment
+        known = {name: values[name.upper()] for name in cls.model_fields if values.get(name.upper())}
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"The environment is incomplete: {wrong}") from error
+
+
+class TableSettings(Settings):
+    """Where records are."""
+
+    state_table: str
+    chunks_table: str = ""
+
+
+class StorageSettings(TableSettings):
+    """What every function that touches the tables, the queue and the sockets needs."""
+
+    turn_queue_url: str
+    websocket_endpoint: str = Field(description="HTTPS endpoint of @connections")
+    retention_days: int = Field(default=7, ge=1, le=90, description="how long streamed parts are kept")
+
+
+class TurnBounds(Settings):
+    """What ends a turn that would otherwise go on; each is checked before each step."""
+
+    turn_max_steps: int = Field(default=30, ge=1)
+    turn_max_tool_calls: int = Field(default=100, ge=1)
+    turn_max_tokens: int | None = Field(default=None, ge=1, description="prompt + completion of all steps")
+    turn_max_cost_usd: float | None = Field(default=None, ge=0)
+    turn_max_seconds: int = Field(default=6 * 3600, ge=1, description="wall time, waiting included")
+
+
+class ModelPrice(BaseModel):
+    """US dollars for a million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class ModelSettings(Settings):
+    """Which model answers, and through which OpenAI-compatible server."""
+
+    model_base_url: str
+    model_name: str
+    model_api_key_parameter: str = Field(description="name of an SSM SecureString parameter")
+    model_prices: dict[str, ModelPrice] = Field(default_factory=dict)
+    model_max_attempts: int = Field(default=4, ge=1, le=10)
+
+    @field_validator("model_prices", mode="before")
+    @classmethod
+    def _parse_json(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+
+class IdentitySettings(Settings):
+    """How callers prove who they are."""
+
+    jwt_secret_parameter: str = Field(description="name of an SSM SecureString parameter")
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+
+
+class ApiSettings(IdentitySettings):
+    """What the HTTP API needs on top."""
+
+    websocket_url: str = Field(description="WSS address that clients connect to")
+    console_dir: str = Field(default="", description="where the console's files are; empty: beside the function")
+
+
+class OriginSettings(Settings):
+    """Which web origins may connect."""
+
+    allowed_origins: str = ""
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins; `*` allows any, which only a local stage may say."""
+        return frozenset(o.strip() for o in self.allowed_origins.split(",") if o.strip())

@@ -1,0 +1,150 @@
+"""What each frame does. Every failure is answered with a typed frame, and the socket stays open.
+
+API Gateway's own error frame has no `type` and makes the official client close the socket, so
+nothing may raise here, whatever a client sends.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from shared.api.bodies import TransportSend, own_send, parse_json, submission_from, validation_details
+from shared.aws.sockets import ConnectionGone, ConnectionSlow
+from shared.chat.accept import Acceptance, Requester
+from shared.chat.cancel import cancel_turn
+from shared.chat.resume import SocketReplay, resumable_task
+from shared.chat.services import Services
+from shared.kernel.errors import Invalid, ParleyError, Unauthenticated, UserInputError
+from shared.kernel.telemetry import log_problem, logger
+from shared.socket.bodies import AbortFrame, Frame, ResumeFrame, SendFrame
+from shared.socket.connections import user_of
+from shared.stream import frames
+from shared.stream import parts as wire
+from shared.stream.viewers import detach, find_view
+from shared.tasks.records import Task
+from shared.tasks.store import get_task
+
+MAX_FRAME_BYTES = 131_072
+
+FrameT = TypeVar("FrameT", bound=Frame)
+BuiltT = TypeVar("BuiltT")
+
+
+class SocketHandler:
+    """Handles the frames of all connections."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._acceptance = Acceptance(services.database, services.queue, services.clock, services.ids)
+
+    def handle(self, connection_id: str, user_id: str | None, raw: str) -> None:
+        """Do what the frame asks for; never raises."""
+        request_id = frames.SYSTEM_REQUEST
+        try:
+            value = parse_json(raw, MAX_FRAME_BYTES)
+            if not isinstance(value, dict):
+                raise UserInputError("A frame is a JSON object.", code="invalid_frame")
+            request_id = _request_id(value)
+            self._dispatch(connection_id, user_id or self._known_user(connection_id), value)
+        except UserInputError as error:
+            self._answer_error(connection_id, request_id, error.code, error.message)
+        except ParleyError as error:
+            log_problem("frame.failed", code=error.code)
+            self._answer_error(connection_id, request_id, error.code, error.message)
+        except Exception:  # noqa: BLE001 - the outermost frame: see above
+            logger.exception("frame.failed", extra={"event": "frame.failed"})
+            self._answer_error(connection_id, request_id, "internal_error", "Something went wrong on our side.")
+
+    def _known_user(self, connection_id: str) -> str:
+        user_id = user_of(self._services.database, connection_id)
+        if user_id is None:
+            raise Unauthenticated("This connection is not known.", code="connection_unknown")
+        return user_id
+
+    def _dispatch(self, connection_id: str, user_id: str, value: dict[str, Any]) -> None:
+        match value.get("type"):
+            case "send":
+                self._send(connection_id, user_id, _parsed(SendFrame, value))
+            case "resume":
+                self._resume(connection_id, user_id, _parsed(ResumeFrame, value))
+            case "abort":
+                self._abort(connection_id, user_id, _parsed(AbortFrame, value))
+            case "ping":
+                self._post(connection_id, frames.pong())
+            case _:
+                raise UserInputError("There is no such frame type.", code="unknown_frame")
+
+    def _send(self, connection_id: str, user_id: str, frame: SendFrame) -> None:
+        requester = Requester(connection_id, frame.requestId)
+        if not frame.messages and frame.messageId:
+            accepted = self._acceptance.find(user_id, frame.id, frame.messageId)
+            SocketReplay(self._services, requester).show(accepted.task)
+            return
+        sent = own_send(_as_transport(frame))
+        accepted = self._acceptance.submit(
+            user_id,
+            frame.id,
+            submission_from(sent, self._services.ids),
+            sent.policy,
+            requester,
+            # Posted before a worker can hear of the turn, so that it precedes the first chunk.
+            before_sending=lambda _: self._post(connection_id, frames.start(frame.requestId)),
+        )
+        if accepted.outcome == "repeated":
+            SocketReplay(self._services, requester).show(accepted.task)
+        elif accepted.outcome == "pending":
+            self._answer_pending(requester, sent.message_id or "", accepted.task)
+
+    def _answer_pending(self, requester: Requester, message_id: str, task: Task) -> None:
+        part = wire.data("pending", {"message_id": message_id, "task_id": task.id})
+        request_id = requester.request_id
+        for frame in (frames.start(request_id), frames.chunk(request_id, 0, part), frames.end(request_id)):
+            self._post(requester.connection_id, frame)
+
+    def _resume(self, connection_id: str, user_id: str, frame: ResumeFrame) -> None:
+        task = resumable_task(self._services, user_id, frame.id)
+        if task is None:
+            self._post(connection_id, frames.no_active(frame.requestId))
+            return
+        SocketReplay(self._services, Requester(connection_id, frame.requestId)).show(task)
+
+    def _abort(self, connection_id: str, user_id: str, frame: AbortFrame) -> None:
+        viewer = find_view(self._services.database, connection_id, frame.requestId)
+        if viewer is None:
+            return
+        detach(self._services.database, viewer)
+        if frame.cancel:
+            task = get_task(self._services.database, viewer.task_id)
+            if task is not None:
+                cancel_turn(self._services, user_id, task.session_id, only_task=task.id)
+
+    def _answer_error(self, connection_id: str, request_id: str, code: str, message: str) -> None:
+        self._post(connection_id, frames.error(request_id, code, message))
+
+    def _post(self, connection_id: str, frame: bytes) -> None:
+        try:
+            self._services.sockets.post(connection_id, frame)
+        except (ConnectionGone, ConnectionSlow):
+            return
+
+
+def _request_id(value: dict[str, Any]) -> str:
+    """The request that an error answers; ours, if the frame names none that could be meant."""
+    given = value.get("requestId")
+    return given if isinstance(given, str) and 0 < len(given) <= 128 else frames.SYSTEM_REQUEST
+
+
+def _parsed(model: type[FrameT], value: dict[str, Any]) -> FrameT:
+    return _valid(lambda: model.model_validate(value))
+
+
+def _as_transport(frame: SendFrame) -> TransportSend:
+    return _valid(frame.as_transport_send)
+
+
+def _valid(build: Callable[[], BuiltT]) -> BuiltT:
+    try:
+        return build()
+    except ValidationError as error:
+        raise Invalid("The frame is not valid.", code="invalid_frame", details=validation_details(error)) from error

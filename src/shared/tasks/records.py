@@ -1,0 +1,159 @@
+"""The task record and its neighbours in the State table.
+
+| record | pk             | sk                               |
+|--------|----------------|----------------------------------|
+| task   | `TASK#{id}`    | `META`                           |
+| call   | `TASK#{id}`    | `CALL#{tool_call_id}`            |
+| viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
+| view   | `CONN#{id}`    | `VIEW#{request}`                 |
+| timer  | `TIMER#{shard}`| `{due, 13 digits}#{task}`        |
+
+All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.aws.writes import Item, Key
+from shared.kernel.ids import stable_number
+
+RECORD_VERSION = 1
+TIMER_SHARDS = 8
+
+
+class TaskStatus(StrEnum):
+    """Where a task is; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}
+
+
+LIVE = "#status IN (:queued, :running, :waiting)"
+"""The condition that a task has not ended; it needs `LIVE_VALUES`."""
+LIVE_VALUES = {status.value: status.value for status in TaskStatus if not status.ended}
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What a task has used up so far."""
+
+    steps: int = 0
+    tool_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_micros: int = 0
+    """Millionths of a US dollar."""
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def plus(self, other: "Spend") -> "Spend":
+        """The sum, field by field."""
+        return Spend(
+            self.steps + other.steps,
+            self.tool_calls + other.tool_calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost_micros + other.cost_micros,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One turn (later also an operation or a run): who it is for, how far it is, who works on it."""
+
+    id: str
+    session_id: str
+    user_id: str
+    status: TaskStatus
+    created_at: int
+    context_from: int
+    """The first message of the transcript that the model is given."""
+    kind: str = "turn"
+    epoch: int = 0
+    lease_owner: str = ""
+    lease_expires: int = 0
+    """0: nobody holds it, and nothing is left to deliver."""
+    inbox: int = 0
+    takeovers: int = 0
+    cancel_requested: bool = False
+    ended_at: int | None = None
+    error: dict[str, str] | None = None
+    spend: Spend = field(default_factory=Spend)
+
+    @property
+    def message_id(self) -> str:
+        """The id of the assistant message that this turn's stream builds; the same in every replay."""
+        return f"msg_{self.id}"
+
+    def leased(self, now: int) -> bool:
+        """Whether somebody works on it right now."""
+        return self.lease_expires > now
+
+    def to_item(self) -> Item:
+        """The stored form."""
+        return {
+            **task_key(self.id),
+            "v": RECORD_VERSION,
+            "kind": self.kind,
+            "session_id": self.session_id,
+            "user_id": self.user_id,
+            "status": self.status.value,
+            "created_at": self.created_at,
+            "context_from": self.context_from,
+            "epoch": self.epoch,
+            "lease_owner": self.lease_owner,
+            "lease_expires": self.lease_expires,
+            "inbox": self.inbox,
+            "takeovers": self.takeovers,
+            "spend": vars(self.spend),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Task":
+        """The record from its stored form."""
+        return cls(
+            id=str(item["pk"]).removeprefix("TASK#"),
+            session_id=item["session_id"],
+            user_id=item["user_id"],
+            status=TaskStatus(item["status"]),
+            created_at=item["created_at"],
+            context_from=item["context_from"],
+            kind=item["kind"],
+            epoch=item["epoch"],
+            lease_owner=item["lease_owner"],
+            lease_expires=item["lease_expires"],
+            inbox=item["inbox"],
+            takeovers=item["takeovers"],
+            cancel_requested=item.get("cancel_requested", False),
+            ended_at=item.get("ended_at"),
+            error=item.get("error"),
+            spend=Spend(**item["spend"]),
+        )
+
+
+def task_key(task_id: str) -> Key:
+    """Where a task's record is."""
+    return {"pk": f"TASK#{task_id}", "sk": "META"}
+
+
+def call_key(task_id: str, tool_call_id: str) -> Key:
+    """Where the journal of one tool call is."""
+    return {"pk": f"TASK#{task_id}", "sk": f"CALL#{tool_call_id}"}
+
+
+def timer_item(task_id: str, due: int) -> Item:
+    """The one timer row of a live task: `due` is when the sweep looks at it next."""
+    shard = stable_number(task_id, TIMER_SHARDS)
+    return {"pk": f"TIMER#{shard}", "sk": f"{due:013d}#{task_id}", "v": RECORD_VERSION, "task_id": task_id}

@@ -1,0 +1,94 @@
+"""The minute sweep: one timer row per live task is all the recovery there is.
+
+| the task is               | then                                                    |
+|---------------------------|---------------------------------------------------------|
+| queued, or its lease is stale | send its message again, count a takeover, look again |
+| leased and fresh          | look again                                              |
+| ended, with viewers owed  | send its message again, so that a worker delivers       |
+| ended and delivered, gone | forget the timer                                        |
+
+Five takeovers in a row without a stored step: whatever kills its workers will kill the next one too.
+"""
+
+from collections.abc import Callable, Iterator
+
+from shared.aws.database import ConditionFailed, Database, TransactionFailed
+from shared.aws.queue import TurnQueue
+from shared.aws.writes import Delete, Item, Put, Update
+from shared.kernel.clock import Clock, to_millis
+from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import count, log_event, log_problem
+from shared.tasks.records import LIVE, LIVE_VALUES, TIMER_SHARDS, Task, TaskStatus, task_key, timer_item
+from shared.tasks.store import get_task
+
+MAX_TAKEOVERS = 5
+_REARM_MILLIS = 20_000
+
+
+class Sweep:
+    """Looks at every timer that is due."""
+
+    def __init__(self, database: Database, queue: TurnQueue, clock: Clock, end_lost: Callable[[str], object]) -> None:
+        self._database = database
+        self._queue = queue
+        self._clock = clock
+        self._end_lost = end_lost
+
+    def run(self) -> int:
+        """Look at all that is due; how many timers that were. One that fails is left for the next minute."""
+        seen = 0
+        for timer in self._due():
+            seen += 1
+            try:
+                self._look_at(timer)
+            except Retryable as error:
+                log_problem("timer.failed", task_id=timer["task_id"], code=error.code)
+        return seen
+
+    def _due(self) -> Iterator[Item]:
+        latest = f"{to_millis(self._clock.now()):013d}#~"
+        for shard in range(TIMER_SHARDS):
+            yield from self._database.query("#pk = :pk AND #sk <= :latest", {"pk": f"TIMER#{shard}", "latest": latest})
+
+    def _look_at(self, timer: Item) -> None:
+        now = to_millis(self._clock.now())
+        task = get_task(self._database, timer["task_id"])
+        if task is None or (task.status.ended and task.lease_expires == 0):
+            self._database.write(Delete({"pk": timer["pk"], "sk": timer["sk"]}))
+            return
+        if task.leased(now) or task.status is TaskStatus.WAITING:
+            self._rearm(timer, now)
+            return
+        if task.status.ended:
+            self._rearm(timer, now)
+            self._queue.send(task.id, task.user_id)
+            return
+        if task.takeovers >= MAX_TAKEOVERS:
+            log_problem("task.worker_lost", task_id=task.id, takeovers=task.takeovers)
+            self._end_lost(task.id)
+            return
+        self._resend(timer, task, now)
+
+    def _resend(self, timer: Item, task: Task, now: int) -> None:
+        counted = Update(
+            task_key(task.id),
+            "SET #takeovers = #takeovers + :one",
+            condition=f"{LIVE} AND #epoch = :seen AND #lease_expires = :lease",
+            values={**LIVE_VALUES, "one": 1, "seen": task.epoch, "lease": task.lease_expires},
+        )
+        try:
+            self._database.write(counted)
+        except ConditionFailed:  # somebody has just taken it
+            self._rearm(timer, now)
+            return
+        self._rearm(timer, now)
+        log_event("task.resent", task_id=task.id, takeovers=task.takeovers + 1)
+        count("TaskResent")
+        self._queue.send(task.id, task.user_id)
+
+    def _rearm(self, timer: Item, now: int) -> None:
+        moved = Delete({"pk": timer["pk"], "sk": timer["sk"]}, condition="attribute_exists(#pk)")
+        try:
+            self._database.transact([moved, Put(timer_item(timer["task_id"], now + _REARM_MILLIS))])
+        except TransactionFailed:  # another sweep was quicker
+            return

@@ -1,0 +1,105 @@
+"""What a tool is: an input model, a description, flags, and one function.
+
+A tool is a `Tool` subclass in a module of its own; `registry.py` lists them. The JSON schema that
+the model sees comes from the input model, so the two can't drift apart.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
+
+
+class ToolInput(BaseModel):
+    """Base of every tool's arguments: unknown fields are refused, so that the model is told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ToolResponse(BaseModel):
+    """Base of every tool's answer: `type` tells clients how to show it."""
+
+    type: str
+    message: str = ""
+
+
+class ErrorResponse(ToolResponse):
+    """The answer of a call that failed; the model reads it and goes on."""
+
+    type: Literal["error"] = "error"
+    code: str = "tool_failed"
+    details: dict[str, Any] | None = None
+
+
+class Cancellation:
+    """Tells a running tool to stop; callbacks break what blocks it (a socket, a child process)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the tool should give up."""
+        return self._cancelled
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Call `callback` (from another thread, must not raise) at cancellation, or now if it has been."""
+        with self._lock:
+            if not self._cancelled:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def cancel(self) -> None:
+        """Stop the tool; repeated calls do nothing."""
+        with self._lock:
+            if self._cancelled:
+                return
+            self._cancelled = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """What a tool may know about the call: whose it is, which one, and how long it may take."""
+
+    user_id: str
+    session_id: str
+    task_id: str
+    tool_call_id: str
+    timeout_seconds: float = MAX_TOOL_WAIT_SECONDS
+    cancellation: Cancellation = field(default_factory=Cancellation)
+
+
+InputT = TypeVar("InputT", bound=ToolInput)
+
+
+class Tool(ABC, Generic[InputT]):
+    """One thing that the model can do."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    input_model: ClassVar[type[ToolInput]]
+    side_effect: ClassVar[bool] = False
+    """It changes something outside Parley: never repeated after a kill, unless it is idempotent."""
+    requires_auth: ClassVar[bool] = False
+    long_running: ClassVar[bool] = False
+    needs_guide: ClassVar[bool] = False
+    runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
+
+    @abstractmethod
+    def run(self, context: ToolContext, arguments: InputT) -> ToolResponse:
+        """Do it. Raise `ToolError` for what the model should read; anything else counts as a bug.
+
+        Runs in a thread of its own. It must end soon after `context.cancellation` is set, and
+        within `context.timeout_seconds`.
+        """

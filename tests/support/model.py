@@ -1,0 +1,88 @@
+"""A model that says what a test tells it to, when it is told to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.chat.model import (
+    ModelEvent,
+    ModelFailed,
+    ModelFinished,
+    ModelRequest,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from tests.support.time import FakeClock
+
+Script = Sequence[ModelEvent | float | Callable[[], None]]
+"""Events in order; a number lets so many seconds pass first; a callable happens at that point."""
+
+
+@dataclass
+class _Call:
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class ScriptedModel:
+    """Plays one script for each call, in order; the last one again if there are more calls."""
+
+    clock: FakeClock
+    scripts: list[Script]
+    name: str = "scripted"
+    requests: list[ModelRequest] = field(default_factory=list)
+    calls: list[_Call] = field(default_factory=list)
+
+    def start(self, request: ModelRequest, mailbox: Any) -> _Call:
+        self.requests.append(request)
+        call = _Call()
+        self.calls.append(call)
+        script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+        wait = 0.0
+        for entry in script:
+            if isinstance(entry, int | float):
+                wait += entry
+            else:
+                self._schedule(wait, entry, call, mailbox)
+        return call
+
+    def _schedule(self, wait: float, entry: Any, call: _Call, mailbox: Any) -> None:
+        def happen() -> None:
+            if callable(entry) and not isinstance(entry, type):
+                entry()
+            elif not call.closed:
+                mailbox.put(entry)
+
+        if wait == 0.0:
+            happen()
+        else:
+            self.clock.at(wait, happen)
+
+
+def says(*pieces: str, tokens: tuple[int, int] = (10, 5), reason: str = "stop") -> list[ModelEvent]:
+    """An answer in text."""
+    return [*(TextDelta(piece) for piece in pieces), ModelFinished(reason, *tokens)]
+
+
+def thinks(text: str) -> list[ModelEvent]:
+    """Reasoning, before something else."""
+    return [ReasoningDelta(text)]
+
+
+def calls(*wanted: tuple[str, str, str], tokens: tuple[int, int] = (10, 5)) -> list[ModelEvent]:
+    """Tool calls: (id, name, arguments), each in two deltas."""
+    events: list[ModelEvent] = []
+    for index, (call_id, name, arguments) in enumerate(wanted):
+        half = len(arguments) // 2
+        events.append(ToolCallDelta(index, call_id, name, arguments[:half]))
+        events.append(ToolCallDelta(index, "", "", arguments[half:]))
+    return [*events, ModelFinished("tool_calls", *tokens)]
+
+
+def fails(code: str = "model_unavailable", *, retryable: bool = True) -> list[ModelEvent]:
+    """A failed call."""
+    return [ModelFailed(code, f"It failed: {code}.", retryable)]

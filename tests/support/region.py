@@ -1,0 +1,192 @@
+"""Parley's storage in moto, and the use cases built on it in fake time."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+
+from shared.accounts.tickets import issue_ticket
+from shared.aws.database import Database
+from shared.aws.queue import TurnQueue
+from shared.chat.accept import Acceptance, Accepted, Policy, Requester
+from shared.chat.opening import Submission
+from shared.chat.services import Services, TurnEngine
+from shared.chat.sessions import Session, create_session, owned_session
+from shared.chat.transcript import Message, load_messages
+from shared.chat.turn.advance import advance_turn
+from shared.chat.turn.ending import Outcome
+from shared.chat.turn.outside import end_from_outside
+from shared.kernel.deadline import Deadline
+from shared.kernel.errors import Terminal
+from shared.kernel.settings import TurnBounds
+from shared.socket.handle import SocketHandler
+from shared.stream.chunk_log import ChunkLog
+from shared.tasks.lease import Leases
+from shared.tasks.records import Task
+from shared.tasks.store import get_task
+from shared.tasks.sweep import Sweep
+from shared.tools.registry import Toolbox
+from tests.support.model import Script, ScriptedModel
+from tests.support.sockets import FakeSockets
+from tests.support.time import CountingIds, FakeClock, InlineExecutor, InlineWorkers
+
+LAMBDA_SECONDS = 900.0
+
+
+def create_tables(client: Any) -> None:
+    """The two tables as the template has them."""
+    client.create_table(
+        TableName="state",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi1pk", "gsi1sk")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "GSI1",
+                "KeySchema": [
+                    {"AttributeName": "gsi1pk", "KeyType": "HASH"},
+                    {"AttributeName": "gsi1sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["title", "created_at", "updated_at", "active_task"],
+                },
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.create_table(
+        TableName="chunks",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "seq", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "seq", "AttributeType": "N"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@dataclass
+class Parley:
+    """One deployment, driven by hand."""
+
+    services: Services
+    engine: TurnEngine
+    clock: FakeClock
+    sockets: FakeSockets
+    model: ScriptedModel
+    sqs: Any
+    queue_url: str
+    workers_started: int = field(default=0)
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    @property
+    def frames(self) -> SocketHandler:
+        return SocketHandler(self.services)
+
+    def new_session(self, user: str = "ada") -> Session:
+        return create_session(self.database, self.clock, self.services.ids, user)
+
+    def session(self, session_id: str, user: str = "ada") -> Session:
+        return owned_session(self.database, session_id, user)
+
+    def ticket(self, user: str = "ada") -> str:
+        return issue_ticket(self.database, self.clock, self.services.ids, user)
+
+    def send(
+        self,
+        session: Session,
+        text: str = "Hello",
+        message_id: str = "m1",
+        policy: Policy = "enqueue",
+        requester: Requester | None = None,
+    ) -> Accepted:
+        acceptance = Acceptance(self.database, self.services.queue, self.clock, self.services.ids)
+        return acceptance.submit(session.owner, session.id, Submission(message_id, text), policy, requester)
+
+    def scripted(self, *scripts: Script) -> None:
+        """What the model says, call by call."""
+        self.model.scripts = list(scripts)
+        self.model.requests.clear()
+
+    def with_bounds(self, **bounds: Any) -> None:
+        self.engine = replace(self.engine, bounds=TurnBounds(**bounds))
+
+    def with_tools(self, *tools: Any) -> None:
+        self.engine = replace(self.engine, toolbox=Toolbox(tools))
+
+    def work(self, task_id: str, seconds: float = LAMBDA_SECONDS) -> None:
+        """One invocation of the worker for one message."""
+        self.workers_started += 1
+        deadline = Deadline(self.clock.now() + seconds, self.clock)
+        advance_turn(self.services, self.engine, task_id, f"worker-{self.workers_started}", deadline)
+
+    def messages_waiting(self) -> list[str]:
+        """Take what is in the turn queue: the task ids."""
+        found: list[str] = []
+        while batch := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                found.append(json.loads(message["Body"])["task_id"])
+                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def drain_queue(self) -> None:
+        """Let workers take messages until there are none."""
+        while tasks := self.messages_waiting():
+            for task_id in tasks:
+                self.work(task_id)
+
+    def sweep(self) -> int:
+        """The minute tick."""
+
+        def end_lost(task_id: str) -> None:
+            lost = Terminal("The turn was started several times and never got on.", code="worker_lost")
+            end_from_outside(self.services, task_id, Outcome.failed(lost), "scheduler")
+
+        return Sweep(self.database, self.services.queue, self.clock, end_lost).run()
+
+    def task(self, task_id: str) -> Task:
+        task = get_task(self.database, task_id)
+        assert task is not None
+        return task
+
+    def parts(self, task_id: str) -> list[dict[str, Any]]:
+        return self.services.log.parts(task_id)
+
+    def transcript(self, session: Session) -> list[Message]:
+        return load_messages(self.database, session.id, 0)
+
+
+def build_parley() -> Parley:
+    """A deployment in moto; must be called inside `mock_aws`."""
+    clock = FakeClock()
+    client = boto3.client("dynamodb", region_name="eu-central-1")
+    create_tables(client)
+    sqs = boto3.client("sqs", region_name="eu-central-1")
+    url = sqs.create_queue(QueueName="turns")["QueueUrl"]
+    database = Database(client, {"state": "state", "chunks": "chunks"}, clock)
+    sockets, model = FakeSockets(), ScriptedModel(clock, [])
+    services = Services(
+        database=database,
+        log=ChunkLog(database, clock, retention_days=7),
+        leases=Leases(database, clock),
+        queue=TurnQueue(sqs, url),
+        sockets=sockets,
+        clock=clock,
+        ids=CountingIds(),
+        executor=InlineExecutor(),
+    )
+    engine = TurnEngine(
+        model=model,
+        toolbox=Toolbox([]),
+        workers=InlineWorkers(clock),
+        bounds=TurnBounds(),
+        prices={},
+        max_attempts=4,
+    )
+    return Parley(services, engine, clock, sockets, model, sqs, url)
