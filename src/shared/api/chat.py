@@ -8,7 +8,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from shared.accounts.identity import User
-from shared.api.bodies import (
+from shared.api.paging import session_page
+from shared.chat.accept import Acceptance, Accepted
+from shared.chat.cancel import cancel_turn
+from shared.chat.pending import load_pending, public_pending
+from shared.chat.requests import (
     MAX_BODY_BYTES,
     NewSession,
     OwnSend,
@@ -18,10 +22,6 @@ from shared.api.bodies import (
     submission_from,
     validated,
 )
-from shared.api.paging import session_page
-from shared.chat.accept import Acceptance, Accepted
-from shared.chat.cancel import cancel_turn
-from shared.chat.pending import load_pending, public_pending
 from shared.chat.resume import Holding, owned_task, resumable_task
 from shared.chat.services import Services
 from shared.chat.sessions import create_session, list_sessions, owned_session

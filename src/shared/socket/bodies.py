@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.api.bodies import MessageId, TransportSend
+from shared.chat.requests import MessageId, TransportSend
 
 RequestId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x22\x24-\x7e]+$")]
 SessionId = Annotated[str, StringConstraints(min_length=1, max_length=64)]

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from shared.api.bodies import TransportSend, own_send, parse_json, submission_from, validation_details
 from shared.aws.sockets import ConnectionGone, ConnectionSlow
 from shared.chat.accept import Acceptance, Requester
 from shared.chat.cancel import cancel_turn
+from shared.chat.requests import TransportSend, own_send, parse_json, submission_from, validation_details
 from shared.chat.resume import SocketReplay, resumable_task
 from shared.chat.services import Services
 from shared.kernel.errors import Invalid, ParleyError, Unauthenticated, UserInputError

@@ -1,4 +1,4 @@
-"""What clients send over HTTP, validated. Lengths are in characters."""
+"""What clients send, over HTTP and the socket alike, validated. Lengths are in characters."""
 
 import json
 from collections.abc import Sequence
