@@ -1,0 +1,1 @@
+"""Measurements: ratios against a named peer or baseline in one run, and counted costs."""

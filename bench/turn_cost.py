@@ -1,0 +1,78 @@
+"""What one 12 s answer of 500 tokens costs, watched and unwatched: counted calls and units, priced.
+
+Run: python -m bench.turn_cost
+"""
+
+import logging
+import os
+import sys
+
+from moto import mock_aws
+
+from bench.meter import PRICES, Meter
+from shared.chat.accept import Requester
+from shared.chat.model import ModelFinished, TextDelta
+from tests.support.region import build_parley
+
+SECONDS, TOKENS = 12.0, 500
+WORKER_GB = 0.5
+
+
+def measure(*, watched: bool) -> dict[str, float]:
+    """One turn; its counts and its price for 1,000 of them."""
+    os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
+    with mock_aws():
+        parley = build_parley()
+        session = parley.new_session()
+        script: list[object] = []
+        for number in range(TOKENS):
+            script += [SECONDS / TOKENS, TextDelta(f"word{number:03d} ")]
+        parley.scripted([*script, ModelFinished("stop", 1000, TOKENS)])  # type: ignore[list-item]
+        client = parley.database._client
+        meter = Meter(client)
+        meter.attach(client, parley.sqs)
+        requester = Requester("connection", "request") if watched else None
+        accepted = parley.send(session, requester=requester)
+        accept_calls = sum(meter.calls.values())
+        parley.work(accepted.task.id)
+        frames = sum(len(frames) for frames in parley.sockets.frames.values())
+        rows = len(list(parley.services.log.rows(accepted.task.id)))
+    return _priced(meter, accept_calls, frames, rows)
+
+
+def _priced(meter: Meter, accept_calls: int, frames: int, rows: int) -> dict[str, float]:
+    queue_requests = 3  # send, receive, delete
+    cost = (
+        meter.write_units * PRICES["write_unit"]
+        + meter.read_units * PRICES["read_unit"]
+        + queue_requests * PRICES["sqs_request"]
+        + (frames + 1) * PRICES["socket_message"]
+        + 2 * PRICES["lambda_request"]
+        + (SECONDS + 0.1) * WORKER_GB * PRICES["lambda_gb_second"]
+    )
+    return {
+        "aws_calls": sum(meter.calls.values()),
+        "of_them_to_accept": accept_calls,
+        "write_units": meter.write_units,
+        "read_units": meter.read_units,
+        "chunk_rows": rows,
+        "frames": frames,
+        "usd_per_1000": round(cost * 1000, 4),
+    }
+
+
+def main() -> int:
+    """Print both, and hold them against the goals."""
+    logging.disable(logging.CRITICAL)
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+    goals = {True: (130, 0.25), False: (60, 0.13)}
+    missed = False
+    for watched, (units, usd) in goals.items():
+        result = measure(watched=watched)
+        missed |= result["write_units"] > units or result["usd_per_1000"] > usd
+        print("watched  " if watched else "unwatched", result, f"goals: {units} write units, ${usd}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
