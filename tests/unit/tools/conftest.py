@@ -1,0 +1,14 @@
+"""What the tests of the tools share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.tools.loopback import Web, small_web
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A web of one plain HTTP server."""
+    with small_web() as made:
+        yield made
