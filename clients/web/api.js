@@ -1,0 +1,78 @@
+// The HTTP API, relative to wherever this page is served from.
+
+const BASE = new URL('api/', document.baseURI);
+
+/** An answer that is not a success: `code` for programs, `message` for people. */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export class Api {
+  #token;
+  #refused;
+
+  /** `refused()` is called when the token is not accepted. */
+  constructor(token, refused) {
+    this.#token = token;
+    this.#refused = refused;
+  }
+
+  ticket() {
+    return this.#call('POST', 'ws-ticket');
+  }
+
+  sessions(cursor) {
+    return this.#call('GET', 'chat/sessions', { query: { limit: 30, cursor } });
+  }
+
+  createSession(title) {
+    return this.#call('POST', 'chat/sessions', { body: { title } });
+  }
+
+  session(id, beforeSequence) {
+    return this.#call('GET', sessionPath(id), { query: { limit: 100, before_sequence: beforeSequence } });
+  }
+
+  pending(id) {
+    return this.#call('GET', `${sessionPath(id)}/messages/pending`);
+  }
+
+  send(id, message) {
+    const text = message.parts.map((part) => part.text).join('');
+    return this.#call('POST', `${sessionPath(id)}/stream`, { body: { message: text, message_id: message.id } });
+  }
+
+  cancel(id) {
+    return this.#call('POST', `${sessionPath(id)}/cancel`);
+  }
+
+  async #call(method, path, { query = {}, body } = {}) {
+    const url = new URL(path, BASE);
+    for (const [name, value] of Object.entries(query)) if (value != null) url.searchParams.set(name, value);
+    const headers = { accept: 'application/json', authorization: `Bearer ${this.#token}` };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    let response;
+    try {
+      response = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    } catch {
+      throw new ApiError(0, 'unreachable', 'Parley cannot be reached right now.');
+    }
+    const answer = await response.json().catch(() => null);
+    if (response.ok) return answer;
+    if (response.status === 401) this.#refused();
+    throw new ApiError(response.status, answer?.code ?? `http_${response.status}`, answer?.message ?? fallback(response.status));
+  }
+}
+
+function sessionPath(id) {
+  return `chat/sessions/${encodeURIComponent(id)}`;
+}
+
+function fallback(status) {
+  if (status === 429) return 'Too many requests. Wait a moment and try again.';
+  return status >= 500 ? 'Parley has a problem right now. Try again.' : `The request was refused (${status}).`;
+}

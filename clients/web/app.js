@@ -1,0 +1,325 @@
+// The page: sign-in, the list of chats, the open chat, the composer. The rest is in the modules it imports.
+
+import { Api } from './api.js';
+import { Chat } from './chat.js';
+import { setText } from './dom.js';
+import { claims, forget, keep, signedInToken } from './identity.js';
+import { SessionList } from './sessions.js';
+import { ChatSocket } from './socket.js';
+import { Conversation } from './view.js';
+
+const CONNECTION = {
+  connecting: 'Connecting…',
+  connected: 'Connected',
+  reconnecting: 'Reconnecting…',
+};
+const LIST_POLL_MS = 10_000;
+const NEAR_END_PX = 80;
+const MAX_TITLE = 60;
+
+const $ = (id) => document.getElementById(id);
+const page = {
+  signIn: $('sign-in'), signInForm: $('sign-in-form'), signInToken: $('token'), signInProblem: $('sign-in-problem'),
+  app: $('app'), sidebar: $('sidebar'), menu: $('menu'), scrim: $('scrim'), newChat: $('new-chat'), more: $('more-chats'),
+  user: $('user'), signOut: $('sign-out'), title: $('chat-title'), connection: $('connection'), problem: $('problem'),
+  problemText: $('problem-text'), dismiss: $('dismiss'), scroll: $('scroll'), welcome: $('welcome'), older: $('older'),
+  messages: $('messages'), latest: $('latest'), form: $('composer'), input: $('message'), send: $('send'), stop: $('stop'),
+  status: $('status'),
+};
+
+const conversation = new Conversation(page.messages);
+const list = new SessionList($('chats'));
+let api = null;
+let socket = null;
+let chat = null;
+let sessions = [];
+let cursor = null;
+let creating = false;
+let drawing = false;
+let following = true;
+
+// Signing in and out
+
+function begin(token) {
+  const who = claims(token);
+  if (!who) {
+    signOut('That is not a sign-in token.');
+    return;
+  }
+  keep(token);
+  setText(page.user, who.name ?? who.sub ?? '');
+  api = new Api(token, () => signOut('Your sign-in is no longer valid. Open a new sign-in link.'));
+  socket = new ChatSocket({ ticket: () => api.ticket(), onState: showConnection, onNotify: notified });
+  page.signIn.hidden = true;
+  page.app.hidden = false;
+  socket.connect();
+  loadSessions();
+  openFromAddress();
+}
+
+function signOut(reason = '') {
+  forget();
+  socket?.close();
+  chat?.dispose();
+  [api, socket, chat, sessions, cursor] = [null, null, null, [], null];
+  history.replaceState(null, '', location.pathname + location.search);
+  conversation.show([]);
+  list.show([], null);
+  setText(page.signInProblem, reason);
+  page.app.hidden = true;
+  page.signIn.hidden = false;
+  page.signInToken.focus();
+}
+
+// The list of chats
+
+async function loadSessions() {
+  try {
+    const answer = await api?.sessions();
+    if (!answer) return;
+    const loaded = new Set(answer.sessions.map((session) => session.id));
+    const rest = sessions.filter((session) => !loaded.has(session.id));
+    const fresh = chat && !loaded.has(chat.id) ? rest.filter((session) => session.id === chat.id) : [];
+    const older = cursor === null ? [] : rest.filter((session) => session.updated_at < answer.sessions.at(-1)?.updated_at);
+    cursor ??= answer.next_cursor;
+    sessions = [...fresh, ...answer.sessions, ...older.filter((session) => !fresh.includes(session))];
+    draw();
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+async function loadMoreSessions() {
+  try {
+    const answer = await api.sessions(cursor);
+    const loaded = new Set(sessions.map((session) => session.id));
+    sessions = [...sessions, ...answer.sessions.filter((session) => !loaded.has(session.id))];
+    cursor = answer.next_cursor ?? '';
+    draw();
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+function pollSessions() {
+  const elsewhere = sessions.some((session) => session.is_processing && session.id !== chat?.id);
+  if (api && elsewhere && document.visibilityState === 'visible') loadSessions();
+}
+
+// The open chat
+
+function newChatObject(id) {
+  const events = {
+    changed: draw,
+    turnEnded: (message) => {
+      setText(page.status, message.status === 'done' ? 'The answer is complete.' : 'The answer has ended.');
+      loadSessions();
+    },
+    problem: showProblem,
+    returned: (text) => {
+      page.input.value = page.input.value ? `${text}\n${page.input.value}` : text;
+      fitInput();
+    },
+  };
+  return new Chat(id, { api, socket, events });
+}
+
+async function openFromAddress() {
+  const id = new URLSearchParams(location.hash.slice(1)).get('chat');
+  if (!api || id === (chat?.id ?? null)) return;
+  chat?.dispose();
+  chat = id ? newChatObject(id) : null;
+  following = true;
+  hideProblem();
+  showSidebar(false);
+  draw();
+  page.input.focus();
+  if (!chat) return;
+  const opened = chat;
+  try {
+    await opened.refresh();
+  } catch (error) {
+    if (chat === opened) showProblem(error);
+  }
+}
+
+async function submit() {
+  const text = page.input.value;
+  if (!text.trim() || creating) return;
+  hideProblem();
+  following = true;
+  page.input.value = '';
+  fitInput();
+  if (!chat && !(await createChat(text))) {
+    page.input.value = text;
+    fitInput();
+    return;
+  }
+  chat.submit(text);
+}
+
+async function createChat(text) {
+  creating = true;
+  draw();
+  try {
+    const session = await api.createSession(titleFrom(text));
+    sessions = [session, ...sessions];
+    chat = newChatObject(session.id);
+    history.pushState(null, '', `#chat=${encodeURIComponent(session.id)}`);
+    return true;
+  } catch (error) {
+    showProblem(error);
+    return false;
+  } finally {
+    creating = false;
+  }
+}
+
+/** The first words, until the server names chats by itself. */
+function titleFrom(text) {
+  const words = text.trim().replace(/\s+/g, ' ');
+  return words.length <= MAX_TITLE ? words : `${words.slice(0, MAX_TITLE).replace(/\s\S*$/, '')}…`;
+}
+
+async function loadOlder() {
+  const fromEnd = page.scroll.scrollHeight - page.scroll.scrollTop;
+  page.older.disabled = true;
+  following = false;
+  try {
+    await chat.loadOlder();
+    render();
+    page.scroll.scrollTop = page.scroll.scrollHeight - fromEnd;
+  } catch (error) {
+    showProblem(error);
+  }
+  page.older.disabled = false;
+}
+
+function showConnection(state) {
+  page.connection.dataset.state = state;
+  setText(page.connection, CONNECTION[state]);
+  if (state !== 'connected') return;
+  if (chat) chat.reconnected();
+  loadSessions();
+}
+
+function notified(frame) {
+  loadSessions();
+  if (chat && (frame.session_id === undefined || frame.session_id === chat.id)) chat.turnStarted();
+}
+
+// Drawing: at most once a frame, however fast the parts come
+
+function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(render);
+}
+
+function render() {
+  drawing = false;
+  const messages = chat?.messages ?? [];
+  const running = chat?.running ?? false;
+  const current = sessions.find((session) => session.id === chat?.id);
+  conversation.show(messages);
+  list.show(sessions.map((session) => (session === current ? { ...session, is_processing: running } : session)), chat?.id);
+  const title = chat ? (current?.title ?? 'Untitled chat') : 'New chat';
+  setText(page.title, title);
+  document.title = `${title} · Parley`;
+  page.more.hidden = !cursor;
+  page.welcome.hidden = Boolean(chat);
+  page.older.hidden = !chat?.hasOlder;
+  page.stop.hidden = !running;
+  page.stop.disabled = chat?.stopping ?? false;
+  page.send.disabled = creating || !page.input.value.trim();
+  if (following) page.scroll.scrollTop = page.scroll.scrollHeight;
+  page.latest.hidden = following || !chat;
+}
+
+function showProblem({ status, code, message }) {
+  if (status === 401) return; // signed out: the sign-in form says why
+  setText(page.problemText, message);
+  page.problem.dataset.code = code;
+  page.problem.hidden = false;
+}
+
+function hideProblem() {
+  page.problem.hidden = true;
+  setText(page.problemText, '');
+}
+
+function fitInput() {
+  page.input.style.height = 'auto';
+  page.input.style.height = `${page.input.scrollHeight}px`;
+  page.send.disabled = creating || !page.input.value.trim();
+}
+
+function showSidebar(open) {
+  page.app.classList.toggle('menu-open', open);
+  page.menu.setAttribute('aria-expanded', String(open));
+  if (open) page.newChat.focus();
+}
+
+// Events
+
+page.signInForm.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const token = page.signInToken.value.trim().replace(/^.*#token=/, '');
+  page.signInToken.value = '';
+  if (token) begin(token);
+});
+page.form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  submit();
+});
+page.input.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  submit();
+});
+page.scroll.addEventListener('scroll', () => {
+  const { scrollHeight, scrollTop, clientHeight } = page.scroll;
+  following = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  page.latest.hidden = following || !chat;
+});
+page.latest.addEventListener('click', () => {
+  following = true;
+  render();
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !page.app.classList.contains('menu-open')) return;
+  showSidebar(false);
+  page.menu.focus();
+});
+for (const suggestion of page.welcome.querySelectorAll('button')) {
+  suggestion.addEventListener('click', () => {
+    page.input.value = suggestion.textContent.trim();
+    submit();
+  });
+}
+page.input.addEventListener('input', fitInput);
+page.stop.addEventListener('click', () => chat?.stop());
+page.older.addEventListener('click', loadOlder);
+page.more.addEventListener('click', loadMoreSessions);
+page.dismiss.addEventListener('click', hideProblem);
+page.menu.addEventListener('click', () => showSidebar(!page.app.classList.contains('menu-open')));
+page.scrim.addEventListener('click', () => showSidebar(false));
+page.newChat.addEventListener('click', () => {
+  history.pushState(null, '', location.pathname + location.search);
+  openFromAddress();
+  showSidebar(false);
+  page.input.focus();
+});
+page.signOut.addEventListener('click', () => signOut());
+addEventListener('hashchange', () => {
+  const token = signedInToken();
+  if (token && !api) begin(token);
+  else openFromAddress();
+});
+addEventListener('popstate', openFromAddress);
+addEventListener('focus', () => api && loadSessions());
+setInterval(pollSessions, LIST_POLL_MS);
+
+const token = signedInToken();
+if (token) begin(token);
+else signOut();

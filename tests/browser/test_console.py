@@ -1,0 +1,254 @@
+"""The console as a person uses it: headless Chromium on the deployed page, with whatever model answers text.
+
+Two tests say phrases of the demo model (`slow`, `unknown tool`); see `local/demo_phrases.py`.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.devtools import Browser, Page, browser, find_chromium
+
+pytestmark = pytest.mark.browser
+
+LAST = "[...document.querySelectorAll('.message.assistant')].at(-1)"
+DONE = f"{LAST}?.dataset.status === 'done'"
+TEXT = f"[...({LAST}?.querySelectorAll('.text') ?? [])].map((e) => e.textContent).join(' ')"
+WORDS = f"{TEXT}.trim().split(/\\s+/).filter(Boolean).length"
+RUNNING = "!document.querySelector('#stop').hidden"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    command = find_chromium()
+    if command is None:
+        reason = "CHROMIUM IS NOT INSTALLED: nothing of the console was tested in a browser"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with browser(command, tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    with chromium.page() as tab:
+        tab.look(width=1280, height=800)
+        yield tab
+
+
+@pytest.fixture
+def ada(page: Page, region: dict[str, Any]) -> Page:
+    """The page, signed in as Ada by her link, with no chat open."""
+    page.open(sign_in_link(region, "ada"))
+    page.until("document.querySelector('#connection').dataset.state === 'connected'", "the socket connects")
+    return page
+
+
+def console_address(region: dict[str, Any]) -> str:
+    return str(region["console_url"]).partition("#")[0]
+
+
+def sign_in_link(region: dict[str, Any], user: str) -> str:
+    return f"{console_address(region)}#token={region['tokens'][user]}"
+
+
+def say(page: Page, text: str) -> None:
+    page.type("#message", text)
+    page.press("Enter")
+
+
+def test_a_message_is_answered(ada: Page, region: dict[str, Any]) -> None:
+    """Typing and Enter bring the message, the answer, a chat in the list, and no error in the console."""
+    say(ada, "Good morning")
+
+    ada.until(DONE, "the answer is complete")
+    assert ada.evaluate("document.querySelector('.message.user .bubble').textContent") == "Good morning"
+    assert ada.evaluate(TEXT).strip()
+    ada.until("document.querySelector('#chats [aria-current]')", "the chat is in the list")
+    assert ada.evaluate("document.querySelector('#message').value") == ""
+    ada.until(f"!({RUNNING})", "nothing is left to stop")
+    assert ada.errors == []
+
+
+def test_the_token_leaves_the_address(ada: Page) -> None:
+    """The sign-in link's token is taken out of the address bar and survives a reload."""
+    assert "token" not in ada.evaluate("location.href")
+
+    ada.reload()
+
+    ada.until("document.querySelector('#connection').dataset.state === 'connected'", "still signed in")
+    assert ada.evaluate("document.querySelector('#sign-in').hidden") is True
+    assert ada.errors == []
+
+
+def test_sign_in_by_hand(page: Page, region: dict[str, Any]) -> None:
+    """Without a link there is a form that takes the token, and signing out leads back to it."""
+    page.open(console_address(region))
+    page.until("!document.querySelector('#sign-in').hidden", "the form is shown")
+
+    page.type("#token", region["tokens"]["grace"])
+    page.press("Enter")
+    page.until("document.querySelector('#connection').dataset.state === 'connected'", "signed in")
+    page.click("#sign-out")
+
+    page.until("!document.querySelector('#sign-in').hidden", "the form is back")
+    assert page.evaluate("Object.keys(localStorage).length") == 0
+    assert page.errors == []
+
+
+def test_shift_enter_is_a_new_line(ada: Page) -> None:
+    """Shift and Enter start a new line; the message arrives with it."""
+    ada.type("#message", "one")
+    ada.press("Enter", shift=True)
+    ada.type("#message", "two")
+    assert ada.evaluate("document.querySelector('#message').value") == "one\ntwo"
+
+    ada.press("Enter")
+
+    ada.until("document.querySelector('.message.user .bubble')?.textContent === 'one\\ntwo'", "both lines are sent")
+    ada.until(DONE, "the answer is complete")
+
+
+def test_markup_stays_text(ada: Page) -> None:
+    """HTML in a message or an answer is shown, never run."""
+    say(ada, "<img src=x onerror=console.error(1)> <b>bold</b>")
+
+    ada.until(DONE, "the answer is complete")
+    assert "<b>bold</b>" in ada.evaluate("document.querySelector('#messages').textContent")
+    assert ada.evaluate("document.querySelectorAll('#messages img, #messages b').length") == 0
+    assert ada.errors == []
+
+
+def test_a_tool_call_is_a_card(ada: Page) -> None:
+    """A tool call shows its name, how it ended and, on demand, what came back; the answer follows."""
+    say(ada, "unknown tool")
+
+    ada.until(DONE, "the answer is complete")
+    card = f"{LAST}?.querySelector('.tool')"
+    assert ada.evaluate(f"{card}.querySelector('.tool-name').textContent") == "no_such_tool"
+    assert ada.evaluate(f"{card}.dataset.state") == "failed"
+    assert ada.evaluate(f"{card}.querySelector('details').open") is False
+    ada.click(".message.assistant .tool summary")
+    ada.until(f"{card}.querySelector('details').open", "the result opens")
+    assert ada.evaluate(f"{card}.querySelector('.tool-output').textContent").strip()
+    assert ada.evaluate(TEXT).strip()
+
+    ada.reload()
+
+    ada.until(f"{card}?.dataset.state === 'failed'", "the stored card looks the same")
+    assert ada.errors == []
+
+
+def test_stop(ada: Page) -> None:
+    """Stop ends the answer, keeps what was said, and the next message works at once."""
+    say(ada, "slow 120")
+    ada.until(f"{WORDS} > 5 && {RUNNING}", "the answer has begun")
+
+    ada.click("#stop")
+
+    ada.until(f"{LAST}.dataset.status === 'stopped' && !({RUNNING})", "the answer has stopped")
+    kept = ada.evaluate(WORDS)
+    assert kept > 5
+    say(ada, "Good morning")
+    ada.until(f"document.querySelectorAll('.message.assistant').length === 2 && {DONE}", "the next one is answered")
+    ada.reload()
+    ada.until("document.querySelector('.message.assistant')?.dataset.status === 'stopped'", "a reload shows the same")
+    assert ada.errors == []
+
+
+def test_reload_resumes(ada: Page) -> None:
+    """A reload in the middle of an answer goes on with it, and no word is there twice."""
+    say(ada, "slow 6")
+    ada.until(f"{WORDS} > 20", "the answer has begun")
+
+    ada.reload()
+
+    ada.until(f"{LAST}?.dataset.status === 'streaming' && {WORDS} > 20", "the answer goes on")
+    ada.until(DONE, "the answer is complete")
+    assert ada.evaluate(WORDS) == 250
+    assert ada.evaluate("document.querySelectorAll('.message').length") == 2
+    assert ada.errors == []
+
+
+def test_a_message_during_an_answer_waits(ada: Page) -> None:
+    """What is sent during an answer is shown as queued and answered afterwards, in the right order."""
+    say(ada, "slow 4")
+    ada.until(f"{WORDS} > 5", "the answer has begun")
+
+    say(ada, "Good morning")
+
+    ada.until("document.querySelector('.message.user[data-state=queued]')", "it waits")
+    ada.until(f"document.querySelectorAll('.message.assistant').length === 2 && {DONE}", "both are answered")
+    order = "[...document.querySelectorAll('.message')].map((e) => e.classList.contains('user'))"
+    assert ada.evaluate(order) == [True, False, True, False]
+    assert ada.evaluate("document.querySelectorAll('[data-state=queued]').length") == 0
+    assert ada.errors == []
+
+
+def test_two_windows_show_the_same(ada: Page, chromium: Browser, region: dict[str, Any]) -> None:
+    """A second window on the same chat joins the running answer and ends with the same text."""
+    say(ada, "slow 5")
+    ada.until(f"{WORDS} > 5", "the answer has begun")
+    chat = ada.evaluate("location.hash.slice(1)")
+
+    with chromium.page() as other:
+        other.open(f"{sign_in_link(region, 'ada')}&{chat}")
+        other.until(DONE, "the other window has the answer")
+        ada.until(DONE, "the first window has it too")
+        assert other.evaluate(TEXT) == ada.evaluate(TEXT)
+        assert other.errors == []
+
+
+def test_a_refused_message_stays_in_the_composer(ada: Page) -> None:
+    """A message that is too long is refused with words, and nothing of it is lost."""
+    say(ada, "x" * 64_001)
+
+    ada.until("!document.querySelector('#problem').hidden", "the problem is shown")
+    assert ada.evaluate("document.querySelector('#problem-text').textContent").strip()
+    assert ada.evaluate("document.querySelector('#message').value.length") == 64_001
+    assert ada.evaluate("document.querySelectorAll('.message').length") == 0
+
+
+def test_a_foreign_chat_shows_nothing(ada: Page, chromium: Browser, region: dict[str, Any]) -> None:
+    """Somebody else who opens the link of a chat sees that there is none."""
+    say(ada, "Good morning")
+    ada.until(DONE, "the answer is complete")
+    chat = ada.evaluate("location.hash.slice(1)")
+
+    with chromium.page() as other:
+        other.open(f"{sign_in_link(region, 'grace')}&{chat}")
+        other.until("!document.querySelector('#problem').hidden", "the problem is shown")
+        assert other.evaluate("document.querySelectorAll('.message').length") == 0
+
+
+def test_nothing_from_elsewhere(ada: Page, region: dict[str, Any]) -> None:
+    """Every request goes to this deployment's own addresses."""
+    say(ada, "Good morning")
+    ada.until(DONE, "the answer is complete")
+
+    allowed = {urlsplit(region[key]).netloc for key in ("console_url", "http_url", "ws_url") if key in region}
+    asked = {urlsplit(url).netloc for url in ada.requests if not url.startswith(("about:", "data:"))}
+    assert asked <= allowed
+    assert ada.errors == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def test_how_it_looks(ada: Page, tmp_path: Path, width: int, height: int, dark: bool) -> None:
+    """Desktop or phone, light or dark: nothing is wider than the window; a screenshot says how it looks."""
+    ada.look(width=width, height=height, dark=dark)
+    say(ada, "think, then unknown tool")
+    ada.until(DONE, "the answer is complete")
+
+    ada.screenshot(tmp_path / "console.png")
+
+    assert ada.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert ada.evaluate("document.querySelector('#send').getBoundingClientRect().right <= innerWidth")
+    assert (tmp_path / "console.png").stat().st_size > 10_000
+    assert ada.errors == [], json.dumps(ada.errors)
