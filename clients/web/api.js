@@ -29,8 +29,8 @@ export class Api {
     return this.#call('GET', 'chat/sessions', { query: { limit: 30, cursor } });
   }
 
-  createSession(title) {
-    return this.#call('POST', 'chat/sessions', { body: { title } });
+  createSession() {
+    return this.#call('POST', 'chat/sessions', { body: {} });
   }
 
   session(id, beforeSequence) {

@@ -162,8 +162,8 @@ async function createChat(text) {
   creating = true;
   draw();
   try {
-    const session = await api.createSession(titleFrom(text));
-    sessions = [session, ...sessions];
+    const session = await api.createSession();
+    sessions = [{ ...session, title: titleFrom(text) }, ...sessions];
     chat = newChatObject(session.id);
     history.pushState(null, '', `#chat=${encodeURIComponent(session.id)}`);
     return true;
@@ -175,7 +175,7 @@ async function createChat(text) {
   }
 }
 
-/** The first words, until the server names chats by itself. */
+/** The first words, until the list comes with the server's own title. */
 function titleFrom(text) {
   const words = text.trim().replace(/\s+/g, ' ');
   return words.length <= MAX_TITLE ? words : `${words.slice(0, MAX_TITLE).replace(/\s\S*$/, '')}…`;

@@ -36,12 +36,16 @@ class ScriptedModel:
     name: str = "scripted"
     requests: list[ModelRequest] = field(default_factory=list)
     calls: list[_Call] = field(default_factory=list)
+    choose: Callable[[ModelRequest], Script] | None = None
+    """Picks the script by what is asked, for turns whose calls may be repeated."""
 
     def start(self, request: ModelRequest, mailbox: Any) -> _Call:
         self.requests.append(request)
         call = _Call()
         self.calls.append(call)
-        script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+        script = (
+            self.choose(request) if self.choose else self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+        )
         wait = 0.0
         for entry in script:
             if isinstance(entry, int | float):

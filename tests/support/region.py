@@ -27,6 +27,7 @@ from shared.tasks.records import Task
 from shared.tasks.store import get_task
 from shared.tasks.sweep import Sweep
 from shared.tools.registry import Toolbox
+from tests.support.faults import AwsWatch
 from tests.support.model import Script, ScriptedModel
 from tests.support.sockets import FakeSockets
 from tests.support.time import CountingIds, FakeClock, InlineExecutor, InlineWorkers
@@ -79,6 +80,7 @@ class Parley:
     model: ScriptedModel
     sqs: Any
     queue_url: str
+    watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
 
     @property
@@ -162,13 +164,17 @@ class Parley:
         return load_messages(self.database, session.id, 0)
 
 
-def build_parley() -> Parley:
+def build_parley(clock: FakeClock | None = None) -> Parley:
     """A deployment in moto; must be called inside `mock_aws`."""
-    clock = FakeClock()
+    clock = clock or FakeClock()
     client = boto3.client("dynamodb", region_name="eu-central-1")
     create_tables(client)
     sqs = boto3.client("sqs", region_name="eu-central-1")
     url = sqs.create_queue(QueueName="turns")["QueueUrl"]
+    consumer = boto3.client("sqs", region_name="eu-central-1")  # the event source mapping's, not watched
+    watch = AwsWatch()
+    watch.attach(client)
+    watch.attach(sqs)
     database = Database(client, {"state": "state", "chunks": "chunks"}, clock)
     sockets, model = FakeSockets(), ScriptedModel(clock, [])
     services = Services(
@@ -189,4 +195,4 @@ def build_parley() -> Parley:
         prices={},
         max_attempts=4,
     )
-    return Parley(services, engine, clock, sockets, model, sqs, url)
+    return Parley(services, engine, clock, sockets, model, consumer, url, watch)

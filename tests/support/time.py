@@ -31,6 +31,15 @@ class FakeClock:
         """When the next callback is due."""
         return self._events[0][0] if self._events else None
 
+    def wait_until(self, ready: Callable[[], bool], limit: float) -> None:
+        """Let time pass from one thing that happens to the next, until `ready` or the instant `limit`."""
+        while not ready():
+            upcoming = self.next_event()
+            if upcoming is None or upcoming > limit:
+                self.advance_to(limit)
+                return
+            self.advance_to(upcoming)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, and what is due happen in order."""
         self.advance_to(self._now + seconds)
@@ -54,13 +63,7 @@ class FakeMailbox:
         self._events.append(event)
 
     def get(self, seconds: float) -> Any:
-        limit = self._clock.now() + seconds
-        while not self._events:
-            upcoming = self._clock.next_event()
-            if upcoming is None or upcoming > limit:
-                self._clock.advance_to(limit)
-                break
-            self._clock.advance_to(upcoming)
+        self._clock.wait_until(lambda: bool(self._events), self._clock.now() + seconds)
         return self._events.pop(0) if self._events else None
 
 
