@@ -1,0 +1,170 @@
+"""What the template promises to whoever deploys it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.template.conftest import ROOT, of_type, run_sam
+
+Resources = dict[str, dict[str, Any]]
+
+FUNCTIONS = {"api", "authorizer", "websocket", "turn_worker", "scheduler", "dead_letters"}
+
+
+def test_sam_and_cfn_lint_find_nothing() -> None:
+    """`sam validate --lint` is clean."""
+    answer = run_sam("validate", "--lint")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "is a valid SAM Template" in answer.stdout
+    assert "[[" not in answer.stdout + answer.stderr
+
+
+def test_every_entry_point_is_deployed(functions: Resources) -> None:
+    """The functions of the template are those of `functions/`."""
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    assert {properties["CodeUri"].removeprefix("functions/") for properties in functions.values()} == folders
+    assert folders >= FUNCTIONS
+
+
+def test_functions_run_on_arm_and_the_same_python(template: dict[str, Any]) -> None:
+    """One runtime, one architecture, for the layers as well."""
+    shared = template["Globals"]["Function"]
+    assert (shared["Runtime"], shared["Architectures"]) == ("python3.13", ["arm64"])
+    for properties in of_type(template["Resources"], "AWS::Serverless::LayerVersion").values():
+        assert properties["CompatibleRuntimes"] == ["python3.13"]
+        assert properties["CompatibleArchitectures"] == ["arm64"]
+
+
+def test_functions_say_their_time_and_memory(functions: Resources) -> None:
+    """No function runs on defaults."""
+    for name, properties in functions.items():
+        assert 0 < properties["Timeout"] <= 900, name
+        assert properties["MemorySize"] >= 256, name
+
+
+def test_functions_behind_an_api_answer_before_it_gives_up(functions: Resources) -> None:
+    """API Gateway waits for 30 s (HTTP) or 29 s (WebSocket)."""
+    for name in ("ApiFunction", "WebSocketFunction", "AuthorizerFunction"):
+        assert functions[name]["Timeout"] <= 29, name
+
+
+def test_every_function_keeps_its_logs_for_a_while(resources: Resources, functions: Resources) -> None:
+    """Each has a log group of its own, which forgets."""
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    used = [properties["LoggingConfig"]["LogGroup"]["Ref"] for properties in functions.values()]
+    assert sorted(used) == sorted(groups)
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+
+
+def _dead_letter_targets(resources: Resources) -> set[str]:
+    policies = [queue.get("RedrivePolicy") for queue in of_type(resources, "AWS::SQS::Queue").values()]
+    return {policy["deadLetterTargetArn"]["Fn::GetAtt"][0] for policy in policies if policy}
+
+
+def test_every_queue_gives_up_into_another_one(resources: Resources) -> None:
+    """A queue either has a dead-letter queue or is one, and dead letters keep for 14 days and are read."""
+    dead = _dead_letter_targets(resources)
+    queues = of_type(resources, "AWS::SQS::Queue")
+    read = {
+        m["EventSourceArn"]["Fn::GetAtt"][0] for m in of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    }
+    for name, queue in queues.items():
+        assert name in dead or queue["RedrivePolicy"]["maxReceiveCount"] == 5, name
+    for name in dead:
+        assert queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert name in read
+
+
+def test_no_message_becomes_visible_while_it_is_worked_on(resources: Resources, functions: Resources) -> None:
+    """A queue's visibility timeout is longer than its function may run."""
+    for mapping in of_type(resources, "AWS::Lambda::EventSourceMapping").values():
+        queue = of_type(resources, "AWS::SQS::Queue")[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
+        assert queue["VisibilityTimeout"] > functions[mapping["FunctionName"]["Ref"]]["Timeout"]
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_turns_are_worked_on_one_by_one_and_not_without_limit(resources: Resources) -> None:
+    """One message an invocation, and the deployer says how many at once."""
+    mapping = resources["TurnQueueMapping"]["Properties"]
+    assert mapping["BatchSize"] == 1
+    assert {"Ref": "MaximumConcurrency"} in mapping["ScalingConfig"]["MaximumConcurrency"]["Fn::If"]
+
+
+def test_queues_refuse_plain_http(resources: Resources) -> None:
+    """Every queue is in the policy that denies requests without TLS."""
+    policy = resources["QueuePolicy"]["Properties"]
+    assert {queue["Ref"] for queue in policy["Queues"]} == set(of_type(resources, "AWS::SQS::Queue"))
+    statement = policy["PolicyDocument"]["Statement"][0]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_tables_expire_records_and_the_durable_one_can_be_recovered(resources: Resources) -> None:
+    """Both have a TTL; State is kept when the stack goes, and can go back in time."""
+    for table in of_type(resources, "AWS::DynamoDB::Table").values():
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+    state = resources["StateTable"]
+    assert (state["DeletionPolicy"], state["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert state["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert state["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+def _statements(functions: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, properties in functions.items():
+        for policy in properties["Policies"]:
+            for statement in policy["Statement"]:
+                yield name, statement
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_no_function_may_do_everything_or_to_everything(functions: Resources) -> None:
+    """No `*` in an action, none for a resource; a connection's id is the one thing that can't be known before."""
+    for name, statement in _statements(functions):
+        assert statement["Effect"] == "Allow"
+        assert not any("*" in action for action in _listed(statement["Action"])), name
+        for resource in _listed(statement["Resource"]):
+            text = resource if isinstance(resource, str) else str(next(iter(resource.values())))
+            assert "*" not in text.removesuffix("/@connections/*"), (name, text)
+
+
+def test_no_function_scans(functions: Resources) -> None:
+    """Nothing reads a whole table."""
+    assert all("dynamodb:Scan" not in _listed(statement["Action"]) for _, statement in _statements(functions))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "reader"), [("JwtSecretParameter", "ApiFunction"), ("ModelApiKeyParameter", "TurnWorkerFunction")]
+)
+def test_a_secret_has_one_reader(functions: Resources, parameter: str, reader: str) -> None:
+    """Only the function that needs a secret may read it, and no function has one in its environment."""
+    readers = {name for name, s in _statements(functions) if f"parameter${{{parameter}}}" in str(s["Resource"])}
+    assert readers == {reader}
+
+
+def test_the_authorizer_may_only_take_tickets(functions: Resources) -> None:
+    """It deletes an item and nothing else."""
+    statements = [statement for name, statement in _statements(functions) if name == "AuthorizerFunction"]
+    assert [statement["Action"] for statement in statements] == ["dynamodb:DeleteItem"]
+
+
+def test_no_origin_is_allowed_unless_the_deployer_says_so(template: dict[str, Any]) -> None:
+    """The default of AllowedOrigins is not `*`."""
+    assert template["Parameters"]["AllowedOrigins"]["Default"] != "*"
+
+
+def test_every_parameter_is_described_and_used(template: dict[str, Any]) -> None:
+    """A parameter that nothing reads is a promise that nothing keeps."""
+    body = str({key: value for key, value in template.items() if key != "Parameters"})
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"], name
+        assert f"'Ref': '{name}'" in body or f"${{{name}}}" in body, name
+
+
+def test_the_outputs_are_what_programs_look_for(template: dict[str, Any]) -> None:
+    """local/ and the docs name these."""
+    assert set(template["Outputs"]) == {"HttpUrl", "WebSocketUrl", "StateTable", "ChunksTable", "TurnQueueUrl"}
