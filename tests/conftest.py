@@ -1,10 +1,12 @@
 """Fixtures for all rooms."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from moto import mock_aws
 
+from tests.support.deployed import deployed
 from tests.support.region import Parley, build_parley
 
 
@@ -21,3 +23,10 @@ def parley() -> Iterator[Parley]:
     """A deployment in moto."""
     with mock_aws():
         yield build_parley()
+
+
+@pytest.fixture(scope="session")
+def region() -> Iterator[dict[str, Any]]:
+    """The deployed template with the demo model: what `make run` shows, described by its region.json."""
+    with deployed("test-console") as stack:
+        yield stack.description

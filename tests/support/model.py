@@ -15,7 +15,7 @@ from shared.chat.model import (
 )
 from tests.support.time import FakeClock
 
-Script = Sequence[ModelEvent | float | Callable[[], None]]
+Script = Sequence[ModelEvent | float | Callable[[], object]]
 """Events in order; a number lets so many seconds pass first; a callable happens at that point."""
 
 
@@ -43,9 +43,7 @@ class ScriptedModel:
         self.requests.append(request)
         call = _Call()
         self.calls.append(call)
-        script = (
-            self.choose(request) if self.choose else self.scripts[min(len(self.requests), len(self.scripts)) - 1]
-        )
+        script = self.choose(request) if self.choose else self.scripts[min(len(self.requests), len(self.scripts)) - 1]
         wait = 0.0
         for entry in script:
             if isinstance(entry, int | float):

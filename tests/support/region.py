@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
+from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends as moto_backends
 
 from shared.accounts.tickets import issue_ticket
 from shared.aws.database import Database
@@ -152,6 +154,18 @@ class Parley:
 
         return Sweep(self.database, self.services.queue, self.clock, end_lost).run()
 
+    def timers(self) -> int:
+        """How many timer rows there are; asks the emulator itself, because tests ask often."""
+        return sum(len(rows) for key, rows in _table("state").items.items() if key.value.startswith("TIMER#"))
+
+    def wipe(self) -> None:
+        """Empty tables, queue and sockets, for the next of many runs."""
+        for name in ("state", "chunks"):
+            _table(name).items.clear()
+        self.sockets.frames.clear()
+        self.model.requests.clear()
+        self.messages_waiting()
+
     def task(self, task_id: str) -> Task:
         task = get_task(self.database, task_id)
         assert task is not None
@@ -162,6 +176,10 @@ class Parley:
 
     def transcript(self, session: Session) -> list[Message]:
         return load_messages(self.database, session.id, 0)
+
+
+def _table(name: str) -> Any:
+    return moto_backends[ACCOUNT_ID]["eu-central-1"].tables[name]
 
 
 def build_parley(clock: FakeClock | None = None) -> Parley:

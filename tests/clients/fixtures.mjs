@@ -1,0 +1,74 @@
+// What the model server answers, by what the user says. `again` marks the second call of the turn.
+
+const COMPARISON = {
+  reasoning: 'Two things are asked for, so two look-ups at once.',
+  content: 'I look both up. ',
+  toolCalls: [
+    { id: 'call_one', name: 'echo', arguments: '{"text":"the first thing, of some length"}' },
+    { id: 'call_two', name: 'echo', arguments: '{"text":"the second thing, of some length"}' },
+  ],
+};
+const VERDICT = 'The first thing is the first, the second is the second, and neither is the other: that is the whole verdict.';
+
+const says = (userMessage, response, options = {}) => ({ match: { userMessage }, response, ...options });
+const before = (userMessage, response, options = {}) => ({
+  match: { userMessage, hasToolResult: false },
+  response,
+  ...options,
+});
+const again = (userMessage, response, options = {}) => ({
+  match: { userMessage, hasToolResult: true },
+  response,
+  ...options,
+});
+const call = (name, args) => ({ toolCalls: [{ id: 'call_1', name, arguments: args }] });
+
+/** The first time that a text is said it answers `first`, later `then`; tests add a number to tell texts apart. */
+function changing(userMessage, first, then) {
+  const heard = new Set();
+  return says(userMessage, (request) => {
+    const text = JSON.stringify(request.messages.at(-1));
+    if (heard.has(text)) return then;
+    heard.add(text);
+    return first;
+  });
+}
+
+/** The first answer to a text breaks off behind some chunks, the next one is whole. */
+function breakingOff(userMessage, content) {
+  const heard = new Set();
+  const said = (request) => String(request.messages.at(-1).content);
+  const first = (request) => said(request).includes(userMessage) && !heard.has(said(request));
+  const broken = (request) => {
+    heard.add(said(request));
+    return { content };
+  };
+  return [
+    { match: { predicate: first }, response: broken, chunkSize: 8, latency: 60, truncateAfterChunks: 5 },
+    says(userMessage, { content }, { chunkSize: 200 }),
+  ];
+}
+
+const failure = (status, message, more = {}) => ({ status, error: { message, type: 'api_error' }, ...more });
+
+export function fixtures() {
+  return [
+    before('compare slowly', COMPARISON, { chunkSize: 12, latency: 35 }),
+    again('compare slowly', { content: VERDICT }, { chunkSize: 12, latency: 60 }),
+    before('compare', COMPARISON, { chunkSize: 12 }),
+    again('compare', { content: VERDICT }, { chunkSize: 12 }),
+    says('think', { reasoning: 'Hm, let me see.', content: 'I have thought.' }, { chunkSize: 6 }),
+    says('go on forever', { content: 'And on and on, '.repeat(400) }, { chunkSize: 15, latency: 50 }),
+    says('take a while', { content: 'One moment, please: here it is.' }, { chunkSize: 8, latency: 400 }),
+    changing('too many', failure(429, 'Slow down.', { retryAfter: 0 }), { content: 'After a rest.' }),
+    changing('hiccup', failure(500, 'Oops.'), { content: 'After a hiccup.' }),
+    changing('say nothing', { content: '' }, { content: 'After silence.' }),
+    ...breakingOff('break off', 'A sentence that is not spoken to its end at first, and then it is.'),
+    says('refuse me', failure(400, 'No.')),
+    before('bad arguments', call('echo', '{"text": "unfinish')),
+    again('bad arguments', { content: 'My arguments were broken.' }),
+    before('unknown tool', call('teleport', '{}')),
+    again('unknown tool', { content: 'There is no such tool.' }),
+    says('', { content: 'Hello there, this is Parley speaking.' }, { chunkSize: 10 }),
+  ];
+}
