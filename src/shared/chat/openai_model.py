@@ -101,7 +101,8 @@ class _Call:
         reason, prompt_tokens, completion_tokens = "", 0, 0
         for chunk in stream:
             if chunk.usage:
-                prompt_tokens, completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+                prompt_tokens = _whole_number(chunk.usage.prompt_tokens)
+                completion_tokens = _whole_number(chunk.usage.completion_tokens)
             for choice in chunk.choices:
                 reason = choice.finish_reason or reason
                 for event in _events(choice.delta):
@@ -123,7 +124,7 @@ def _events(delta: Any) -> Iterator[ModelEvent]:
     for call in delta.tool_calls or []:
         function = call.function
         name, arguments = (function.name, function.arguments) if function else (None, None)
-        yield ToolCallDelta(call.index or 0, call.id or "", _whole(name or ""), _whole(arguments or ""))
+        yield ToolCallDelta(call.index or 0, _whole(call.id or ""), _whole(name or ""), _whole(arguments or ""))
 
 
 def _whole(text: str) -> str:
@@ -131,6 +132,11 @@ def _whole(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _whole_number(count: object) -> int:
+    """A count of tokens as it is stored; the package doesn't check what servers send."""
+    return int(count) if isinstance(count, int | float) else 0
 
 
 def _failure(error: openai.OpenAIError) -> ModelFailed:

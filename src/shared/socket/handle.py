@@ -81,6 +81,8 @@ class SocketHandler:
             accepted = self._acceptance.find(user_id, frame.id, frame.messageId)
             SocketReplay(self._services, requester).show(accepted.task)
             return
+        if frame.trigger != "submit-message":
+            raise Invalid("Only submit-message is supported: a session is not rewritten.", code="unsupported_trigger")
         sent = own_send(_as_transport(frame))
         accepted = self._acceptance.submit(
             user_id,
@@ -132,7 +134,8 @@ class SocketHandler:
 def _request_id(value: dict[str, Any]) -> str:
     """The request that an error answers; ours, if the frame names none that could be meant."""
     given = value.get("requestId")
-    return given if isinstance(given, str) and 0 < len(given) <= 128 else frames.SYSTEM_REQUEST
+    usable = isinstance(given, str) and given.isascii() and 0 < len(given) <= 128
+    return str(given) if usable else frames.SYSTEM_REQUEST
 
 
 def _parsed(model: type[FrameT], value: dict[str, Any]) -> FrameT:

@@ -41,11 +41,16 @@ class PartBuffer:
         """The next visible part is again the first of its step, and goes out at once."""
         self._step_is_visible = self._urgent = False
 
+    @property
+    def full(self) -> bool:
+        """Whether a row holds no more: it must be stored before anything is added."""
+        return self._bytes >= FLUSH_BYTES
+
     def due_at(self, watched: bool) -> float | None:
         """When the parts must be stored, in epoch seconds; None while there are none."""
         if not self._parts:
             return None
-        if self._urgent or self._bytes >= FLUSH_BYTES:
+        if self._urgent or self.full:
             return self._since
         return self._since + (FLUSH_WATCHED_SECONDS if watched else FLUSH_UNWATCHED_SECONDS)
 

@@ -99,6 +99,13 @@ class Delivery:
         """The last part is stored: each lane ends with an `end` frame."""
         self._closing = True
 
+    def give_up(self) -> None:
+        """Disconnect those who were not served in time: their clients reconnect and resume."""
+        for lane in self._lanes.values():
+            if not (lane.ended or lane.gone):
+                lane.gone = True
+                self._sockets.close(lane.viewer.connection_id)
+
     @property
     def settled(self) -> bool:
         """After `close`: whether every viewer got its `end` or is gone."""

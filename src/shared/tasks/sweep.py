@@ -16,7 +16,6 @@ from shared.aws.database import ConditionFailed, Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Delete, Item, Put, Update
 from shared.kernel.clock import Clock, to_millis
-from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.tasks.records import LIVE, LIVE_VALUES, TIMER_SHARDS, Task, TaskStatus, task_key, timer_item
 from shared.tasks.store import get_task
@@ -41,8 +40,8 @@ class Sweep:
             seen += 1
             try:
                 self._look_at(timer)
-            except Retryable as error:
-                log_problem("timer.failed", task_id=timer["task_id"], code=error.code)
+            except Exception as error:  # noqa: BLE001 - one turn's trouble must not keep all others from recovery
+                log_problem("timer.failed", task_id=timer["task_id"], error=type(error).__name__)
         return seen
 
     def _due(self) -> Iterator[Item]:

@@ -130,6 +130,8 @@ class _Turn:
         if used_up:  # a model that calls on without being offered a tool is not listened to
             if not answer.text.strip():
                 raise Terminal(f"The turn has used up its {used_up}.", code="step_limit")
+            for call in answer.calls:
+                owner.emit(wire.tool_input_error(call.id, call.name, None, "No tool can be called any more."))
             return replace(answer, calls=(), reason="stop" if answer.reason == "tool-calls" else answer.reason)
         return answer
 

@@ -7,6 +7,7 @@ from shared.chat.model import ModelEvent, ReasoningDelta, TextDelta, ToolCallDel
 from shared.chat.transcript import ToolCall
 from shared.stream import parts as wire
 from shared.stream.parts import Part
+from shared.stream.replay import MAX_DELTA_CHARACTERS
 
 BlockKind = Literal["text", "reasoning"]
 
@@ -16,6 +17,8 @@ MAX_ARGUMENT_BYTES = 80_000
 
 MAX_CALLS = 64
 """Of one answer; more are dropped, because all their results must fit into one transaction."""
+
+_MAX_NAME_CHARACTERS = 128
 
 
 @dataclass
@@ -36,6 +39,8 @@ class Draft:
     reasoning: list[str] = field(default_factory=list)
     text_bytes: int = 0
     argument_bytes: int = 0
+    too_large: bool = False
+    """Whether the answer was cut, because it is as long as it may be."""
     _calls: dict[int, _CallDraft] = field(default_factory=dict)
     _block: tuple[BlockKind, str] | None = None
     _blocks: int = 0
@@ -43,12 +48,7 @@ class Draft:
     @property
     def empty(self) -> bool:
         """Whether there is neither text nor a call: not an answer."""
-        return not self._calls and not "".join(self.text).strip()
-
-    @property
-    def too_large(self) -> bool:
-        """Whether the answer must be cut here."""
-        return self.text_bytes > MAX_TEXT_BYTES or self.argument_bytes > MAX_ARGUMENT_BYTES
+        return not self.calls and not "".join(self.text).strip()
 
     @property
     def calls(self) -> list[ToolCall]:
@@ -60,16 +60,13 @@ class Draft:
         """Take an event in; the parts that show it."""
         match event:
             case TextDelta(text):
-                self.text.append(text)
-                self.text_bytes += len(text.encode())
-                return self._in_block("text", text)
+                return self._in_block("text", text, self.text)
             case ReasoningDelta(text):
-                self.reasoning.append(text)
-                self.text_bytes += len(text.encode())
-                return self._in_block("reasoning", text)
+                return self._in_block("reasoning", text, self.reasoning)
             case ToolCallDelta():
-                self.argument_bytes += len(event.arguments.encode())
-                return [*self.close_block(), *self._call_delta(event)]
+                arguments = self._fitting(event.arguments, MAX_ARGUMENT_BYTES - self.argument_bytes)
+                self.argument_bytes += len(arguments.encode())
+                return [*self.close_block(), *self._call_delta(event, arguments)]
             case _:
                 return []
 
@@ -80,31 +77,45 @@ class Draft:
         (kind, block_id), self._block = self._block, None
         return [wire.block(kind, "end", block_id)]
 
-    def _in_block(self, kind: BlockKind, text: str) -> list[Part]:
+    def _fitting(self, text: str, bytes_left: int) -> str:
+        """The beginning of `text` that still fits."""
+        encoded = text.encode()
+        if len(encoded) <= bytes_left:
+            return text
+        self.too_large = True
+        return encoded[: max(0, bytes_left)].decode(errors="ignore")
+
+    def _in_block(self, kind: BlockKind, text: str, written: list[str]) -> list[Part]:
+        text = self._fitting(text, MAX_TEXT_BYTES - self.text_bytes)
+        if not text:
+            return []
+        written.append(text)
+        self.text_bytes += len(text.encode())
         parts: list[Part] = []
         if self._block is None or self._block[0] != kind:
             parts = self.close_block()
             self._block = (kind, f"{kind}-{self.step}-{self._blocks}")
             self._blocks += 1
             parts.append(wire.block(kind, "start", self._block[1]))
-        return [*parts, wire.delta(kind, self._block[1], text)]
+        return [*parts, *(wire.delta(kind, self._block[1], piece) for piece in _pieces(text))]
 
-    def _call_delta(self, event: ToolCallDelta) -> list[Part]:
+    def _call_delta(self, event: ToolCallDelta, arguments: str) -> list[Part]:
         call = self._calls.get(event.index)
         if call is None:
             if len(self._calls) >= MAX_CALLS:
                 return []
             call = self._calls[event.index] = _CallDraft(self._unique_id(event), "")
-        call.name = call.name or event.name
-        call.arguments.append(event.arguments)
+        call.name = call.name or event.name[:_MAX_NAME_CHARACTERS]
+        call.arguments.append(arguments)
         if not call.name:
             return []
         if not call.announced:
             call.announced = True
-            so_far = "".join(call.arguments)
-            first = [wire.tool_input_start(call.id, call.name)]
-            return [*first, wire.tool_input_delta(call.id, so_far)] if so_far else first
-        return [wire.tool_input_delta(call.id, event.arguments)] if event.arguments else []
+            arguments = "".join(call.arguments)
+            parts = [wire.tool_input_start(call.id, call.name)]
+        else:
+            parts = []
+        return [*parts, *(wire.tool_input_delta(call.id, piece) for piece in _pieces(arguments))]
 
     def _unique_id(self, event: ToolCallDelta) -> str:
         """Some servers number calls from 1 in every answer, or not at all."""
@@ -112,3 +123,8 @@ class Draft:
         if event.id and event.id not in taken and len(event.id) <= 128:
             return event.id
         return f"call_{self.step}_{event.index}_{len(taken)}"
+
+
+def _pieces(text: str) -> list[str]:
+    """The text in deltas that a frame can hold."""
+    return [text[at : at + MAX_DELTA_CHARACTERS] for at in range(0, len(text), MAX_DELTA_CHARACTERS)]

@@ -55,10 +55,11 @@ class ModelStep:
         """
         schemas = self._engine.toolbox.schemas() if tools else []
         request = ModelRequest(messages, schemas, self._owner.task.user_id)
+        cut_at = self._clock.now() + MODEL_CALL_SECONDS  # of all attempts, so that the step ends in its time
         for attempt in range(1, self._engine.max_attempts + 1):
             self._owner.new_step()
             draft = Draft(step, used_ids)
-            last = self._attempt(request, draft)
+            last = self._attempt(request, draft, cut_at)
             if isinstance(last, ModelFinished) and draft.empty:
                 last = ModelFailed("empty_completion", "The model answered with nothing.", retryable=True)
             if isinstance(last, ModelFinished):
@@ -70,16 +71,17 @@ class ModelStep:
             self._pause(max(last.retry_after_seconds, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1]))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _attempt(self, request: ModelRequest, draft: Draft) -> ModelFinished | ModelFailed:
+    def _attempt(self, request: ModelRequest, draft: Draft, cut_at: float) -> ModelFinished | ModelFailed:
         mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
         call = self._engine.model.start(request, mailbox)
         try:
-            return self._follow(mailbox, draft, call)
+            return self._follow(mailbox, draft, call, cut_at)
         finally:
             call.close()
 
-    def _follow(self, mailbox: Mailbox[ModelEvent], draft: Draft, call: ModelCall) -> ModelFinished | ModelFailed:
-        cut_at = self._clock.now() + MODEL_CALL_SECONDS
+    def _follow(
+        self, mailbox: Mailbox[ModelEvent], draft: Draft, call: ModelCall, cut_at: float
+    ) -> ModelFinished | ModelFailed:
         while True:
             silent_until = self._clock.now() + STREAM_IDLE_TIMEOUT_SECONDS
             event = self._owner.next_event(mailbox, min(cut_at, silent_until))

@@ -7,6 +7,9 @@ from shared.chat.turn.owner import TurnOwner
 from shared.kernel.telemetry import log_problem
 from shared.tasks.lease import LeaseLost
 
+_DELIVER_SECONDS = 5.0
+"""The caller answers a request or has other turns to end: it can't be as patient as a worker."""
+
 
 def end_from_outside(services: Services, task_id: str, outcome: Outcome, caller: str) -> bool:
     """Take the lease from whoever has it and end the turn; False if it had ended already.
@@ -23,7 +26,7 @@ def end_from_outside(services: Services, task_id: str, outcome: Outcome, caller:
         owner.open()
         messages = load_messages(services.database, task.session_id, task.context_from)
         Ending(services, owner).abort(outcome, messages)
-        owner.deliver_end()
+        owner.deliver_end(_DELIVER_SECONDS)
     except LeaseLost:
         log_problem("turn.lease_lost", task_id=task_id, epoch=lease.epoch)
     return True

@@ -83,6 +83,8 @@ class TurnOwner:
 
     def emit(self, part: Part) -> None:
         """Let viewers see `part` soon."""
+        if self._buffer.full:
+            self.flush()
         self._buffer.add(part)
 
     def new_step(self) -> None:
@@ -134,7 +136,8 @@ class TurnOwner:
                 self._services.database.transact([update, *chunk, *writes])
             except TransactionFailed as failure:
                 if requires_inbox and self._is_news(failure):
-                    self._restore(buffered)
+                    # With the reset-step of a late row that an earlier attempt has met.
+                    self._restore(together[: len(together) - len(parts)])
                     raise InboxChanged from failure
                 self._judge(failure, together)
                 if keeps_shown:
@@ -258,16 +261,17 @@ class TurnOwner:
         self.flush()
         return self._services.leases.release_for_continuation(self._lease, self._handled_inbox)
 
-    def deliver_end(self) -> None:
-        """After the task's end: post the rest and `end` to every viewer, then let go for good."""
+    def deliver_end(self, seconds: float = _DELIVER_END_SECONDS) -> None:
+        """After the task's end: post the rest and `end` to every viewer within `seconds`, then let go for good."""
         self.obeys_cancel = False
         if not self._delivery.watched and not self._owes_release:
             return
         self._delivery.close()
-        limit = self._clock.now() + _DELIVER_END_SECONDS
+        limit = self._clock.now() + seconds
         while True:
             self.attend()
             if self._delivery.settled or self._clock.now() >= limit:
                 break
             self._clock.sleep(_BUSY_POLL_SECONDS)
+        self._delivery.give_up()
         self._services.leases.release_delivered(self._lease)

@@ -1,6 +1,7 @@
 """The tool calls of one step, in parallel: each ends in one result row, whatever happens to it."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,9 @@ MAX_OUTPUT_BYTES = 64_000
 MAX_GROUP_BYTES = 200_000
 """Results that are stored together: their chunk row stays below an item's 400 KB."""
 MAX_GROUP_CALLS = 40
+_MAX_INPUT_BYTES = 100_000
 _PREVIEW_CHARACTERS = 15_000
+_MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
 
 
@@ -183,15 +186,20 @@ class ToolStep:
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:
     """The call's arguments, or None if they are not a JSON object."""
     try:
-        value = json.loads(call.arguments or "{}", parse_constant=_refuse_constant)
+        value = json.loads(call.arguments or "{}", parse_constant=_finite, parse_float=_finite)
+        # Rewritten they may be longer (1e15), or hold halves of surrogate pairs, which UTF-8 can't.
+        fits = len(encode(value).encode()) <= _MAX_INPUT_BYTES
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if fits and isinstance(value, dict) else None
 
 
-def _refuse_constant(name: str) -> None:
-    """NaN and Infinity are not JSON, whatever Python's parser thinks."""
-    raise ValueError(name)
+def _finite(number: str) -> float:
+    """NaN and Infinity are not JSON, whatever Python's parser thinks; nor can 1e999 be written again."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value
 
 
 def _run(tool: Tool[Any], context: ToolContext, call: ToolCall) -> ToolResponse:
@@ -204,18 +212,25 @@ def _run(tool: Tool[Any], context: ToolContext, call: ToolCall) -> ToolResponse:
         return _bounded(tool.run(context, arguments))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
-        return ErrorResponse(code="invalid_arguments", message=f"The arguments don't fit: {wrong}")
+        return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
     except ToolError as error:
-        return ErrorResponse(code=error.code, message=error.message)
+        return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
         log_problem("tool.raised", task_id=context.task_id, tool=tool.name, error=type(error).__name__)
         return ErrorResponse(code="tool_failed", message=f"The tool failed ({type(error).__name__}).")
+
+
+def _printable(message: str) -> str:
+    """An error's words, at a length that a model reads, in characters that UTF-8 can hold."""
+    return message[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
 def _bounded(response: ToolResponse) -> ToolResponse:
     text = response.model_dump_json()
     if len(text.encode()) <= MAX_OUTPUT_BYTES:
         return response
+    if isinstance(response, ErrorResponse):
+        return ErrorResponse(code=response.code, message=_printable(response.message))
     return OversizedOutput(
         message=f"The output of {len(text)} characters was too large; this is how it begins.",
         preview=text[:_PREVIEW_CHARACTERS],

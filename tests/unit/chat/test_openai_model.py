@@ -1,0 +1,126 @@
+"""The model client against a server of our own that answers what a test wants, byte by byte."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+from shared.chat.model import ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta, ToolCallDelta
+from shared.chat.openai_model import OpenAIModel
+from shared.kernel.mailbox import Mailbox, ThreadWorkers
+
+
+class _Server(BaseHTTPRequestHandler):
+    status: ClassVar[int] = 200
+    headers_out: ClassVar[dict[str, str]] = {}
+    body: ClassVar[bytes] = b""
+    asked: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(self.status)
+        for name, value in {"content-type": "text/event-stream", **self.headers_out}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def server() -> Iterator[type[_Server]]:
+    """A server on a free port; its class says what it answers."""
+
+    class Handler(_Server):
+        asked: ClassVar[list[Any]] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        Handler.address = f"http://127.0.0.1:{http.server_address[1]}/v1"  # type: ignore[attr-defined]
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield Handler
+        http.shutdown()
+        thread.join()
+
+
+def ask(
+    server: type[_Server], *chunks: object, done: bool = True, tools: Sequence[dict[str, Any]] = ()
+) -> list[ModelEvent]:
+    """All events of one call to the server, which answers with the chunks."""
+    if chunks:
+        lines = [chunk if isinstance(chunk, str) else json.dumps(chunk) for chunk in chunks]
+        server.body = "".join(f"data: {line}\n\n" for line in [*lines, *(["[DONE]"] if done else [])]).encode()
+    workers = ThreadWorkers()
+    model = OpenAIModel("m", server.address, lambda: "key", workers)  # type: ignore[attr-defined]
+    mailbox: Mailbox[ModelEvent] = workers.mailbox()
+    model.start(ModelRequest([{"role": "user", "content": "Hi"}], tools, "ada"), mailbox)
+    events: list[ModelEvent] = []
+    while not events or not isinstance(events[-1], ModelFinished | ModelFailed):
+        event = mailbox.get(10)
+        assert event is not None, "the call has not ended"
+        events.append(event)
+    return events
+
+
+def delta(**fields: object) -> dict[str, object]:
+    return {"id": "x", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": fields}]}
+
+
+STOP = {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+def test_text_and_usage(server: type[_Server]) -> None:
+    """Deltas in order, then how it ended and what it took."""
+    usage = {"id": "x", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}
+    assert ask(server, delta(content="Hel"), delta(content="lo"), STOP, usage) == [
+        TextDelta("Hel"), TextDelta("lo"), ModelFinished("stop", 7, 3),
+    ]  # fmt: skip
+    assert "tools" not in server.asked[0]
+
+
+@pytest.mark.parametrize("tokens", [None, "12", 12.0])
+def test_usage_that_is_no_whole_number_ends_no_turn(server: type[_Server], tokens: object) -> None:
+    """Some servers send null or a fraction; what is stored is a whole number."""
+    usage = {"id": "x", "choices": [], "usage": {"prompt_tokens": tokens, "completion_tokens": tokens}}
+    last = ask(server, delta(content="Hi"), STOP, usage)[-1]
+    assert isinstance(last, ModelFinished)
+    assert isinstance(last.prompt_tokens, int)
+    assert isinstance(last.completion_tokens, int)
+
+
+def test_halves_of_surrogate_pairs_never_pass(server: type[_Server]) -> None:
+    """In text, names, arguments and ids: everything can be stored as UTF-8."""
+    call = {"index": 0, "id": "c\ud800", "function": {"name": "n\ud800", "arguments": "a\udfff"}}
+    events = ask(server, delta(content="x\ud800"), delta(tool_calls=[call]), STOP)
+    said, called = events[:2]
+    assert isinstance(said, TextDelta)
+    assert isinstance(called, ToolCallDelta)
+    "".join([said.text, called.id, called.name, called.arguments]).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "retryable"),
+    [(429, "model_rate_limited", True), (500, "model_unavailable", True), (401, "model_unauthorized", False),
+     (400, "model_refused", False)],
+)  # fmt: skip
+def test_refusals_say_whether_to_try_again(server: type[_Server], status: int, code: str, retryable: bool) -> None:
+    """One call each: the client never repeats one by itself."""
+    server.status, server.headers_out, server.body = status, {"retry-after": "3"}, b'{"error":{"message":"no"}}'
+    (failed,) = ask(server)
+    assert isinstance(failed, ModelFailed)
+    assert (failed.code, failed.retryable) == (code, retryable)
+    assert failed.retry_after_seconds == (3.0 if retryable else 0.0)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("body", ["data: {not json\n\n", "", "data: [DONE]\n\n", 'data: {"choices":[{"delta":5}]}\n\n'])
+def test_a_stream_that_breaks_is_worth_another_try(server: type[_Server], body: str) -> None:
+    """Not JSON, nothing, no reason to end, a shape of its own: a failure, never a silence."""
+    server.body = body.encode()
+    failed = ask(server)[-1]
+    assert isinstance(failed, ModelFailed)
+    assert failed.retryable
