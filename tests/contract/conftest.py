@@ -17,14 +17,17 @@ def model_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+# Module by module, not for the session: moto has one backend in a process, which other tests use, too.
+
+
+@pytest.fixture(scope="module")
 def live(model_url: str) -> Iterator[LiveParley]:
     """A deployment whose turns are answered by the independent model server."""
     with running_parley(model_url) as parley:
         yield parley
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def idle() -> Iterator[LiveParley]:
     """A deployment whose workers take no messages: turns stay queued."""
     with running_parley("http://127.0.0.1:9") as parley:

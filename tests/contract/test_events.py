@@ -18,7 +18,6 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
-from moto.core import DEFAULT_ACCOUNT_ID
 
 from shared import wiring
 from shared.accounts.tickets import issue_ticket
@@ -38,6 +37,8 @@ from tests.support.time import FakeClock
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+"""The one that moto plays."""
 SECRET = "a secret of the event tests, long enough for HS256"
 CONNECTION = "UQQXlcY8FiACJHQ="
 
@@ -94,7 +95,7 @@ class Deployment:
 
     def posted(self) -> list[dict[str, Any]]:
         """The frames that were posted to the connection."""
-        backend = apigatewaymanagementapi_backends[DEFAULT_ACCOUNT_ID][REGION]
+        backend = apigatewaymanagementapi_backends[ACCOUNT][REGION]
         text = b"".join(connection.data for connection in backend.connections.values()).decode()
         return list(_values(text))
 
@@ -153,7 +154,7 @@ def deployment(environment: Callable[..., None]) -> Iterator[Deployment]:
         ssm = boto3.client("ssm", region_name=REGION)
         ssm.put_parameter(Name="/parley/jwt-secret", Value=SECRET, Type="SecureString")
         ssm.put_parameter(Name="/parley/model-key", Value="a-key", Type="SecureString")
-        parameters.clear_caches()
+        parameters.clear_caches()  # type: ignore[no-untyped-call]
         environment(TURN_QUEUE_URL=url)
         yield Deployment(wiring.services(StorageSettings.from_environment()), url, sqs)
 
@@ -165,7 +166,7 @@ def model(environment: Callable[..., None]) -> Iterator[list[dict[str, Any]]]:
 
     def answer(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         requests.append({"key": event["headers"]["authorization"], **json.loads(event["body"])})
-        chunks = [
+        chunks: list[dict[str, Any]] = [
             {"choices": [{"index": 0, "delta": {"content": "Hello yourself."}}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
             {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}},

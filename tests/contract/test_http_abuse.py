@@ -13,6 +13,10 @@ from tests.support.server import SECRET, LiveParley
 
 LONGEST = 64_000
 
+LONG = base64.urlsafe_b64encode(json.dumps(["1#" + "x" * 4_000]).encode()).decode()
+HALF = base64.urlsafe_b64encode(b'["\\ud800#x"]').decode()
+"""Cursors of the right form: one too long for a key, one with half a character."""
+
 
 def send(api: ApiClient, body: Any, **headers: str) -> Any:
     """POST to a new session's stream, without waiting for the turn."""
@@ -32,6 +36,7 @@ def test_the_longest_message(idle_api: ApiClient) -> None:
 
 def test_the_longest_message_of_an_official_client(idle_api: ApiClient) -> None:
     """The same limits hold for the official form, over all text parts together."""
+
     def body(*texts: str) -> dict[str, Any]:
         parts = [{"type": "text", "text": text} for text in texts]
         return {"id": "x", "messages": [{"id": "m1", "role": "user", "parts": parts}], "trigger": "submit-message"}
@@ -51,7 +56,9 @@ def test_a_body_that_is_too_large(idle_api: ApiClient) -> None:
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(413, "too_large")] * 3
 
 
-@pytest.mark.parametrize("body", ["{", "hello", '{"message": "x"', "\x00", b"\xff\xfe\xfa", "[" * 100_000, "9" * 10_000])
+@pytest.mark.parametrize(
+    "body", ["{", "hello", '{"message": "x"', "\x00", b"\xff\xfe\xfa", "[" * 100_000, "9" * 10_000]
+)
 def test_a_body_that_is_no_json(idle_api: ApiClient, body: str | bytes) -> None:
     """400 `invalid_json`, however deep it is nested."""
     answer = send(idle_api, body)
@@ -93,7 +100,10 @@ def test_a_body_that_is_no_json(idle_api: ApiClient, body: str | bytes) -> None:
         {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
         {"messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hi"}] * 101}]},
         {"messages": [{}] * 1_001},
-        {"messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}], "trigger": "regenerate-message"},
+        {
+            "messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}],
+            "trigger": "regenerate-message",
+        },
     ],
     ids=lambda body: str(body)[:60],
 )
@@ -119,7 +129,9 @@ def test_nesting_that_parses_is_refused_or_ignored(idle_api: ApiClient) -> None:
     assert send(idle_api, {"messages": [earlier, last]}).status_code == 202
 
 
-@pytest.mark.parametrize("content_type", ["text/plain;charset=UTF-8", "application/octet-stream", "nonsense", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain;charset=UTF-8", "application/octet-stream", "nonsense", "multipart/form-data"]
+)
 def test_json_is_read_whatever_it_is_called(idle_api: ApiClient, content_type: str) -> None:
     """The content type decides nothing, although the gateway encodes some of them in base64."""
     assert send(idle_api, {"message": "grüß dich"}, **{"content-type": content_type}).status_code == 202
@@ -134,6 +146,9 @@ def test_json_is_read_whatever_it_is_called(idle_api: ApiClient, content_type: s
         ("/nothing", "POST"),
         ("/chat/sessions/%00/stream", "GET"),
         ("/chat/sessions/" + "x" * 4_000, "GET"),
+        ("/chat/sessions/" + "x" * 4_000 + "/cancel", "POST"),
+        ("/chat/tasks/" + "x" * 4_000, "GET"),
+        ("/chat/tasks/" + "%F0%9F%99%82" * 600 + "/stream", "GET"),
         ("/chat/sessions/%ff%fe", "GET"),
         ("/chat/tasks/a%23b/stream", "GET"),
     ],
@@ -154,6 +169,18 @@ def test_pages_that_can_not_be(idle_api: ApiClient, query: str) -> None:
     assert idle_api.get(f"/chat/sessions/{idle_api.new_session()}?{query}").status_code == 422
 
 
+def test_ids_that_no_key_could_hold(idle_api: ApiClient) -> None:
+    """They are answered exactly as ids that never were."""
+    for path in ("/chat/sessions/{}", "/chat/tasks/{}"):
+        long, missing = (idle_api.get(path.format(which)) for which in ("x" * 4_000, "01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+        assert (long.status_code, long.content) == (404, missing.content)
+
+
+def test_a_cursor_that_no_key_could_hold(idle_api: ApiClient) -> None:
+    """422, before DynamoDB sees it."""
+    assert idle_api.get("/chat/sessions", params={"cursor": LONG}).status_code == 422
+
+
 def test_a_page_far_beyond_the_end(idle_api: ApiClient) -> None:
     """A sequence number larger than any is no error: everything is before it."""
     session = idle_api.new_session()
@@ -162,9 +189,12 @@ def test_a_page_far_beyond_the_end(idle_api: ApiClient) -> None:
         assert answer.status_code in {200, 422}, answer.text
 
 
-@pytest.mark.parametrize("cursor", ["x", "%%%", "W10=", "WzFd", "bnVsbA==", "e30=", "WyJhIl0=", "ü", "A" * 5_000, "WyIjIl0=", "WyIjeCJd"])
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "%%%", "W10=", "WzFd", "bnVsbA==", "e30=", "WyJhIl0=", "ü", "A" * 5_000, "WyIjIl0=", "WyIjeCJd", LONG, HALF],
+)
 def test_cursors_that_were_never_given(idle_api: ApiClient, cursor: str) -> None:
-    """422 `invalid_cursor`, or an empty page: never an error of ours."""
+    """422, or a page: never an error of ours."""
     answer = idle_api.get("/chat/sessions", params={"cursor": cursor})
 
     assert answer.status_code in {200, 422}, answer.text
@@ -239,7 +269,9 @@ def test_health_and_the_api_description_need_no_token(idle_api: ApiClient) -> No
     assert "/api/chat/sessions/{session_id}/stream" in idle_api.http.get("/openapi.json").json()["paths"]
 
 
-@pytest.mark.parametrize("name", ["../../pyproject.toml", "..%2f..%2fpyproject.toml", "%2fetc%2fpasswd", "package.json", "x.js", ".js"])
+@pytest.mark.parametrize(
+    "name", ["../../pyproject.toml", "..%2f..%2fpyproject.toml", "%2fetc%2fpasswd", "package.json", "x.js", ".js"]
+)
 def test_only_the_console_is_served(idle_api: ApiClient, name: str) -> None:
     """No path leads out of the console's folder, and nothing in it but its pages is shown."""
     answer = idle_api.http.get(f"/{name}")

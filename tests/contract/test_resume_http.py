@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.api_client import ApiClient, api_client, events_of
+from tests.support.api_client import ApiClient, Events, api_client, events_of
 from tests.support.server import LiveParley
 
 pytestmark = pytest.mark.clients
@@ -72,7 +72,7 @@ def test_the_end_of_the_stream_is_said_once_it_is_over(live: LiveParley, api: Ap
     session = api.new_session()
     task = api.accept(session, "compare slowly")
     seen: list[dict[str, object]] = []
-    segments = []
+    segments: list[Events] = []
     while not segments or not segments[-1].done:
         segments.append(events_of(api.get(f"/chat/tasks/{task}/stream?startIndex={len(seen)}")))
         seen += segments[-1].parts
@@ -98,7 +98,7 @@ def test_a_cursor_beyond_the_head_is_refused(live: LiveParley, api: ApiClient) -
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(400, "cursor_beyond_head")] * 3
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "٣", "1" * 40, "0-1"])  # noqa: PLE2510
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "٣", "1" * 40, "0-1"])
 def test_a_cursor_that_is_none_is_refused(api: ApiClient, cursor: str) -> None:
     """422 `invalid_cursor`."""
     task = api.answered(api.new_session(), "hello")

@@ -146,8 +146,8 @@ def test_a_frame_as_large_as_may_be(socket: SocketClient, idle_api: ApiClient) -
 def test_a_frame_that_is_too_large(idle: LiveParley, idle_api: ApiClient) -> None:
     """Over 128 KB the gateway itself closes the connection, with 1009; a new one works."""
     with connected(idle.sockets.url, idle_api.ticket()) as socket:
-        socket.send_text("x" * (MAX_FRAME_BYTES + 1))
         with pytest.raises(ConnectionClosed) as closed:
+            socket.send_text("x" * (MAX_FRAME_BYTES + 1))
             socket.next_frame()
 
     assert closed.value.rcvd
@@ -161,12 +161,13 @@ def test_what_belongs_to_others(idle: LiveParley, idle_api: ApiClient) -> None:
     session = idle_api.new_session()
     idle_api.accept(session, "hi")
     with api_client(idle, "grace") as grace, connected(idle.sockets.url, grace.ticket()) as socket:
-        for frame in (
-            lambda where: send_frame("r1", where, "hi", "m1"),
-            lambda where: resume_frame("r1", where),
-            lambda where: send_frame("r1", where, "", "m1", messages=[], messageId="m1"),
-        ):
-            foreign, missing = socket.answers(frame(session)), socket.answers(frame(MISSING))
+        frames = [
+            send_frame("r1", session, "hi", "m1"),
+            resume_frame("r1", session),
+            send_frame("r1", session, "", "m1", messages=[], messageId="m1"),
+        ]
+        for frame in frames:
+            foreign, missing = socket.answers(frame), socket.answers({**frame, "id": MISSING})
             assert foreign == missing
             assert (foreign["type"], foreign["code"]) == ("error", "SESSION_NOT_FOUND")
         assert socket.works()

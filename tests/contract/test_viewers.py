@@ -76,7 +76,7 @@ def test_fifty_sends_of_one_message_are_one_turn(live: LiveParley, api: ApiClien
         ]
         streams = [call.result() for call in [crowd.submit(caller) for caller in callers]]
 
-    (task,) = {item["pk"]["S"] for item in live.items() if item.get("session_id", {}).get("S") == session and is_meta(item)}
+    (task,) = [item["pk"]["S"] for item in live.items() if is_task_of(session, item)]
     whole = replay(live.services.log.parts(task.removeprefix("TASK#")))
     assert [replay(stream) for stream in streams] == [whole] * SENDS
     assert [row.role for row in live.rows(session)] == ["user", "assistant", "tool", "tool", "assistant"]
@@ -84,8 +84,9 @@ def test_fifty_sends_of_one_message_are_one_turn(live: LiveParley, api: ApiClien
     assert live.services.database.get({"pk": task, "sk": "META"})["epoch"] == 1  # type: ignore[index]
 
 
-def is_meta(item: dict[str, Any]) -> bool:
-    return item["pk"]["S"].startswith("TASK#") and item["sk"]["S"] == "META"
+def is_task_of(session: str, item: dict[str, Any]) -> bool:
+    is_task = str(item["pk"]["S"]).startswith("TASK#") and item["sk"] == {"S": "META"}
+    return is_task and bool(item["session_id"] == {"S": session})
 
 
 def over_socket(socket: SocketClient, gate: threading.Barrier, session: str, said: str) -> list[dict[str, Any]]:

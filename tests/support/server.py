@@ -45,6 +45,7 @@ from tests.support.moto_threads import threads_allowed
 from tests.support.queue_workers import NotifyingQueue, QueueWorkers
 from tests.support.region import LAMBDA_SECONDS, create_tables
 from tests.support.tools import Echo
+from tests.support.waiting import eventually
 
 SECRET = "a secret of the contract tests, long enough for HS256"
 CONSOLE = Path(__file__).parents[2] / "clients" / "web"
@@ -116,6 +117,7 @@ class LiveParley:
 @contextmanager
 def running_parley(model_url: str, concurrency: int = 24) -> Iterator[LiveParley]:
     """Start everything; stop everything."""
+    before = set(threading.enumerate())
     with mock_aws(), threads_allowed(), ThreadPoolExecutor(16, thread_name_prefix="post") as posts:
         parley = _assemble(model_url, concurrency, posts)
         parley.http.start()
@@ -125,6 +127,7 @@ def running_parley(model_url: str, concurrency: int = 24) -> Iterator[LiveParley
             yield parley
         finally:
             _stop(parley)
+    eventually(lambda: set(threading.enumerate()) <= before, "every thread has ended")
 
 
 def _stop(parley: LiveParley) -> None:
@@ -169,7 +172,7 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
     on_socket = _SocketFunction(services)
     identity = Identity(IdentitySettings(jwt_secret_parameter="-"), lambda: SECRET, clock)
     app = build_application(services, identity, sockets.url, CONSOLE)
-    http = HttpGateway(Mangum(app, lifespan="off", api_gateway_base_path=None))
+    http = HttpGateway(Mangum(app, lifespan="off"))
     return LiveParley(services, clock, http, sockets, workers, echo, client, model_url)
 
 

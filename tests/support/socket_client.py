@@ -57,7 +57,7 @@ class SocketClient:
 
     def works(self) -> bool:
         """Whether the socket is still of use."""
-        return self.answers({"type": "ping", "requestId": "any"})["type"] == "pong"
+        return bool(self.answers({"type": "ping", "requestId": "any"})["type"] == "pong")
 
 
 def _pieces(raw: bytes) -> Iterable[bytes]:
@@ -68,7 +68,9 @@ def _pieces(raw: bytes) -> Iterable[bytes]:
 @contextmanager
 def connected(url: str, ticket: str) -> Iterator[SocketClient]:
     """A connection for the length of a block."""
-    with connect(f"{url}?ticket={ticket}", max_size=None, compression=None, open_timeout=60, close_timeout=2) as connection:
+    with connect(
+        f"{url}?ticket={ticket}", max_size=None, compression=None, open_timeout=60, close_timeout=2
+    ) as connection:
         yield SocketClient(connection)
 
 

@@ -26,7 +26,7 @@ from shared.chat.resume import Holding, owned_task, resumable_task
 from shared.chat.services import Services
 from shared.chat.sessions import create_session, list_sessions, owned_session
 from shared.kernel.clock import iso
-from shared.kernel.errors import Conflict, Invalid, TooLarge
+from shared.kernel.errors import Conflict, Invalid, NotFound, TooLarge
 from shared.stream import parts as wire
 from shared.stream.replay import replay
 from shared.stream.sse import HEADERS, segment
@@ -35,6 +35,8 @@ from shared.tasks.records import Task
 POST_HOLD_SECONDS = 20.0
 RESUME_HOLD_SECONDS = 25.0
 POLL_HOLD_SECONDS = 20.0
+MAX_ID_CHARACTERS = 64
+MAX_CURSOR_CHARACTERS = 300
 RUN_ID_HEADER = "x-workflow-run-id"
 
 ResultT = TypeVar("ResultT")
@@ -42,8 +44,16 @@ ResultT = TypeVar("ResultT")
 
 def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter:
     """The routes, built on `services`; `signed_in` finds the caller."""
-    router = APIRouter(prefix="/api/chat", tags=["chat"])
     caller = Annotated[User, Depends(signed_in)]
+
+    async def possible_ids(request: Request, _: caller) -> None:
+        """An id longer than any of ours is not looked up: DynamoDB would refuse the key, not miss it."""
+        if len(request.path_params.get("session_id", "")) > MAX_ID_CHARACTERS:
+            raise NotFound("There is no such session.", code="SESSION_NOT_FOUND")
+        if len(request.path_params.get("task_id", "")) > MAX_ID_CHARACTERS:
+            raise NotFound("There is no such task.", code="TASK_NOT_FOUND")
+
+    router = APIRouter(prefix="/api/chat", tags=["chat"], dependencies=[Depends(possible_ids)])
     acceptance = Acceptance(services.database, services.queue, services.clock, services.ids)
     holding = Holding(services)
 
@@ -56,7 +66,9 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
 
     @router.get("/sessions")
     def listing(
-        user: caller, limit: Annotated[int, Query(ge=1, le=100)] = 50, cursor: str | None = None
+        user: caller,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
     ) -> dict[str, Any]:
         """The caller's sessions, newest first."""
         rows, following = list_sessions(services.database, user.id, limit, cursor)
