@@ -121,6 +121,9 @@ class Parley:
     def with_bounds(self, **bounds: Any) -> None:
         self.engine = replace(self.engine, bounds=TurnBounds(**bounds))
 
+    def with_sends_per_minute(self, most: int | None) -> None:
+        self.services = replace(self.services, sends_per_minute=most)
+
     def with_tools(self, *tools: Any) -> None:
         self.engine = replace(self.engine, toolbox=Toolbox(tools))
 

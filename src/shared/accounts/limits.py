@@ -66,9 +66,7 @@ class RateLimit:
         count("RateLimited")
         seconds = max(1, math.ceil(start + self._window_seconds - now))
         return LimitReached(
-            f"That was {self._most} in {self._window_seconds} s, and no more are allowed. Try again in {seconds} s."
-            if self._most
-            else "This is not allowed right now.",
+            f"No more than {self._most} in {self._window_seconds} s are allowed. Try again in {seconds} s.",
             code="rate_limited",
             details={"limit": self._most, "window_seconds": self._window_seconds, "retry_after_seconds": seconds},
         )

@@ -1,7 +1,6 @@
 """Names of time zones, as the IANA database has them."""
 
 import re
-from zoneinfo import ZoneInfo
 
 _NAME = re.compile(r"(?!posix/|right/)[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+){0,2}")
 _NOT_PLACES = frozenset({"Factory", "localtime", "posixrules"})
@@ -14,6 +13,8 @@ def known_time_zone(name: str) -> str:
     Raises:
         ValueError: it is not.
     """
+    from zoneinfo import ZoneInfo  # looks for its database when it is imported; a cold start need not
+
     # The pattern comes first: ZoneInfo opens a file of that name.
     if len(name) <= _MAX_CHARACTERS and _NAME.fullmatch(name) and name not in _NOT_PLACES:
         try:
