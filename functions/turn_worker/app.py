@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from shared import wiring
+from shared.accounts.profile import Profiles
 from shared.aws.secrets import read_secret
 from shared.chat.openai_model import OpenAIModel
 from shared.chat.services import TurnEngine
@@ -28,7 +29,7 @@ _engine = TurnEngine(
         lambda: read_secret(_settings.model_api_key_parameter),
         _workers,
     ),
-    toolbox=Toolbox(all_tools()),
+    toolbox=Toolbox(all_tools(Profiles(_services.database, _services.clock))),
     workers=_workers,
     bounds=TurnBounds.from_environment(),
     prices=_settings.model_prices,

@@ -34,4 +34,5 @@ def services(settings: StorageSettings) -> Services:
         clock=clock,
         ids=RandomIds(clock),
         executor=ThreadPoolExecutor(max_workers=_POSTING_THREADS, thread_name_prefix="post"),
+        sends_per_minute=settings.sends_per_minute,
     )

@@ -11,8 +11,9 @@ from moto.dynamodb.models import dynamodb_backends as moto_backends
 from shared.accounts.tickets import issue_ticket
 from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
-from shared.chat.accept import Acceptance, Accepted, Policy, Requester
+from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
+from shared.chat.sending import Sending
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import Message, load_messages
@@ -110,8 +111,7 @@ class Parley:
         policy: Policy = "enqueue",
         requester: Requester | None = None,
     ) -> Accepted:
-        acceptance = Acceptance(self.database, self.services.queue, self.clock, self.services.ids)
-        return acceptance.submit(session.owner, session.id, Submission(message_id, text), policy, requester)
+        return Sending(self.services).submit(session.owner, session.id, Submission(message_id, text), policy, requester)
 
     def scripted(self, *scripts: Script) -> None:
         """What the model says, call by call."""
@@ -120,6 +120,9 @@ class Parley:
 
     def with_bounds(self, **bounds: Any) -> None:
         self.engine = replace(self.engine, bounds=TurnBounds(**bounds))
+
+    def with_sends_per_minute(self, most: int | None) -> None:
+        self.services = replace(self.services, sends_per_minute=most)
 
     def with_tools(self, *tools: Any) -> None:
         self.engine = replace(self.engine, toolbox=Toolbox(tools))

@@ -1,1 +1,1 @@
-"""Who the caller is."""
+"""Who the caller is, what they have told about themselves, and how much they may do."""

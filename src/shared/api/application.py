@@ -1,15 +1,15 @@
 """The FastAPI application: identity, routes, errors, and the console's files."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.responses import FileResponse, Response
 
-from shared.accounts.identity import Identity, User
-from shared.accounts.tickets import TICKET_SECONDS, issue_ticket
+from shared.accounts.identity import Identity
+from shared.accounts.users import User
 from shared.api import errors
+from shared.api.accounts import accounts_router
 from shared.api.chat import chat_router
 from shared.chat.services import Services
 from shared.kernel.errors import NotFound
@@ -26,25 +26,18 @@ def build_application(services: Services, identity: Identity, websocket_url: str
         return identity.of(authorization)
 
     app.include_router(chat_router(services, signed_in))
-    _add_account_routes(app, services, signed_in, websocket_url)
+    app.include_router(accounts_router(services, identity, signed_in, websocket_url))
+    _add_health(app, services)
     _add_console(app, console, websocket_url)
     return app
 
 
-def _add_account_routes(app: FastAPI, services: Services, signed_in: Callable[..., User], websocket_url: str) -> None:
-    caller = Annotated[User, Depends(signed_in)]
-
+def _add_health(app: FastAPI, services: Services) -> None:
     @app.get("/api/health", tags=["operation"])
     def health() -> dict[str, str]:
         """Whether the API can read its storage."""
         services.database.get({"pk": "HEALTH", "sk": "META"}, consistent=False)
         return {"status": "ok"}
-
-    @app.post("/api/ws-ticket", tags=["account"])
-    def ws_ticket(user: caller) -> dict[str, Any]:
-        """A ticket for one WebSocket connection: open `{url}?ticket={ticket}` within its seconds."""
-        ticket = issue_ticket(services.database, services.clock, services.ids, user.id)
-        return {"ticket": ticket, "url": websocket_url, "expires_in": TICKET_SECONDS}
 
 
 def _add_console(app: FastAPI, console: Path, websocket_url: str) -> None:

@@ -7,13 +7,13 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from shared.accounts.identity import User
+from shared.accounts.users import User
+from shared.api.bodies import read_body
 from shared.api.paging import session_page
-from shared.chat.accept import Acceptance, Accepted
+from shared.chat.accept import Accepted
 from shared.chat.cancel import cancel_turn
 from shared.chat.pending import load_pending, public_pending
 from shared.chat.requests import (
-    MAX_BODY_BYTES,
     NewSession,
     OwnSend,
     PendingSend,
@@ -23,10 +23,11 @@ from shared.chat.requests import (
     validated,
 )
 from shared.chat.resume import Holding, owned_task, resumable_task
+from shared.chat.sending import Sending
 from shared.chat.services import Services
 from shared.chat.sessions import create_session, list_sessions, owned_session
 from shared.kernel.clock import iso
-from shared.kernel.errors import Conflict, Invalid, NotFound, TooLarge
+from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.stream import parts as wire
 from shared.stream.replay import replay
 from shared.stream.sse import HEADERS, segment
@@ -54,13 +55,13 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
             raise NotFound("There is no such task.", code="TASK_NOT_FOUND")
 
     router = APIRouter(prefix="/api/chat", tags=["chat"], dependencies=[Depends(possible_ids)])
-    acceptance = Acceptance(services.database, services.queue, services.clock, services.ids)
+    sending = Sending(services)
     holding = Holding(services)
 
     @router.post("/sessions", status_code=201)
     async def create(request: Request, user: caller) -> dict[str, Any]:
         """Create a session."""
-        body = validated(NewSession, parse_json(await _body(request)))
+        body = validated(NewSession, parse_json(await read_body(request)))
         session = create_session(services.database, services.clock, services.ids, user.id, body.title)
         return session.head()
 
@@ -90,8 +91,9 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         session_id: str, request: Request, user: caller, accept: Annotated[str, Header()] = "*/*"
     ) -> Response:
         """Send a message: 202 for `Accept: application/json`, else the first segment of the stream."""
-        sent, _ = send_from(parse_json(await _body(request)))
-        accepted = acceptance.submit(user.id, session_id, submission_from(sent, services.ids), sent.policy)
+        sent, _ = send_from(parse_json(await read_body(request)))
+        submission = submission_from(sent, services.ids)
+        accepted = await _in_thread(lambda: sending.submit(user.id, session_id, submission, sent.policy))
         if accept.split(",")[0].strip().startswith("application/json"):
             status = "pending" if accepted.outcome == "pending" else accepted.task.status.value
             answer = {"task_id": accepted.task.id, "session_id": session_id, "status": status}
@@ -138,10 +140,10 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
     @router.post("/sessions/{session_id}/messages/pending", status_code=202)
     async def add_pending(session_id: str, request: Request, user: caller) -> dict[str, Any]:
         """Leave a message for the turn that runs; 409 when none does."""
-        sent = validated(PendingSend, parse_json(await _body(request)))
+        sent = validated(PendingSend, parse_json(await read_body(request)))
         if owned_session(services.database, session_id, user.id).active_task is None:
             raise Conflict("No turn is running in this session.", code="no_active_task")
-        accepted = acceptance.submit(user.id, session_id, submission_from(sent, services.ids), "enqueue")
+        accepted = sending.submit(user.id, session_id, submission_from(sent, services.ids), "enqueue")
         return {"task_id": accepted.task.id, "session_id": session_id, "status": accepted.outcome}
 
     @router.get("/sessions/{session_id}/messages/pending")
@@ -156,16 +158,6 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         return cancel_turn(services, user.id, session_id).public()
 
     return router
-
-
-async def _body(request: Request) -> bytes:
-    """The body, not read beyond the limit."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
-    return body
 
 
 async def _in_thread(work: Callable[[], ResultT]) -> ResultT:

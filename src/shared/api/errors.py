@@ -30,6 +30,8 @@ def _parley(_: Request, error: Exception) -> JSONResponse:
         log_problem("api.misconfigured", message=error.message)
         return JSONResponse(error_body(error.code, "The deployment is not configured."), status_code=500)
     headers = {"retry-after": "1"} if isinstance(error, Retryable) else {}
+    if error.details and "retry_after_seconds" in error.details:
+        headers["retry-after"] = str(error.details["retry_after_seconds"])
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     body = error_body(error.code, error.message, error.details)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Item, Put, Update, Write
@@ -27,7 +28,18 @@ MAX_PENDING = 10
 MAX_MESSAGE_CHARACTERS = 64_000
 _ATTEMPTS = 8
 
-Policy = Literal["enqueue", "reject"]
+Policy = Literal["enqueue", "reject", "interrupt"]
+"""What happens while a turn runs: the message waits for it, is refused, or (see `sending`) ends it."""
+
+
+class TurnRunning(Conflict):
+    """A turn runs, and the message may not wait for it."""
+
+    default_code = "turn_running"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__("A turn is running in this session.")
+        self.task_id = task_id
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,10 @@ class Requester:
 class Acceptance:
     """Takes messages in."""
 
-    def __init__(self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids, limit: RateLimit | None = None
+    ) -> None:
+        self._limit = limit
         self._database = database
         self._queue = queue
         self._clock = clock
@@ -70,8 +85,8 @@ class Acceptance:
 
         Raises:
             NotFound: the session does not exist for this user.
-            Conflict: a turn runs, and the policy is `reject`.
-            LimitReached: ten messages wait already; nothing was kept.
+            TurnRunning: a turn runs, and the policy is not `enqueue`.
+            LimitReached: the user has sent too many, or ten messages wait already; nothing was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
         for _ in range(_ATTEMPTS):
@@ -79,6 +94,8 @@ class Acceptance:
             repeated = self._find_repeated(session_id, submission.message_id)
             if repeated:
                 return repeated
+            if self._limit:
+                self._limit.charge(user_id, f"{session_id}/{submission.message_id}")
             if session.active_task is None:
                 task = self._start(session, submission, requester)
                 if task is None:
@@ -89,8 +106,8 @@ class Acceptance:
                 log_event("turn.accepted", session_id=session_id, task_id=task.id, user_id=user_id)
                 count("TurnAccepted")
                 return Accepted(task, "started")
-            if policy == "reject":
-                raise Conflict("A turn is running in this session.", code="turn_running")
+            if policy != "enqueue":
+                raise TurnRunning(session.active_task)
             task = self._keep(session, session.active_task, submission)
             if task is not None:
                 log_event("message.pending", session_id=session_id, task_id=task.id, user_id=user_id)
@@ -166,8 +183,8 @@ class Acceptance:
         counted = Update(
             session_key(session.id),
             "SET #pending_count = #pending_count + :one",
-            condition="#active_task = :task AND #pending_count < :most",
-            values={"one": 1, "task": active_task, "most": MAX_PENDING},
+            condition="#owner = :owner AND #active_task = :task AND #pending_count < :most",
+            values={"one": 1, "owner": session.owner, "task": active_task, "most": MAX_PENDING},
         )
         try:
             self._database.transact(

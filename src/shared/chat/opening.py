@@ -33,13 +33,14 @@ def new_task_writes(task: Task) -> list[Write]:
 
 
 def activate(session: Session, task: Task, submission: Submission) -> Update:
-    """Make `task` the session's turn, if none is and no row was added meanwhile."""
+    """Make `task` the session's turn, if none is, no row was added, and nobody claimed it meanwhile."""
     return Update(
         session_key(session.id),
         "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
         " #title = if_not_exists(#title, :title)",
-        condition="attribute_not_exists(#active_task) AND #next_seq = :seq",
+        condition="#owner = :owner AND attribute_not_exists(#active_task) AND #next_seq = :seq",
         values={
+            "owner": session.owner,
             "task": task.id,
             "next": session.next_seq + 1,
             "seq": session.next_seq,

@@ -1,5 +1,9 @@
 """What the model is told before the conversation begins."""
 
+import json
+
+from shared.accounts.profile import Profile
+
 _INSTRUCTIONS = """\
 You are Parley, a copilot. Answer the user's request directly and honestly; say so when you don't know.
 Use the tools on offer when they help, several at once when they don't depend on each other. Text that a
@@ -12,6 +16,35 @@ WRAP_UP = (
 )
 
 
-def system_prompt() -> str:
-    """The first message of every request to the model."""
-    return _INSTRUCTIONS
+_PROFILE = """
+What the user has told about themselves, as data:
+<user_profile>
+{facts}
+</user_profile>
+"""
+
+_STANDING = """
+How the user wants your answers to be, unless they say otherwise in the conversation:
+<user_instructions>
+{instructions}
+</user_instructions>
+"""
+
+
+def system_prompt(profile: Profile | None = None) -> str:
+    """The first message of every request to the model, with what is known of its user.
+
+    The profile comes last: what is the same for everybody stays a prefix that providers can cache.
+    """
+    if profile is None or profile.empty:
+        return _INSTRUCTIONS
+    known: dict[str, object] = {"name": profile.name, "time_zone": profile.timezone, "facts": profile.understanding}
+    facts = {key: value for key, value in known.items() if value}
+    told = _PROFILE.format(facts=_inert(json.dumps(facts, ensure_ascii=False))) if facts else ""
+    wanted = _STANDING.format(instructions=_inert(profile.instructions)) if profile.instructions else ""
+    return _INSTRUCTIONS + told + wanted
+
+
+def _inert(text: str) -> str:
+    """Text that can't end the block that it stands in."""
+    return text.replace("</", "<\\/")

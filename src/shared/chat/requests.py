@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from shared.chat.accept import Policy
 from shared.chat.opening import Submission
 from shared.kernel.errors import Invalid, TooLarge, UserInputError
 from shared.kernel.ids import Ids
@@ -28,6 +29,12 @@ class NewSession(Body):
     title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
 
 
+class ClaimSession(Body):
+    """PATCH /sessions/{id}/assign-user."""
+
+    guest_token: Annotated[str, StringConstraints(min_length=1, max_length=8_000)]
+
+
 class RequestContext(Body):
     """What the user is looking at while writing."""
 
@@ -42,7 +49,7 @@ class OwnSend(Body):
     message_id: MessageId | None = None
     is_user_message: Literal[True] = True
     context: RequestContext | None = None
-    policy: Literal["enqueue", "reject"] = "enqueue"
+    policy: Policy = "enqueue"
 
     @field_validator("message")
     @classmethod
@@ -83,7 +90,7 @@ class TransportSend(BaseModel):
 
     messages: list[Any] = Field(max_length=1_000)
     trigger: str = "submit-message"
-    policy: Literal["enqueue", "reject"] = "enqueue"
+    policy: Policy = "enqueue"
     context: RequestContext | None = None
 
 

@@ -7,10 +7,11 @@ finds that out from the registration itself, and posts the rest.
 
 from dataclasses import dataclass
 
+from shared.accounts.users import is_guest
 from shared.aws.sockets import ConnectionGone, ConnectionSlow
 from shared.chat.accept import Requester
 from shared.chat.services import Services
-from shared.chat.sessions import Session, owned_session
+from shared.chat.sessions import Session, owned_session, session_key
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Gone, NotFound, UserInputError
 from shared.stream import frames
@@ -46,9 +47,17 @@ def owned_task(services: Services, task_id: str, user_id: str) -> Task:
         NotFound: it does not exist, or belongs to somebody else: the answer is the same.
     """
     task = get_task(services.database, task_id)
-    if task is None or task.user_id != user_id:
+    if task is None or not _owns(services, task, user_id):
         raise NotFound("There is no such task.", code="TASK_NOT_FOUND")
     return task
+
+
+def _owns(services: Services, task: Task, user_id: str) -> bool:
+    """A task goes with its session, and only guests' sessions change hands: the others cost no second read."""
+    if not is_guest(task.user_id):
+        return task.user_id == user_id
+    item = services.database.get(session_key(task.session_id))
+    return item is not None and item["owner"] == user_id
 
 
 def resumable_task(services: Services, user_id: str, session_id: str) -> Task | None:

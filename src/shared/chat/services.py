@@ -30,6 +30,8 @@ class Services:
     ids: Ids
     executor: Executor
     """Runs posts to sockets."""
+    sends_per_minute: int | None = None
+    """How many messages a user may send; None: as many as they like."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Session:
     active_task: str | None = None
     last_task: str | None = None
     pending_count: int = 0
+    claimed_from: str | None = None
+    """The guest whose session it was."""
     totals: Spend = field(default_factory=Spend)
 
     def to_item(self) -> Item:
@@ -76,6 +78,7 @@ class Session:
             active_task=item.get("active_task"),
             last_task=item.get("last_task"),
             pending_count=item["pending_count"],
+            claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
         )
 

@@ -3,6 +3,7 @@
 ParleyError
 ├── UserInputError        the caller sent something wrong          -> 4xx / typed error frame
 │   ├── Unauthenticated   401
+│   ├── Forbidden         403, for guests: signing in would help
 │   ├── NotFound          404, also for what belongs to somebody else
 │   ├── Conflict          409
 │   ├── Gone              410
@@ -44,6 +45,13 @@ class Unauthenticated(UserInputError):
 
     status = 401
     default_code = "unauthenticated"
+
+
+class Forbidden(UserInputError):
+    """The caller is known, and may not do it as who they are now; nothing about others is told by this."""
+
+    status = 403
+    default_code = "forbidden"
 
 
 class NotFound(UserInputError):

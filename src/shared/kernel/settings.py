@@ -1,11 +1,13 @@
 """The environment, read once, validated, and typed. A function names the part that it needs."""
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
 from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.kernel.errors import ConfigError
 
@@ -23,7 +25,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(known)
         except ValidationError as error:
-            wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            wrong = "; ".join(f"{str((*e['loc'], 'settings')[0]).upper()}: {e['msg']}" for e in error.errors())
             raise ConfigError(f"The environment is incomplete: {wrong}") from error
 
 
@@ -40,6 +42,7 @@ class StorageSettings(TableSettings):
     turn_queue_url: str
     websocket_endpoint: str = Field(description="HTTPS endpoint of @connections")
     retention_days: int = Field(default=7, ge=1, le=90, description="how long streamed parts are kept")
+    sends_per_minute: int | None = Field(default=None, ge=0, le=1_000, description="per user; None: no limit")
 
 
 class TurnBounds(Settings):
@@ -77,9 +80,38 @@ class ModelSettings(Settings):
 class IdentitySettings(Settings):
     """How callers prove who they are."""
 
-    jwt_secret_parameter: str = Field(description="name of an SSM SecureString parameter")
+    jwt_secret_parameter: str = Field(default="", description="name of an SSM SecureString parameter; empty: no HS256")
+    jwt_jwks_url: str | None = Field(default=None, description="where the keys of RS256 and ES256 tokens are published")
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    guests_enabled: bool = False
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _is_trustworthy(cls, value: str | None) -> str | None:
+        """Who can answer for this address decides who is signed in."""
+        if value is None:
+            return None
+        url = urlsplit(value)
+        protected = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname or ""))
+        if not protected or not url.hostname or url.username is not None:
+            raise ValueError("must be an https URL (http only for a loopback address)")
+        return value
+
+    @model_validator(mode="after")
+    def _can_tell_anybody(self) -> Self:
+        if not (self.jwt_secret_parameter or self.jwt_jwks_url):
+            raise ValueError("JWT_SECRET_PARAMETER or JWT_JWKS_URL is needed")
+        if self.guests_enabled and not self.jwt_secret_parameter:
+            raise ValueError("GUESTS_ENABLED needs JWT_SECRET_PARAMETER, which signs the guests' tokens")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class ApiSettings(IdentitySettings):

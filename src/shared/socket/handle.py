@@ -4,16 +4,17 @@ API Gateway's own error frame has no `type` and makes the official client close 
 nothing may raise here, whatever a client sends.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from shared.aws.sockets import ConnectionGone, ConnectionSlow
-from shared.chat.accept import Acceptance, Requester
+from shared.chat.accept import Requester
 from shared.chat.cancel import cancel_turn
 from shared.chat.requests import TransportSend, own_send, parse_json, submission_from, validation_details
 from shared.chat.resume import SocketReplay, resumable_task
+from shared.chat.sending import Sending
 from shared.chat.services import Services
 from shared.kernel.errors import Invalid, ParleyError, Unauthenticated, UserInputError
 from shared.kernel.telemetry import log_problem, logger
@@ -36,7 +37,7 @@ class SocketHandler:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._acceptance = Acceptance(services.database, services.queue, services.clock, services.ids)
+        self._sending = Sending(services)
 
     def handle(self, connection_id: str, user_id: str | None, raw: str) -> None:
         """Do what the frame asks for; never raises."""
@@ -48,7 +49,7 @@ class SocketHandler:
             request_id = _request_id(value)
             self._dispatch(connection_id, user_id or self._known_user(connection_id), value)
         except UserInputError as error:
-            self._answer_error(connection_id, request_id, error.code, error.message)
+            self._answer_error(connection_id, request_id, error.code, error.message, error.details)
         except ParleyError as error:
             log_problem("frame.failed", code=error.code)
             self._answer_error(connection_id, request_id, error.code, error.message)
@@ -78,13 +79,13 @@ class SocketHandler:
     def _send(self, connection_id: str, user_id: str, frame: SendFrame) -> None:
         requester = Requester(connection_id, frame.requestId)
         if not frame.messages and frame.messageId:
-            accepted = self._acceptance.find(user_id, frame.id, frame.messageId)
+            accepted = self._sending.find(user_id, frame.id, frame.messageId)
             SocketReplay(self._services, requester).show(accepted.task)
             return
         if frame.trigger != "submit-message":
             raise Invalid("Only submit-message is supported: a session is not rewritten.", code="unsupported_trigger")
         sent = own_send(_as_transport(frame))
-        accepted = self._acceptance.submit(
+        accepted = self._sending.submit(
             user_id,
             frame.id,
             submission_from(sent, self._services.ids),
@@ -121,8 +122,10 @@ class SocketHandler:
             if task is not None:
                 cancel_turn(self._services, user_id, task.session_id, only_task=task.id)
 
-    def _answer_error(self, connection_id: str, request_id: str, code: str, message: str) -> None:
-        self._post(connection_id, frames.error(request_id, code, message))
+    def _answer_error(
+        self, connection_id: str, request_id: str, code: str, message: str, details: Mapping[str, Any] | None = None
+    ) -> None:
+        self._post(connection_id, frames.error(request_id, code, message, details))
 
     def _post(self, connection_id: str, frame: bytes) -> None:
         try:

@@ -4,6 +4,9 @@ Our own carry a `requestId` that no client ever uses, because the official clien
 on a frame without one and ignores one that it doesn't know.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.stream.parts import Part, encode
 
 SYSTEM_REQUEST = "~sys"
@@ -29,9 +32,10 @@ def no_active(request_id: str) -> bytes:
     return _frame({"type": "no-active", "requestId": request_id})
 
 
-def error(request_id: str, code: str, message: str) -> bytes:
+def error(request_id: str, code: str, message: str, details: Mapping[str, Any] | None = None) -> bytes:
     """The request failed; the socket stays open."""
-    return _frame({"type": "error", "requestId": request_id, "errorText": message, "code": code})
+    more = {"details": details} if details else {}
+    return _frame({"type": "error", "requestId": request_id, "errorText": message, "code": code, **more})
 
 
 def heartbeat() -> bytes:

@@ -36,6 +36,12 @@ class ErrorResponse(ToolResponse):
     details: dict[str, Any] | None = None
 
 
+class NeedLogin(ToolResponse):
+    """The answer to a guest's call of a tool that needs to know who the user is."""
+
+    type: Literal["need_login"] = "need_login"
+
+
 class Cancellation:
     """Tells a running tool to stop; callbacks break what blocks it (a socket, a child process)."""
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from shared.accounts.profile import Profile, Profiles
+from shared.accounts.users import is_guest
 from shared.aws.writes import Write
 from shared.chat.bounds import check_hard_bounds, exhausted
 from shared.chat.opening import user_row
@@ -56,6 +58,7 @@ class _Turn:
         self._owner = owner
         self._deadline = deadline
         self._messages: list[Message] = []
+        self._profile: Profile | None = None
 
     def run(self) -> None:
         """Advance, and tell the viewers how it ended."""
@@ -68,6 +71,7 @@ class _Turn:
             # Shown before anything else is read: somebody is waiting for a sign of life.
             owner.commit([], [wire.start(owner.task.message_id), wire.start_step()])
         self._messages = load_messages(self._services.database, owner.task.session_id, owner.task.context_from)
+        self._profile = self._load_profile()
         ending = Ending(self._services, owner)
         try:
             if owner.task.cancel_requested:
@@ -79,6 +83,11 @@ class _Turn:
         except Terminal as error:
             ending.abort(Outcome.failed(error), self._messages)
         owner.deliver_end()
+
+    def _load_profile(self) -> Profile | None:
+        """What is known of the user, read once an invocation; a guest has none."""
+        user_id = self._owner.task.user_id
+        return None if is_guest(user_id) else Profiles(self._services.database, self._services.clock).load(user_id)
 
     def _advance(self, ending: Ending, journalled: dict[str, Any]) -> bool:
         """Step by step; True when the turn has ended, False when another invocation goes on."""
@@ -120,7 +129,7 @@ class _Turn:
         age = self._services.clock.now() - owner.task.created_at / 1000
         check_hard_bounds(bounds, owner.spend, age)
         used_up = exhausted(bounds, owner.spend)
-        messages = [{"role": "system", "content": system_prompt()}, *for_model(self._messages)]
+        messages = [{"role": "system", "content": system_prompt(self._profile)}, *for_model(self._messages)]
         if used_up:
             messages.append({"role": "system", "content": WRAP_UP.format(what=used_up)})
         used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.accounts.users import is_guest
 from shared.aws.writes import Put, Write
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
@@ -20,7 +21,7 @@ from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream import parts as wire
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
-from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.contract import Cancellation, ErrorResponse, NeedLogin, Tool, ToolContext, ToolInput, ToolResponse
 
 MAX_OUTPUT_BYTES = 64_000
 MAX_GROUP_BYTES = 200_000
@@ -174,6 +175,8 @@ class ToolStep:
     def _refusal(self, call: ToolCall, tool: Tool[Any] | None, journalled: Mapping[str, Any]) -> ToolResponse | None:
         if tool is None:
             return _unknown_tool(call, self._engine.toolbox.names)
+        if tool.requires_auth and is_guest(self._owner.task.user_id):
+            return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
         if tool.side_effect and call.id in journalled:
             return ErrorResponse(
                 code="outcome_unknown",
