@@ -72,11 +72,19 @@ LATE = [wire.delta("text", "text-0-0", " zombie"), wire.delta("text", "text-0-0"
 
 @pytest.mark.parametrize("shown", [True, False], ids=["half shown", "nothing shown"])
 @pytest.mark.parametrize("way", ["flush first", "commit first", "one commit", "stopped", "stopped outside"])
-@pytest.mark.parametrize("at", range(1, 14))
 def test_a_zombies_last_row_may_land_between_any_two_calls_of_its_successor(
-    parley: Parley, way: str, at: int, shown: bool
+    parley: Parley, way: str, shown: bool
 ) -> None:
     """Before the successor's first write it is a row like any other, and withdrawn; after it, it is refused."""
+    at = 1
+    while _zombie_wakes(parley, way, shown, at):
+        parley.wipe()
+        at += 1
+    assert at > 5
+
+
+def _zombie_wakes(parley: Parley, way: str, shown: bool, at: int) -> bool:
+    """Whether the successor made the call at which the zombie was to wake."""
     session = parley.new_session()
     parley.with_tools(Echo())
     first: Script = [TextDelta("Half"), 0.5, die] if shown else [0.5, die]
@@ -114,6 +122,7 @@ def test_a_zombies_last_row_may_land_between_any_two_calls_of_its_successor(
     else:
         parley.work(task.id)
     parley.watch.on_call = None
+    made = len(parley.watch.calls)
 
     check_over(parley, session, task.id, "cancelled" if way.startswith("stopped") else "completed")
     text = shown_text(parley.parts(task.id))
@@ -122,6 +131,7 @@ def test_a_zombies_last_row_may_land_between_any_two_calls_of_its_successor(
         assert text in {"", "Half", " zombie", " zombie words", "Half zombie", "Half zombie words"}
     else:
         assert text == parley.transcript(session)[-1].content == "Final"
+    return made > at
 
 
 def test_a_late_row_and_then_news_do_not_double_the_text(parley: Parley) -> None:
