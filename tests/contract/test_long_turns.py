@@ -50,6 +50,17 @@ def test_the_poll_goes_on_where_the_first_segment_ended(live: LiveParley, place:
     assert text_of(result["messages"][1]) == ANSWER
 
 
+def test_a_first_segment_that_is_cut_does_not_look_like_success(live: LiveParley, place: Place) -> None:
+    """DefaultChatTransport takes a stream without `finish` for a whole one, so it is told; a later resume has it all."""
+    result = outlast_the_hold(live, place, "default", SEND, {"do": "away"}, {"do": "resume"})
+
+    assert [(step["status"], step["error"]) for step in result["steps"] if step["do"] != "away"] == [
+        ("error", "still_running"),
+        ("ready", None),
+    ]
+    assert text_of(result["messages"][-1]) == ANSWER
+
+
 def test_a_resume_says_that_the_turn_still_runs(live: LiveParley, place: Place) -> None:
     """DefaultChatTransport can't see a cut: an unstored `still_running` error ends the segment; later resumes work."""
     steps = [{**SEND, "do": "accept"}, {"do": "resume"}, {"do": "away"}, {"do": "resume"}]

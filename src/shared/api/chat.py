@@ -91,14 +91,14 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         session_id: str, request: Request, user: caller, accept: Annotated[str, Header()] = "*/*"
     ) -> Response:
         """Send a message: 202 for `Accept: application/json`, else the first segment of the stream."""
-        sent, _ = send_from(parse_json(await read_body(request)))
+        sent, is_cut_blind = send_from(parse_json(await read_body(request)))
         submission = submission_from(sent, services.ids)
         accepted = await _in_thread(lambda: sending.submit(user.id, session_id, submission, sent.policy))
         if accept.split(",")[0].strip().startswith("application/json"):
             status = "pending" if accepted.outcome == "pending" else accepted.task.status.value
             answer = {"task_id": accepted.task.id, "session_id": session_id, "status": status}
             return JSONResponse(answer, status_code=202)
-        return await _in_thread(lambda: _first_segment(holding, accepted, sent))
+        return await _in_thread(lambda: _first_segment(holding, accepted, sent, is_cut_blind=is_cut_blind))
 
     @router.get("/sessions/{session_id}/stream")
     def resume(session_id: str, user: caller) -> Response:
@@ -164,12 +164,14 @@ async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
     return await asyncio.to_thread(work)
 
 
-def _first_segment(holding: Holding, accepted: Accepted, sent: OwnSend) -> Response:
+def _first_segment(holding: Holding, accepted: Accepted, sent: OwnSend, *, is_cut_blind: bool) -> Response:
     """What the official HTTP clients get: the turn's parts as far as they come within the hold."""
     if accepted.outcome == "pending":
         waiting = wire.data("pending", {"message_id": sent.message_id, "task_id": accepted.task.id})
         return _stream(segment([waiting, wire.finish("other")], done=True), accepted.task)
     held = holding.until_end(accepted.task, POST_HOLD_SECONDS)
+    if not held.finished and is_cut_blind:
+        held.parts.append(wire.error("still_running"))
     return _stream(segment(held.parts, 0, done=held.finished), accepted.task)
 
 

@@ -130,7 +130,10 @@ def validation_details(error: ValidationError) -> dict[str, Any]:
 
 
 def send_from(value: Any) -> tuple[OwnSend, bool]:
-    """A send in either form; and whether it came from an official transport."""
+    """A send in either form; and whether its client takes a stream without `finish` for a whole one.
+
+    DefaultChatTransport does, and is known by what it always sends: `id` and `trigger`. The others send neither.
+    """
     if not isinstance(value, dict):
         raise Invalid("The body must be a JSON object.", code="validation_failed")
     if "messages" not in value:
@@ -138,7 +141,7 @@ def send_from(value: Any) -> tuple[OwnSend, bool]:
     sent: TransportSend = validated(TransportSend, value)
     if sent.trigger != "submit-message":
         raise Invalid("Only submit-message is supported: a session is not rewritten.", code="unsupported_trigger")
-    return own_send(sent), True
+    return own_send(sent), "id" in value and "trigger" in value
 
 
 def own_send(sent: TransportSend) -> OwnSend:

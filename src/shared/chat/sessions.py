@@ -155,7 +155,7 @@ def _cursor(sort_key: str) -> str:
 def _start_key(user_id: str, cursor: str) -> Item:
     try:
         (sort_key,) = json.loads(base64.urlsafe_b64decode(cursor))
-        session_id = sort_key.split("#", 1)[1]
+        session_id = sort_key.encode().decode("ascii").split("#", 1)[1]
     except (binascii.Error, ValueError, TypeError, IndexError, AttributeError) as error:
         raise Invalid("The cursor is not one that this list has given.", code="invalid_cursor") from error
     return {**session_key(session_id), "gsi1pk": f"USER#{user_id}", "gsi1sk": sort_key}
