@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from shared.aws import clients
 from shared.aws.database import Database
+from shared.aws.objects import Objects, S3Objects
 from shared.aws.queue import TurnQueue
 from shared.aws.sockets import ApiGatewaySockets
 from shared.chat.services import Services
@@ -35,3 +36,8 @@ def services(settings: StorageSettings) -> Services:
         ids=RandomIds(clock),
         executor=ThreadPoolExecutor(max_workers=_POSTING_THREADS, thread_name_prefix="post"),
     )
+
+
+def workspace_objects(bucket: str) -> Objects | None:
+    """The workspace bucket, or None if this deployment has none."""
+    return S3Objects(clients.s3, bucket) if bucket else None
