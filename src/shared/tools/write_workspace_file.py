@@ -13,14 +13,15 @@ from shared.tools.workspace.failures import told_to_the_model
 from shared.tools.workspace.paths import TOOL_OUTPUTS, is_tool_output, normal_path
 from shared.tools.workspace.store import Workspace
 
-MAX_CONTENT_BYTES = 100_000
+MAX_CONTENT_BYTES = 75_000
+"""All arguments of a step together are cut at 80,000 bytes (`chat/turn/draft.py`)."""
 
 
 class WriteWorkspaceFileInput(ToolInput):
     """What to write, and where."""
 
     path: str = Field(max_length=600, description="Relative path, such as notes/plan.md")
-    content: str | None = Field(default=None, max_length=MAX_CONTENT_BYTES, description="Text, up to 100 KB.")
+    content: str | None = Field(default=None, max_length=MAX_CONTENT_BYTES, description="Text, up to 75 KB.")
     content_base64: str | None = Field(
         default=None, max_length=MAX_CONTENT_BYTES, description="Bytes, in place of content."
     )

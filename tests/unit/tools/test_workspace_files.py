@@ -59,6 +59,14 @@ def test_exactly_one_content(desk: Desk) -> None:
     assert desk.object_keys() == []
 
 
+def test_what_is_too_long_for_a_call_is_refused(desk: Desk) -> None:
+    """Counted in bytes, as it is stored."""
+    desk.write("fits", "\u20ac" * 25_000)
+    with pytest.raises(ToolError) as refused:
+        desk.write("a", "\u20ac" * 25_001)
+    assert code_of(refused) == "content_too_large"
+
+
 def test_empty_arguments_hint_at_a_truncated_call() -> None:
     """A model that ran out of tokens hears why nothing arrived."""
     from shared.tools.write_workspace_file import WriteWorkspaceFileInput
@@ -190,7 +198,7 @@ def test_an_answer_fits_into_a_row(desk: Desk, character: str) -> None:
     text = character * 10_900
     for path in ("a.txt", "b.txt", "c.txt"):
         desk.write(path, text)
-    desk.write("long.txt", character * 32_000)
+    desk.write("long.txt", character * 24_000)
 
     for path in ("a.txt", "long.txt"):
         read = desk.read(path, offset=0)
