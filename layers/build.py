@@ -104,9 +104,14 @@ def prune(packages: Path) -> None:
 
 
 def build_shared(artifacts: Path) -> None:
-    """Parley's own code, importable as `shared`."""
+    """Parley's own code, importable as `shared`, and beside it the documentation that tools search."""
     target = artifacts / "python" / "shared"
     shutil.copytree(ROOT / "src" / "shared", target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    pages = artifacts / "python" / "shared_docs"
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        copy = pages / page.relative_to(ROOT / "docs")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(page, copy)
     compile_bytecode(target, "/opt/python/shared", for_lambda=not LOCAL)
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from shared.aws import clients
 from shared.aws.database import Database
+from shared.aws.objects import Objects, S3Objects
 from shared.aws.queue import TurnQueue
 from shared.aws.sockets import ApiGatewaySockets
 from shared.chat.services import Services
@@ -36,3 +37,8 @@ def services(settings: StorageSettings) -> Services:
         executor=ThreadPoolExecutor(max_workers=_POSTING_THREADS, thread_name_prefix="post"),
         sends_per_minute=settings.sends_per_minute,
     )
+
+
+def workspace_objects(bucket: str) -> Objects | None:
+    """The workspace bucket, or None if this deployment has none."""
+    return S3Objects(clients.s3, bucket) if bucket else None

@@ -51,7 +51,7 @@ def test_the_poll_goes_on_where_the_first_segment_ended(live: LiveParley, place:
 
 
 def test_a_first_segment_that_is_cut_does_not_look_like_success(live: LiveParley, place: Place) -> None:
-    """DefaultChatTransport takes a stream without `finish` for a whole one, so it is told; a later resume has it all."""
+    """DefaultChatTransport takes a stream without `finish` for a whole one: it is told, and a resume has all."""
     result = outlast_the_hold(live, place, "default", SEND, {"do": "away"}, {"do": "resume"})
 
     assert [(step["status"], step["error"]) for step in result["steps"] if step["do"] != "away"] == [

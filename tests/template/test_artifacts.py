@@ -63,8 +63,11 @@ def test_artifacts_fit_into_lambda(artifacts: Path) -> None:
 
 
 def test_the_shared_layer_is_importable_as_shared(artifacts: Path) -> None:
-    """It has the product and only that."""
-    assert os.listdir(artifacts / "SharedLayer" / "python") == ["shared"]
+    """It has the product, the pages that `search_docs` searches, and only that."""
+    layer = artifacts / "SharedLayer" / "python"
+    assert sorted(os.listdir(layer)) == ["shared", "shared_docs"]
+    pages = {path.relative_to(layer / "shared_docs") for path in (layer / "shared_docs").rglob("*") if path.is_file()}
+    assert pages == {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
 
 
 def test_the_api_serves_the_console_from_its_artifact(artifacts: Path) -> None:

@@ -111,6 +111,32 @@ def test_tables_expire_records_and_the_durable_one_can_be_recovered(resources: R
     assert state["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
+def test_files_are_private_encrypted_and_kept(resources: Resources) -> None:
+    """The bucket can't be made public, refuses requests without TLS, and outlives the stack."""
+    bucket = resources["WorkspaceBucket"]
+    properties = bucket["Properties"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    policy = resources["WorkspaceBucketPolicy"]["Properties"]
+    statement = policy["PolicyDocument"]["Statement"][0]
+    assert policy["Bucket"] == {"Ref": "WorkspaceBucket"}
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_only_kept_tool_outputs_and_broken_uploads_expire(resources: Resources) -> None:
+    """A user's files stay; the code tags what the rule is about (`tests/unit/tools/test_large_outputs.py`)."""
+    rules = resources["WorkspaceBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [(rule["TagFilters"], rule["ExpirationInDays"]) for rule in expiring] == [
+        ([{"Key": "kind", "Value": "tool-output"}], {"Ref": "ToolOutputDays"})
+    ]
+    assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
+
+
 def _statements(functions: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, properties in functions.items():
         for policy in properties["Policies"]:
@@ -123,13 +149,15 @@ def _listed(value: Any) -> list[Any]:
 
 
 def test_no_function_may_do_everything_or_to_everything(functions: Resources) -> None:
-    """No `*` in an action, none for a resource; a connection's id is the one thing that can't be known before."""
+    """No `*` in an action, none for a resource but where ids, files or the deployer's own names follow."""
     for name, statement in _statements(functions):
         assert statement["Effect"] == "Allow"
         assert not any("*" in action for action in _listed(statement["Action"])), name
         for resource in _listed(statement["Resource"]):
             text = resource if isinstance(resource, str) else str(next(iter(resource.values())))
-            assert "*" not in text.removesuffix("/@connections/*"), (name, text)
+            for known in ("/@connections/*", "${WorkspaceBucket.Arn}/users/*", "parameter${McpHeadersPath}/*"):
+                text = text.removesuffix(known)
+            assert "*" not in text, (name, text)
 
 
 def test_no_function_scans(functions: Resources) -> None:
@@ -138,7 +166,12 @@ def test_no_function_scans(functions: Resources) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "reader"), [("JwtSecretParameter", "ApiFunction"), ("ModelApiKeyParameter", "TurnWorkerFunction")]
+    ("parameter", "reader"),
+    [
+        ("JwtSecretParameter", "ApiFunction"),
+        ("ModelApiKeyParameter", "TurnWorkerFunction"),
+        ("McpHeadersPath", "TurnWorkerFunction"),
+    ],
 )
 def test_a_secret_has_one_reader(functions: Resources, parameter: str, reader: str) -> None:
     """Only the function that needs a secret may read it, and no function has one in its environment."""
@@ -167,4 +200,5 @@ def test_every_parameter_is_described_and_used(template: dict[str, Any]) -> None
 
 def test_the_outputs_are_what_programs_look_for(template: dict[str, Any]) -> None:
     """local/ and the docs name these."""
-    assert set(template["Outputs"]) == {"HttpUrl", "WebSocketUrl", "StateTable", "ChunksTable", "TurnQueueUrl"}
+    records = {"StateTable", "ChunksTable", "WorkspaceBucket"}
+    assert set(template["Outputs"]) == {"HttpUrl", "WebSocketUrl", "TurnQueueUrl"} | records

@@ -8,6 +8,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
 _STANDARD = Config(
@@ -25,6 +26,16 @@ _SINGLE_ATTEMPT = Config(
     tcp_keepalive=True,
     max_pool_connections=20,
 )
+# Objects may have megabytes. Checksums only where S3 demands them: TLS guards the way, and the default would send
+# chunked bodies, which not every S3-compatible server takes apart.
+_OBJECTS = Config(
+    connect_timeout=2,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+    max_pool_connections=10,
+)
 
 
 def dynamodb() -> "DynamoDBClient":
@@ -36,6 +47,12 @@ def dynamodb() -> "DynamoDBClient":
 def sqs() -> "SQSClient":
     """The client of the queues."""
     client: SQSClient = boto3.client("sqs", config=_STANDARD)
+    return client
+
+
+def s3() -> "S3Client":
+    """The client of the workspace bucket."""
+    client: S3Client = boto3.client("s3", config=_OBJECTS)
     return client
 
 

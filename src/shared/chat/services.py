@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
@@ -15,6 +15,7 @@ from shared.kernel.settings import ModelPrice, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tools.registry import Toolbox
+from shared.tools.workspace.outputs import NoSpill, Spill
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,5 @@ class TurnEngine:
     bounds: TurnBounds
     prices: Mapping[str, ModelPrice]
     max_attempts: int
+    spill: Spill = field(default_factory=NoSpill)
+    """Keeps tool outputs that are too large for a row."""

@@ -77,6 +77,35 @@ class ModelSettings(Settings):
         return json.loads(value) if isinstance(value, str) else value
 
 
+class McpServer(BaseModel):
+    """A remote MCP server that this deployment allows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(min_length=1, max_length=2_048)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    headers_parameter: str = Field(default="", description="SSM SecureString with a JSON object of request headers")
+
+
+class ToolSettings(Settings):
+    """What the tools need."""
+
+    docs_dir: str = Field(default="", description="the documentation's pages; empty: shipped beside the code")
+    workspace_bucket: str = Field(default="", description="S3 bucket for files; empty: no file tools")
+    workspace_quota_mb: int = Field(default=250, ge=1, description="bytes of all files of a user, in MB of 1,000,000")
+    mcp_servers: tuple[McpServer, ...] = Field(default=(), description="JSON list of {url, name, headers_parameter?}")
+
+    @property
+    def workspace_quota_bytes(self) -> int:
+        """The quota as it is counted."""
+        return self.workspace_quota_mb * 1_000_000
+
+    @field_validator("mcp_servers", mode="before")
+    @classmethod
+    def _parse_json(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+
 class IdentitySettings(Settings):
     """How callers prove who they are."""
 

@@ -22,6 +22,7 @@ from shared.stream import parts as wire
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
 from shared.tools.contract import Cancellation, ErrorResponse, NeedLogin, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.workspace.outputs import Spill
 
 MAX_OUTPUT_BYTES = 64_000
 MAX_GROUP_BYTES = 200_000
@@ -167,9 +168,9 @@ class ToolStep:
         )
         count("ToolCall")
         log_event("tool.started", task_id=context.task_id, tool=call.name, tool_call_id=call.id)
-        chosen = tool
+        chosen, spill = tool, self._engine.spill
         self._engine.workers.start(
-            f"tool-{call.name}", lambda: mailbox.put(Result(seq, call, _run(chosen, context, call)))
+            f"tool-{call.name}", lambda: mailbox.put(Result(seq, call, _run(chosen, context, call, spill)))
         )
 
     def _refusal(self, call: ToolCall, tool: Tool[Any] | None, journalled: Mapping[str, Any]) -> ToolResponse | None:
@@ -205,14 +206,14 @@ def _finite(number: str) -> float:
     return value
 
 
-def _run(tool: Tool[Any], context: ToolContext, call: ToolCall) -> ToolResponse:
+def _run(tool: Tool[Any], context: ToolContext, call: ToolCall, spill: Spill) -> ToolResponse:
     """The tool's answer; a failure of any kind is an answer too."""
     raw = arguments_of(call)
     if raw is None:
         return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
-        return _bounded(tool.run(context, arguments))
+        return _bounded(tool.run(context, arguments), context, spill)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
         return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
@@ -228,15 +229,21 @@ def _printable(message: str) -> str:
     return message[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
-def _bounded(response: ToolResponse) -> ToolResponse:
+def _bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
+    """The answer, or if no row could hold it, how it begins and where the whole is kept."""
     text = response.model_dump_json()
-    if len(text.encode()) <= MAX_OUTPUT_BYTES:
+    output = text.encode()
+    if len(output) <= MAX_OUTPUT_BYTES:
         return response
     if isinstance(response, ErrorResponse):
         return ErrorResponse(code=response.code, message=_printable(response.message))
+    reference = spill.keep(context, output)
+    rest = f"Read ranges of the whole with read_workspace_file: {reference}" if reference else "The rest was not kept."
     return OversizedOutput(
-        message=f"The output of {len(text)} characters was too large; this is how it begins.",
+        message=f"The output of {len(output)} bytes was too large; this is how it begins. {rest}",
         preview=text[:_PREVIEW_CHARACTERS],
+        size=len(output),
+        reference=reference,
     )
 
 
@@ -245,6 +252,10 @@ class OversizedOutput(ToolResponse):
 
     type: str = "output_too_large"
     preview: str
+    size: int
+    """Bytes of the whole."""
+    reference: str | None
+    """Where the whole is kept, such as `workspace://tool-outputs/call_1.json`; None if it was not."""
 
 
 def _unknown_tool(call: ToolCall, names: Sequence[str]) -> ErrorResponse:

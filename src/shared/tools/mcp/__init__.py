@@ -1,0 +1,1 @@
+"""Remote MCP servers that the deployment allows."""

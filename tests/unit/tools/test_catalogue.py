@@ -1,0 +1,76 @@
+"""What is on offer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.kernel.errors import ConfigError
+from shared.kernel.settings import ToolSettings
+from shared.tools.catalogue import ToolDependencies, all_tools
+from shared.tools.registry import MAX_SCHEMA_CHARACTERS, Toolbox, schema_characters
+from tests.support.workspace import Desk
+
+SERVERS = json.dumps([{"url": f"https://mcp{n}.example.com/{'x' * 60}", "name": f"server-{n}"} for n in range(20)])
+FILE_TOOLS = {"list_workspace_files", "read_workspace_file", "write_workspace_file", "delete_workspace_file"}
+
+
+def offered(desk: Desk, *, bucket: bool = True, **environment: str) -> Toolbox:
+    settings = ToolSettings.from_environment(environment)
+    objects = desk.objects if bucket else None
+    return Toolbox(all_tools(ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects)))
+
+
+def test_all_schemas_together_stay_short(desk: Desk) -> None:
+    """They are sent with every call of the model, so there is a limit for all of them."""
+    assert schema_characters(offered(desk, MCP_SERVERS=SERVERS)) < MAX_SCHEMA_CHARACTERS == 32_000
+
+
+def test_what_cannot_work_is_not_offered(desk: Desk) -> None:
+    """No file tools without a bucket, no run_mcp_tool without a server."""
+    least = set(offered(desk, bucket=False).names)
+
+    assert least >= {"web_fetch", "get_current_time", "search_docs", "get_doc_page"}
+    assert not least & {*FILE_TOOLS, "run_mcp_tool"}
+    assert set(offered(desk, MCP_SERVERS=SERVERS).names) - least == {*FILE_TOOLS, "run_mcp_tool"}
+
+
+def test_every_tool_is_documented(desk: Desk) -> None:
+    """docs/tools.md has a section for each, which names each of its arguments."""
+    page = (Path(__file__).parents[3] / "docs" / "tools.md").read_text()
+    for schema in offered(desk, MCP_SERVERS=SERVERS).schemas():
+        function: dict[str, Any] = schema["function"]
+        _, found, rest = page.partition(f"\n### {function['name']}\n")
+        assert found, function["name"]
+        section = rest.partition("\n### ")[0]
+        assert all(f"`{argument}`" in section for argument in function["parameters"]["properties"]), function["name"]
+
+
+def test_the_model_is_told_which_servers_there_are(desk: Desk) -> None:
+    """In the description, so that it need not guess."""
+    tool = offered(desk, MCP_SERVERS='[{"url": "https://mcp.example.com/", "name": "tickets"}]').get("run_mcp_tool")
+
+    assert tool is not None
+    assert "tickets (https://mcp.example.com/)" in tool.description
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "not json",
+        '[{"url": "https://mcp.example.com"}]',
+        '[{"url": "https://mcp.example.com", "name": "no spaces"}]',
+        '[{"url": "https://mcp.example.com", "name": "a", "header": "x"}]',
+        '[{"url": "ftp://mcp.example.com", "name": "a"}]',
+        '[{"url": "http://localhost:9/mcp", "name": "a"}]',
+        '[{"url": "https://user:pass@mcp.example.com", "name": "a"}]',
+        '[{"url": "http://mcp.example.com", "name": "a", "headers_parameter": "/parley/mcp/a"}]',
+        json.dumps([{"url": "https://mcp.example.com", "name": f"s{n}"} for n in range(21)]),
+    ],
+)
+def test_a_list_of_servers_that_cannot_work_is_refused_at_start(desk: Desk, servers: str) -> None:
+    """Not at the first call, when nobody looks; secret headers over plain http are such a mistake too."""
+    with pytest.raises((ConfigError, ValidationError)):
+        offered(desk, MCP_SERVERS=servers)
