@@ -63,14 +63,14 @@ def test_alarms_look_at_metrics_that_exist(alarms: Resources) -> None:
 
 
 def test_no_function_fails_or_is_throttled_unseen(alarms: Resources, functions: Resources) -> None:
-    """Both alarms add up all functions; a worker's failed messages count as errors."""
+    """Both alarms add up all functions; what our own code fails at counts as an error."""
     for name, metric in (("FunctionErrorsAlarm", "Errors"), ("FunctionThrottlesAlarm", "Throttles")):
         looked_at = [m for m in _metrics(alarms[name]) if m["MetricName"] == metric]
         assert {m["Dimensions"][0]["Value"]["Ref"] for m in looked_at} == set(functions), name
         expression = alarms[name]["Metrics"][0]["Expression"]
         ids = [one["Id"] for one in alarms[name]["Metrics"][1:]]
         assert expression == "+".join(f"FILL({one},0)" for one in ids)
-    assert "MessageFailed" in {m["MetricName"] for m in _metrics(alarms["FunctionErrorsAlarm"])}
+    assert "WorkFailed" in {m["MetricName"] for m in _metrics(alarms["FunctionErrorsAlarm"])}
 
 
 def test_durations_alarm_at_four_fifths_of_a_timeout(alarms: Resources, functions: Resources) -> None:

@@ -44,7 +44,7 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
     task = request_cancel(services.database, session.active_task)
     if task is None:
         return Cancelled("no_active_task")
-    log_event("turn.cancel_requested", task_id=task.id, session_id=session_id, user_id=user_id)
+    log_event("turn.cancel_requested", **task.ids)
     if not task.leased(to_millis(services.clock.now())):
         queued = task.status is TaskStatus.QUEUED
         reason: Reason = "dequeued" if queued else "cancelled"
