@@ -2,10 +2,11 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from shared.kernel.events import Event, Fields
 from shared.kernel.metrics import DIMENSION, NAMES
 from tests.template.conftest import ROOT, of_type
 
@@ -108,6 +109,25 @@ def test_every_alarm_has_its_section_in_the_runbook(alarms: Resources) -> None:
     assert sections == {_slug(alarm) for alarm in alarms.values()}
 
 
+QUERY_WORDS = frozenset(
+    ("fields", "filter", "sort", "stats", "limit", "display", "by", "asc", "desc", "in", "not", "like", "and", "or", "as")
+    + ("count", "sum", "pct", "min", "max", "bin", "m")
+)
+
+
+def test_the_queries_of_the_runbook_use_our_words() -> None:
+    """Each field of a Logs Insights query is a field of the vocabulary, and each event in it exists."""
+    queries = re.findall(r"```text\n(.*?)```", _page("operating.md"), flags=re.DOTALL)
+    assert len(queries) >= 6
+    for query in queries:
+        quoted = re.findall(r'"([^"]*)"', query)
+        assert {word for word in quoted if re.fullmatch(r"[a-z_]+\.[a-z_]+", word)} <= set(get_args(Event))
+        bare = re.sub(r'"[^"]*"|/[^/\n]*/|@\w+', " ", query)
+        named = set(re.findall(r"as (\w+)", bare))
+        used = set(re.findall(r"\b[a-z_]+\b", bare)) - named - QUERY_WORDS
+        assert used <= {*Fields.__annotations__, "event", "level", "invocation", "xray_trace_id"}, query
+
+
 def test_the_price_of_the_alarms_is_told(alarms: Resources) -> None:
     """$0.10 a month for each metric that an alarm looks at; docs/cost.md has the sum."""
     looked_at = sum(len(_metrics(alarm)) for alarm in alarms.values())
@@ -130,6 +150,11 @@ def test_the_dashboard_shows_every_alarm_and_every_metric(widgets: list[dict[str
     series = [one for widget in widgets for one in widget["properties"].get("metrics", [])]
     assert {one[1] for one in series if one[0] == "Parley"} == NAMES
     assert all(one[2:4] == [DIMENSION, "${Stage}"] for one in series if one[0] == "Parley")
+
+
+def test_the_dashboard_is_one_of_the_free_ones(widgets: list[dict[str, Any]]) -> None:
+    """AWS gives three dashboards of up to 50 metrics each to an account."""
+    assert sum(len(widget["properties"].get("metrics", [])) for widget in widgets) <= 50
 
 
 def test_the_dashboard_has_no_overlaps(widgets: list[dict[str, Any]]) -> None:

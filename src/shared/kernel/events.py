@@ -9,6 +9,8 @@ from typing import Literal, TypedDict
 Event = Literal[
     # who comes and goes
     "ticket.issued",
+    "identity.keys_fetched",
+    "identity.keys_unavailable",
     "socket.authorized",
     "socket.refused",
     "socket.connected",
@@ -20,6 +22,7 @@ Event = Literal[
     "viewer.dropped",
     # a session and its messages
     "session.created",
+    "session.claimed",
     "message.pending",
     "messages.drained",
     # a turn
@@ -71,7 +74,7 @@ class Fields(TypedDict, total=False):
     """What an event may carry: ids, numbers, and words from closed sets."""
 
     session_id: str
-    task_id: str
+    task_id: str | None
     user_id: str | None
     connection_id: str
     tool_call_id: str
@@ -80,7 +83,7 @@ class Fields(TypedDict, total=False):
     code: str | None
     """A code of `kernel/errors.py`, of the model's failures, or of a tool's."""
     reason: str | None
-    """Who ended a cancelled turn: `cancelled`, `dequeued`, `forced`."""
+    """Who ended a cancelled turn (`cancelled`, `dequeued`, `forced`); why keys could not be fetched."""
     status: str
     outcome: str
     """`ok`, or a tool's error code."""
@@ -101,6 +104,7 @@ class Fields(TypedDict, total=False):
     tool_calls: int
     messages: int
     timers: int
+    known_keys: int
     prompt_tokens: int
     completion_tokens: int
     cost_micros: int

@@ -23,6 +23,7 @@ Counted = Literal[
     "ChunkRows",
     "FramesPosted",
     "FrameGone",
+    "RateLimited",
     "TaskResent",
     "WorkFailed",
     "DeadLetter",

@@ -154,7 +154,12 @@ def test_metrics_are_counted_in_all_threads() -> None:
     """Posts to sockets run beside the turn."""
     lines: list[str] = []
     metrics = Metrics(lines.append)
-    threads = [threading.Thread(target=lambda: [metrics.add("FramesPosted", 1) for _ in range(500)]) for _ in range(8)]
+
+    def post() -> None:
+        for _ in range(500):
+            metrics.add("FramesPosted", 1)
+
+    threads = [threading.Thread(target=post) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
