@@ -19,6 +19,7 @@ PRICES = {
     "http_request": 1.0e-6,
     "lambda_request": 0.2e-6,
     "lambda_gb_second": 13.3334e-6,
+    "log_byte": 0.5e-9,
 }
 _INDEXED = {"gsi1pk", "gsi1sk", "title", "updated_at", "active_task"}
 

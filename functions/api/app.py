@@ -1,5 +1,6 @@
 """The HTTP API. It accepts, reads and replays; it never calls a model."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from shared.api.application import build_application
 from shared.aws.secrets import read_secret
 from shared.kernel.clock import SystemClock
 from shared.kernel.settings import ApiSettings, StorageSettings
-from shared.kernel.telemetry import logger
+from shared.kernel.telemetry import logger, observed
 
 _settings = ApiSettings.from_environment()
 _identity = Identity(_settings, lambda: read_secret(_settings.jwt_secret_parameter), SystemClock())
@@ -20,8 +21,11 @@ app = build_application(
     wiring.services(StorageSettings.from_environment()), _identity, _settings.websocket_url, _console
 )
 _serve = Mangum(app, lifespan="off", api_gateway_base_path=None)
+# It repeats what `api.failed` has said, with the exception's words, which may quote what a user sent.
+logging.getLogger("mangum").setLevel(logging.CRITICAL)
 
 
+@observed
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one HTTP request (payload 2.0)."""
     logger.set_correlation_id(event["requestContext"]["requestId"])

@@ -6,13 +6,14 @@ from shared import wiring
 from shared.accounts.tickets import redeem_ticket
 from shared.kernel.clock import SystemClock
 from shared.kernel.settings import OriginSettings, TableSettings
-from shared.kernel.telemetry import log_event
+from shared.kernel.telemetry import log_event, observed
 
 _clock = SystemClock()
 _database = wiring.tables(TableSettings.from_environment(), _clock)
 _origins = OriginSettings.from_environment().origins
 
 
+@observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Allow or deny `$connect`."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}

@@ -11,13 +11,15 @@ from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings
-from shared.kernel.telemetry import count, log_problem
+from shared.kernel.telemetry import count, log_problem, observed, reporting_failures
 from shared.tasks.messages import TaskMessage
+from shared.tasks.store import get_task
 
 _services = wiring.services(StorageSettings.from_environment())
 _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
+@observed
 def handler(event: dict[str, Any], context: Any) -> Any:
     """End the tasks that the messages name."""
 
@@ -26,10 +28,14 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         try:
             message = TaskMessage.model_validate_json(record.body)
         except ValidationError:
-            log_problem("dead_letter.unreadable", message_id=record.message_id)
+            log_problem("dead_letter.unreadable", queue_message_id=record.message_id)
             return
         failed = Terminal("The turn could not be processed.", code="not_processable")
+        task = get_task(_services.database, message.task_id)
         ended = end_from_outside(_services, message.task_id, Outcome.failed(failed), context.aws_request_id)
-        log_problem("dead_letter.ended" if ended else "dead_letter.was_over", task_id=message.task_id)
+        if task:
+            log_problem("dead_letter.ended" if ended else "dead_letter.was_over", **task.ids)
+        else:
+            log_problem("dead_letter.was_over", task_id=message.task_id)
 
-    return process_partial_response(event, end, _processor)
+    return process_partial_response(event, reporting_failures(end), _processor)

@@ -7,12 +7,13 @@ from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings
-from shared.kernel.telemetry import log_event
+from shared.kernel.telemetry import log_event, observed
 from shared.tasks.sweep import Sweep
 
 _services = wiring.services(StorageSettings.from_environment())
 
 
+@observed
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
     """Look at the timers that are due."""
 

@@ -13,7 +13,7 @@ from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline, LambdaContext
 from shared.kernel.mailbox import ThreadWorkers
 from shared.kernel.settings import ModelSettings, StorageSettings, ToolSettings, TurnBounds
-from shared.kernel.telemetry import logger
+from shared.kernel.telemetry import logger, observed, reporting_failures
 from shared.tasks.messages import TaskMessage
 from shared.tools.catalogue import ToolDependencies, all_tools
 from shared.tools.registry import Toolbox
@@ -43,6 +43,7 @@ _engine = TurnEngine(
 _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Advance the tasks that the messages name; a failed one comes again."""
     deadline = Deadline.of(context, _services.clock)
@@ -52,4 +53,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         logger.set_correlation_id(message.task_id)
         advance_turn(_services, _engine, message.task_id, context.aws_request_id, deadline)
 
-    return process_partial_response(event, advance, _processor)
+    return process_partial_response(event, reporting_failures(advance), _processor)

@@ -11,6 +11,7 @@ from shared.aws.database import ConditionFailed, Database
 from shared.aws.writes import Delete, Put
 from shared.kernel.clock import Clock
 from shared.kernel.ids import Ids, digest
+from shared.kernel.telemetry import log_event
 
 TICKET_SECONDS = 30
 _MAX_CHARACTERS = 200
@@ -21,6 +22,7 @@ def issue_ticket(database: Database, clock: Clock, ids: Ids, user_id: str) -> st
     ticket = ids.secret()
     expires = int(clock.now()) + TICKET_SECONDS
     database.write(Put({**_key(ticket), "v": 1, "user_id": user_id, "expires_at": expires}))
+    log_event("ticket.issued", user_id=user_id)
     return ticket
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from shared.kernel.errors import ConfigError, ParleyError, Retryable
-from shared.kernel.telemetry import log_problem, logger
+from shared.kernel.telemetry import log_failure, log_problem
 
 
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
@@ -24,12 +24,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _parley(_: Request, error: Exception) -> JSONResponse:
+def _parley(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ParleyError)
     if isinstance(error, ConfigError):
-        log_problem("api.misconfigured", message=error.message)
+        log_failure("api.misconfigured", error, code=error.code)
         return JSONResponse(error_body(error.code, "The deployment is not configured."), status_code=500)
-    headers = {"retry-after": "1"} if isinstance(error, Retryable) else {}
+    headers = {}
+    if isinstance(error, Retryable):
+        log_problem("api.unavailable", code=error.code, route=_route(request))
+        headers["retry-after"] = "1"
     if error.details and "retry_after_seconds" in error.details:
         headers["retry-after"] = str(error.details["retry_after_seconds"])
     if error.status == 401:
@@ -52,6 +55,11 @@ def _http(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(error_body(code, str(error.detail)), status_code=error.status_code)
 
 
-def _unexpected(request: Request, _error: Exception) -> JSONResponse:
-    logger.exception("api.failed", extra={"event": "api.failed", "path": request.url.path})
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log_failure("api.failed", error, route=_route(request))
     return JSONResponse(error_body("internal_error", "Something went wrong on our side."), status_code=500)
+
+
+def _route(request: Request) -> str:
+    """The route's pattern: a path itself has ids in it, or whatever a caller has typed."""
+    return f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"

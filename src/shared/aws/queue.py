@@ -1,7 +1,8 @@
 """Messages to the workers. A message names a task; everything else is in its record."""
 
 import json
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -9,6 +10,9 @@ from shared.kernel.errors import Retryable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageSystemAttributeValueTypeDef
+
+_TRACE_FIELDS = ("Root", "Parent", "Sampled")
 
 
 class TurnQueue:
@@ -33,6 +37,17 @@ class TurnQueue:
                 MessageBody=json.dumps({"task_id": task_id}),
                 MessageGroupId=user_id[:128],
                 DelaySeconds=delay_seconds,
+                MessageSystemAttributes=_trace(),
             )
         except (BotoCoreError, ClientError) as error:
             raise Retryable("The turn queue did not take the message", code="queue_unavailable") from error
+
+
+def _trace() -> "dict[Literal['AWSTraceHeader'], MessageSystemAttributeValueTypeDef]":
+    """The trace that this invocation belongs to, so that X-Ray links the worker's trace to it.
+
+    Lambda renews the variable with every invocation. Its further fields (`Lineage`) are Lambda's own.
+    """
+    given = dict(field.split("=", 1) for field in os.environ.get("_X_AMZN_TRACE_ID", "").split(";") if "=" in field)
+    header = ";".join(f"{name}={given[name]}" for name in _TRACE_FIELDS if name in given)
+    return {"AWSTraceHeader": {"DataType": "String", "StringValue": header}} if "Root" in given else {}

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.kernel.telemetry import count
+
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
@@ -39,10 +41,12 @@ class ApiGatewaySockets:
         """Deliver one frame."""
         try:
             self._client.post_to_connection(ConnectionId=connection_id, Data=frame)
+            count("FramesPosted")
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             # 410: gone. 400 and 403: not a connection of this API (any more). 413 can't pass either.
             if status in {400, 403, 404, 410, 413}:
+                count("FrameGone")
                 raise ConnectionGone(connection_id) from error
             raise ConnectionSlow(connection_id) from error
         except BotoCoreError as error:

@@ -100,17 +100,16 @@ class Acceptance:
                 task = self._start(session, submission, requester)
                 if task is None:
                     continue
+                _report(task, requester)
                 if before_sending:
                     before_sending(task)
                 self._send(task)
-                log_event("turn.accepted", session_id=session_id, task_id=task.id, user_id=user_id)
-                count("TurnAccepted")
                 return Accepted(task, "started")
             if policy != "enqueue":
                 raise TurnRunning(session.active_task)
             task = self._keep(session, session.active_task, submission)
             if task is not None:
-                log_event("message.pending", session_id=session_id, task_id=task.id, user_id=user_id)
+                log_event("message.pending", **task.ids)
                 return Accepted(task, "pending")
         raise Retryable("The session is too busy right now; send the message again.", code="session_busy")
 
@@ -209,7 +208,14 @@ class Acceptance:
         try:
             self._queue.send(task.id, task.user_id)
         except Retryable as error:  # stored is accepted: the timer sends it again within a minute
-            log_problem("turn.send_failed", task_id=task.id, code=error.code)
+            log_problem("turn.send_failed", **task.ids, code=error.code)
+
+
+def _report(task: Task, requester: Requester | None) -> None:
+    log_event("turn.accepted", **task.ids)
+    count("TurnAccepted")
+    if requester:
+        log_event("viewer.registered", **task.ids, connection_id=requester.connection_id)
 
 
 def _claim_key(session_id: str, message_id: str) -> dict[str, str]:

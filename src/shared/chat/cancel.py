@@ -9,11 +9,12 @@ from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
 from shared.kernel.clock import to_millis
 from shared.kernel.telemetry import log_event
-from shared.tasks.records import TaskStatus
+from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task, request_cancel
 
 _OBEY_SECONDS = 5.0
 _POLL_SECONDS = 0.15
+_HAND_OVERS = 3
 
 Reason = Literal["cancelled", "dequeued", "forced", "no_active_task"]
 
@@ -38,13 +39,10 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
     Raises:
         NotFound: the session does not exist for this user.
     """
-    session = owned_session(services.database, session_id, user_id)
-    if session.active_task is None or only_task not in {None, session.active_task}:
-        return Cancelled("no_active_task")
-    task = request_cancel(services.database, session.active_task)
+    task = _requested(services, user_id, session_id, only_task)
     if task is None:
         return Cancelled("no_active_task")
-    log_event("turn.cancel_requested", task_id=task.id, session_id=session_id, user_id=user_id)
+    log_event("turn.cancel_requested", **task.ids)
     if not task.leased(to_millis(services.clock.now())):
         queued = task.status is TaskStatus.QUEUED
         reason: Reason = "dequeued" if queued else "cancelled"
@@ -54,6 +52,21 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
         return _outcome(services, task.id, "cancelled")
     end_from_outside(services, task.id, Outcome.cancelled("forced"), f"cancel-{services.ids.new()}")
     return _outcome(services, task.id, "forced")
+
+
+def _requested(services: Services, user_id: str, session_id: str, only_task: str | None) -> Task | None:
+    """The turn that has been asked to stop; None if there is none.
+
+    A turn that ends at this instant may hand the session to the next one: that is then the one meant.
+    """
+    for _ in range(_HAND_OVERS):
+        session = owned_session(services.database, session_id, user_id)
+        if session.active_task is None or only_task not in {None, session.active_task}:
+            return None
+        task = request_cancel(services.database, session.active_task)
+        if task is not None:
+            return task
+    return None
 
 
 def _ended_in_time(services: Services, task_id: str) -> bool:

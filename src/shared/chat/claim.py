@@ -13,7 +13,7 @@ from shared.chat.services import Services
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound, Retryable
-from shared.kernel.telemetry import count, log_event
+from shared.kernel.telemetry import log_event
 from shared.tasks.store import raise_inbox
 
 _ATTEMPTS = 8
@@ -36,7 +36,6 @@ def claim_session(services: Services, session_id: str, guest_id: str, user_id: s
         except TransactionFailed:  # a turn began or ended, or another claim was quicker: look again
             continue
         log_event("session.claimed", session_id=session_id, user_id=user_id, task_id=session.active_task)
-        count("SessionClaimed")
         return replace(session, owner=user_id, claimed_from=guest_id)
     raise Retryable("The session is too busy right now; claim it again.", code="session_busy")
 

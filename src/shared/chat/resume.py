@@ -14,6 +14,7 @@ from shared.chat.services import Services
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Gone, NotFound, UserInputError
+from shared.kernel.telemetry import log_event
 from shared.stream import frames
 from shared.stream.parts import Part
 from shared.stream.replay import replay
@@ -101,6 +102,7 @@ class SocketReplay:
             task.id, self._requester.connection_id, self._requester.request_id, len(stored), offset=sequence
         )
         if register(self._services.database, self._services.clock, viewer):
+            log_event("viewer.registered", **task.ids, connection_id=viewer.connection_id)
             return
         self._post_parts(self._services.log.parts(task.id, len(stored)), sequence)
         self.post(frames.end(self._requester.request_id))
@@ -151,7 +153,8 @@ class Holding:
         held = HeldParts(0, [])
         while True:
             held.parts.extend(self._services.log.parts(task.id, len(held.parts)))
-            if held.finished or self._services.clock.now() >= limit:
+            expired = task.status.ended and not held.parts
+            if held.finished or expired or self._services.clock.now() >= limit:
                 return held
             self._services.clock.sleep(self._poll_seconds)
 

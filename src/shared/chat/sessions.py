@@ -22,6 +22,7 @@ from shared.aws.writes import Item, Key, Put
 from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.errors import Invalid, NotFound
 from shared.kernel.ids import Ids
+from shared.kernel.telemetry import log_event
 from shared.tasks.records import Spend
 
 RECORD_VERSION = 1
@@ -108,6 +109,7 @@ def create_session(database: Database, clock: Clock, ids: Ids, user_id: str, tit
     now = to_millis(clock.now())
     session = Session(ids.new(), user_id, title, created_at=now, updated_at=now)
     database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
+    log_event("session.created", session_id=session.id, user_id=user_id)
     return session
 
 

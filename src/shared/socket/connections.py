@@ -30,8 +30,8 @@ def user_of(database: Database, connection_id: str) -> str | None:
     return item["user_id"] if item else None
 
 
-def forget_connection(database: Database, connection_id: str) -> None:
-    """The connection is closed: nothing is delivered to it any more; the turns it watched go on."""
+def forget_connection(database: Database, connection_id: str) -> str | None:
+    """The connection is closed: nothing is delivered to it any more; the turns it watched go on. Whose it was."""
     for viewer in views_of(database, connection_id):
         detach(database, viewer)
-    database.write(Delete(_key(connection_id)))
+    return database.write(Delete(_key(connection_id))).get("user_id")

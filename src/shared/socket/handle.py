@@ -17,7 +17,7 @@ from shared.chat.resume import SocketReplay, resumable_task
 from shared.chat.sending import Sending
 from shared.chat.services import Services
 from shared.kernel.errors import Invalid, ParleyError, Unauthenticated, UserInputError
-from shared.kernel.telemetry import log_problem, logger
+from shared.kernel.telemetry import count, log_event, log_failure
 from shared.socket.bodies import AbortFrame, Frame, ResumeFrame, SendFrame
 from shared.socket.connections import user_of
 from shared.stream import frames
@@ -51,10 +51,12 @@ class SocketHandler:
         except UserInputError as error:
             self._answer_error(connection_id, request_id, error.code, error.message, error.details)
         except ParleyError as error:
-            log_problem("frame.failed", code=error.code)
+            log_failure("frame.failed", error, code=error.code, user_id=user_id, connection_id=connection_id)
+            count("WorkFailed")
             self._answer_error(connection_id, request_id, error.code, error.message)
-        except Exception:  # noqa: BLE001 - the outermost frame: see above
-            logger.exception("frame.failed", extra={"event": "frame.failed"})
+        except Exception as error:  # noqa: BLE001 - the outermost frame: see above
+            log_failure("frame.failed", error, user_id=user_id, connection_id=connection_id)
+            count("WorkFailed")
             self._answer_error(connection_id, request_id, "internal_error", "Something went wrong on our side.")
 
     def _known_user(self, connection_id: str) -> str:
@@ -117,6 +119,7 @@ class SocketHandler:
         if viewer is None:
             return
         detach(self._services.database, viewer)
+        log_event("viewer.detached", task_id=viewer.task_id, user_id=user_id, connection_id=connection_id)
         if frame.cancel:
             task = get_task(self._services.database, viewer.task_id)
             if task is not None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from shared.aws.sockets import ConnectionGone, ConnectionSlow, Sockets
 from shared.kernel.clock import Clock
-from shared.kernel.telemetry import count
+from shared.kernel.telemetry import log_event
 from shared.stream import frames
 from shared.stream.parts import Part
 from shared.stream.viewers import Viewer
@@ -161,10 +161,14 @@ class Delivery:
         if posted.outcome == "ended":
             lane.ended = True
         elif posted.outcome == "gone":
-            lane.gone = True
-            count("FrameGone")
+            self._drop(lane)
         elif posted.outcome == "slow":
             lane.retry_at = now + _SLOW_RETRY_SECONDS
             if now - lane.posted_at >= _GIVE_UP_SECONDS:
-                lane.gone = True
+                self._drop(lane)
                 self._sockets.close(lane.viewer.connection_id)
+
+    def _drop(self, lane: _Lane) -> None:
+        lane.gone = True
+        viewer = lane.viewer
+        log_event("viewer.dropped", task_id=viewer.task_id, connection_id=viewer.connection_id)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.aws.writes import Item, Key
+from shared.kernel.events import TaskIds
 from shared.kernel.ids import stable_number
 
 RECORD_VERSION = 1
@@ -97,6 +98,11 @@ class Task:
         """The id of the assistant message that this turn's stream builds; the same in every replay."""
         return f"msg_{self.id}"
 
+    @property
+    def ids(self) -> TaskIds:
+        """What every log line about this task names."""
+        return {"session_id": self.session_id, "task_id": self.id, "user_id": self.user_id}
+
     def leased(self, now: int) -> bool:
         """Whether somebody works on it right now."""
         return self.lease_expires > now
@@ -157,3 +163,8 @@ def timer_item(task_id: str, due: int) -> Item:
     """The one timer row of a live task: `due` is when the sweep looks at it next."""
     shard = stable_number(task_id, TIMER_SHARDS)
     return {"pk": f"TIMER#{shard}", "sk": f"{due:013d}#{task_id}", "v": RECORD_VERSION, "task_id": task_id}
+
+
+def due_of(timer: Item) -> int:
+    """When a timer row is due."""
+    return int(timer["sk"].partition("#")[0])

@@ -16,8 +16,8 @@ from shared.aws.database import ConditionFailed, Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Delete, Item, Put, Update
 from shared.kernel.clock import Clock, to_millis
-from shared.kernel.telemetry import count, log_event, log_problem
-from shared.tasks.records import LIVE, LIVE_VALUES, TIMER_SHARDS, Task, TaskStatus, task_key, timer_item
+from shared.kernel.telemetry import count, log_event, log_failure, log_problem, measure_seconds
+from shared.tasks.records import LIVE, LIVE_VALUES, TIMER_SHARDS, Task, TaskStatus, due_of, task_key, timer_item
 from shared.tasks.store import get_task
 
 MAX_TAKEOVERS = 5
@@ -38,10 +38,12 @@ class Sweep:
         seen = 0
         for timer in self._due():
             seen += 1
+            measure_seconds("SweepLag", self._clock.now() - due_of(timer) / 1000)
             try:
                 self._look_at(timer)
             except Exception as error:  # noqa: BLE001 - one turn's trouble must not keep all others from recovery
-                log_problem("timer.failed", task_id=timer["task_id"], error=type(error).__name__)
+                log_failure("timer.failed", error, task_id=timer["task_id"])
+                count("WorkFailed")
         return seen
 
     def _due(self) -> Iterator[Item]:
@@ -63,17 +65,18 @@ class Sweep:
             self._queue.send(task.id, task.user_id)
             return
         if task.takeovers >= MAX_TAKEOVERS:
-            log_problem("task.worker_lost", task_id=task.id, takeovers=task.takeovers)
+            log_problem("task.worker_lost", **task.ids, takeovers=task.takeovers)
             self._end_lost(task.id)
             return
         self._resend(timer, task, now)
 
     def _resend(self, timer: Item, task: Task, now: int) -> None:
+        lost = 1 if task.epoch > 0 else 0  # a turn that no worker has had yet waits in a backlog; none was lost
         counted = Update(
             task_key(task.id),
-            "SET #takeovers = #takeovers + :one",
+            "SET #takeovers = #takeovers + :n",
             condition=f"{LIVE} AND #epoch = :seen AND #lease_expires = :lease",
-            values={**LIVE_VALUES, "one": 1, "seen": task.epoch, "lease": task.lease_expires},
+            values={**LIVE_VALUES, "n": lost, "seen": task.epoch, "lease": task.lease_expires},
         )
         try:
             self._database.write(counted)
@@ -81,7 +84,7 @@ class Sweep:
             self._rearm(timer, now)
             return
         self._rearm(timer, now)
-        log_event("task.resent", task_id=task.id, takeovers=task.takeovers + 1)
+        log_event("task.resent", **task.ids, takeovers=task.takeovers + 1)
         count("TaskResent")
         self._queue.send(task.id, task.user_id)
 

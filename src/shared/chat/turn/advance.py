@@ -19,12 +19,14 @@ from shared.chat.turn.tool_step import ToolStep, arguments_of
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
+from shared.kernel.events import Event
 from shared.kernel.limits import STEP_SECONDS
-from shared.kernel.telemetry import log_event, log_problem, measure_seconds
+from shared.kernel.telemetry import count, flush_metrics, log_event, log_problem, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.closing import OpenStream
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
+from shared.tasks.records import Spend, Task
 
 
 def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocation: str, deadline: Deadline) -> None:
@@ -39,14 +41,13 @@ def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocatio
         log_event("turn.message_dropped", task_id=task_id)
         return
     lease, task = taken
-    if task.epoch == 1:
-        measure_seconds("QueueWait", services.clock.now() - task.created_at / 1000)
+    _report_taking(task, services.clock.now() - task.created_at / 1000)
     owner = TurnOwner(services, lease, task)
     try:
         _Turn(services, engine, owner, deadline).run()
     except LeaseLost:
         # Whoever has the lease now has read what we stored; a zombie has nothing more to say.
-        log_problem("turn.lease_lost", task_id=task_id, epoch=lease.epoch)
+        log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
 
 
 class _Turn:
@@ -102,7 +103,7 @@ class _Turn:
                     owner.look()
                     continue
                 self._services.queue.send(owner.task.id, owner.task.user_id)
-                log_event("turn.continued", task_id=owner.task.id)
+                log_event("turn.continued", **owner.task.ids, epoch=owner.task.epoch, steps=owner.spend.steps)
                 return False
             if step:
                 self._run_tools(step, journalled)
@@ -110,6 +111,7 @@ class _Turn:
             answer = self._ask()
             if answer.calls:
                 self._store_calls(answer)
+                flush_metrics()  # what was spent is told, should this invocation be killed in the next step
                 continue
             ending.complete(self._answer_row(answer), answer.reason)
             return True
@@ -119,6 +121,7 @@ class _Turn:
         if open_step(self._messages, self._owner.task.id) is None and self._owner.unsettled:
             self._owner.emit(wire.reset_step())
             self._owner.flush()
+            log_event("step.withdrawn", **self._owner.task.ids, step=self._owner.spend.steps)
 
     # -- the model -----------------------------------------------------------------------------
 
@@ -136,6 +139,7 @@ class _Turn:
         step = ModelStep(owner, self._engine, self._services.clock)
         answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
         owner.spend = owner.spend.plus(answer.spend)
+        _count_spend(answer.spend)
         if used_up:  # a model that calls on without being offered a tool is not listened to
             if not answer.text.strip():
                 raise Terminal(f"The turn has used up its {used_up}.", code="step_limit")
@@ -161,6 +165,7 @@ class _Turn:
         row = self._answer_row(replace(answer, calls=tuple(call for call, _ in stored)))
         self._owner.commit([put_message(self._owner.task.session_id, row)], [part for _, part in stored])
         self._messages.append(row)
+        log_event("step.stored", **self._owner.task.ids, step=self._owner.spend.steps, tool_calls=len(stored))
 
     @property
     def _next_seq(self) -> int:
@@ -202,6 +207,22 @@ class _Turn:
         ]
         owner.commit(writes, [wire.data("pending-drained", {"messages": drained})])
         self._messages.extend(rows)
+        log_event("messages.drained", **owner.task.ids, messages=len(rows))
+
+
+def _report_taking(task: Task, age_seconds: float) -> None:
+    """A continuation takes the lease as well; only a takeover was counted by the sweep."""
+    name: Event = "turn.taken_over" if task.epoch > 1 and task.takeovers else "turn.leased"
+    log_event(name, **task.ids, epoch=task.epoch, takeovers=task.takeovers, status=task.status.value)
+    if task.epoch == 1:
+        measure_seconds("QueueWait", age_seconds)
+
+
+def _count_spend(spend: Spend) -> None:
+    count("Steps", spend.steps)
+    count("PromptTokens", spend.prompt_tokens)
+    count("CompletionTokens", spend.completion_tokens)
+    count("SpendMicros", spend.cost_micros)
 
 
 def _storable(call: ToolCall) -> tuple[ToolCall, Part]:

@@ -11,6 +11,8 @@ from shared.chat.transcript import Message, OpenStep, open_step, put_message
 from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import ParleyError, Retryable
+from shared.kernel.events import Event
+from shared.kernel.metrics import Counted
 from shared.kernel.telemetry import count, log_event, log_problem, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.closing import OpenStream, shown_text
@@ -20,6 +22,12 @@ from shared.tools.contract import ErrorResponse
 
 STOPPED = "Stopped by the user."
 INTERRUPTED = "The turn ended before this call had a result."
+
+_REPORTS: dict[TaskStatus, tuple[Event, Counted]] = {
+    TaskStatus.COMPLETED: ("turn.completed", "TurnCompleted"),
+    TaskStatus.FAILED: ("turn.failed", "TurnFailed"),
+    TaskStatus.CANCELLED: ("turn.cancelled", "TurnCancelled"),
+}
 
 
 @dataclass(frozen=True)
@@ -167,23 +175,30 @@ class Ending:
     def _report(self, outcome: Outcome) -> None:
         task = self._owner.task
         seconds = self._services.clock.now() - task.created_at / 1000
+        event, counter = _REPORTS[outcome.status]
         log_event(
-            f"turn.{outcome.status.value}",
-            task_id=task.id,
-            session_id=task.session_id,
-            user_id=task.user_id,
+            event,
+            **task.ids,
+            epoch=task.epoch,
             code=outcome.error.code if outcome.error else None,
+            reason=outcome.detail or None,
             seconds=round(seconds, 3),
             steps=self._owner.spend.steps,
+            tool_calls=self._owner.spend.tool_calls,
+            prompt_tokens=self._owner.spend.prompt_tokens,
+            completion_tokens=self._owner.spend.completion_tokens,
+            cost_micros=self._owner.spend.cost_micros,
         )
-        count(f"Turn{outcome.status.value.capitalize()}")
+        count(counter)
         measure_seconds("TurnSeconds", seconds)
 
     def _send(self, task: Task) -> None:
+        log_event("turn.accepted", **task.ids)
+        count("TurnAccepted")
         try:
             self._services.queue.send(task.id, task.user_id)
         except Retryable as error:  # the next turn is stored; its timer sends it again
-            log_problem("turn.send_failed", task_id=task.id, code=error.code)
+            log_problem("turn.send_failed", **task.ids, code=error.code)
 
 
 def _status_parts(outcome: Outcome) -> list[Part]:

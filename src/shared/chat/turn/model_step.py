@@ -13,7 +13,7 @@ from shared.kernel.errors import Terminal
 from shared.kernel.limits import MODEL_CALL_SECONDS, STREAM_IDLE_TIMEOUT_SECONDS
 from shared.kernel.mailbox import Mailbox
 from shared.kernel.settings import ModelPrice
-from shared.kernel.telemetry import log_problem
+from shared.kernel.telemetry import count, log_event, log_problem, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.parts import FinishReason
 from shared.tasks.records import Spend
@@ -59,12 +59,17 @@ class ModelStep:
         for attempt in range(1, self._engine.max_attempts + 1):
             self._owner.new_step()
             draft = Draft(step, used_ids)
+            began = self._clock.now()
             last = self._attempt(request, draft, cut_at)
+            measure_seconds("ModelSeconds", self._clock.now() - began)
             if isinstance(last, ModelFinished) and draft.empty:
                 last = ModelFailed("empty_completion", "The model answered with nothing.", retryable=True)
             if isinstance(last, ModelFinished):
-                return self._answer(draft, last)
-            log_problem("model.failed", task_id=self._owner.task.id, step=step, attempt=attempt, code=last.code)
+                answer = self._answer(draft, last)
+                self._report(answer, step, attempt, self._clock.now() - began)
+                return answer
+            log_problem("model.failed", **self._owner.task.ids, step=step, attempt=attempt, code=last.code)
+            count("ModelErrors")
             if not last.retryable or attempt == self._engine.max_attempts:
                 raise Terminal(last.message, code=last.code)
             self._withdraw()
@@ -109,12 +114,26 @@ class ModelStep:
         )
         return Answer("".join(draft.text), "".join(draft.reasoning), calls, reason, spend)
 
+    def _report(self, answer: Answer, step: int, attempt: int, seconds: float) -> None:
+        log_event(
+            "model.answered",
+            **self._owner.task.ids,
+            step=step,
+            attempt=attempt,
+            seconds=round(seconds, 3),
+            tool_calls=len(answer.calls),
+            prompt_tokens=answer.spend.prompt_tokens,
+            completion_tokens=answer.spend.completion_tokens,
+            cost_micros=answer.spend.cost_micros,
+        )
+
     def _withdraw(self) -> None:
         """Take back what viewers may have seen of the failed attempt."""
         self._owner.drop_buffered()
         if self._owner.unsettled:
             self._owner.emit(wire.reset_step())
             self._owner.flush()
+            log_event("step.withdrawn", **self._owner.task.ids, step=self._owner.spend.steps)
 
     def _pause(self, seconds: float) -> None:
         silence: Mailbox[ModelEvent] = self._engine.workers.mailbox()

@@ -28,5 +28,5 @@ def end_from_outside(services: Services, task_id: str, outcome: Outcome, caller:
         Ending(services, owner).abort(outcome, messages)
         owner.deliver_end(_DELIVER_SECONDS)
     except LeaseLost:
-        log_problem("turn.lease_lost", task_id=task_id, epoch=lease.epoch)
+        log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
     return True

@@ -11,11 +11,12 @@ from shared.aws.writes import Item, Update, Write
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
 from shared.kernel.mailbox import EventT, Mailbox
+from shared.kernel.telemetry import count, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.buffer import PartBuffer
 from shared.stream.chunk_log import resolve_collision
 from shared.stream.delivery import Delivery, PartList
-from shared.stream.parts import Part
+from shared.stream.parts import VISIBLE, Part
 from shared.stream.viewers import viewers_among, viewers_of
 from shared.tasks.lease import LEASE_SECONDS, RENEW_UNWATCHED_SECONDS, RENEW_WATCHED_SECONDS, Lease, LeaseLost
 from shared.tasks.records import Spend, Task, task_key
@@ -54,6 +55,7 @@ class TurnOwner:
         self._buffer = PartBuffer(self._clock)
         self._parts = PartList()
         self._settled_head = 0
+        self._is_visible = False
         self._delivery = Delivery(services.sockets, self._clock, services.executor, self._parts)
 
     # -- taking over ---------------------------------------------------------------------------
@@ -66,6 +68,7 @@ class TurnOwner:
                 self._parts.parts.extend(row.parts)
                 if row.settled:
                     self._settled_head = row.end
+            self._is_visible = any(part["type"] in VISIBLE for part in self._parts.parts)
         self._delivery.set_viewers(viewers_among(records))
         return [record for record in records if record["sk"].startswith("CALL#")]
 
@@ -102,8 +105,16 @@ class TurnOwner:
             while (head := self._services.log.append(self._lease, self._parts.head, parts)) is not None:
                 self._catch_up(head)
                 parts = [wire.reset_step(), *parts]
-            self._parts.parts.extend(parts)
+            self._take_in(parts)
         self._delivery.pump()
+
+    def _take_in(self, stored: Sequence[Part]) -> None:
+        """The parts are stored: from now on they are the turn's."""
+        self._parts.parts.extend(stored)
+        count("ChunkRows")
+        if not self._is_visible and any(part["type"] in VISIBLE for part in stored):
+            self._is_visible = True
+            measure_seconds("TimeToFirstPart", self._clock.now() - self.task.created_at / 1000)
 
     def commit(
         self,
@@ -146,7 +157,8 @@ class TurnOwner:
                 together = [wire.reset_step(), *together]
                 continue
             break
-        self._parts.parts.extend(together)
+        if together:
+            self._take_in(together)
         self._settled_head = self._parts.head
         self._renewed_at = self._clock.now()
         self._delivery.pump()

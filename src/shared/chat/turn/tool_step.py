@@ -15,9 +15,10 @@ from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.owner import TurnOwner
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import ToolError
+from shared.kernel.events import TaskIds
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
-from shared.kernel.telemetry import count, log_event, log_problem
+from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
@@ -57,6 +58,7 @@ class ToolStep:
         self._engine = engine
         self._history = history
         self._cancellation = Cancellation()
+        self._started_at: dict[int, float] = {}
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
@@ -93,7 +95,6 @@ class ToolStep:
             if result is None:
                 group = [_timed_out(seq, call) for seq, call in waiting.items()]
                 self._cancellation.cancel()
-                log_problem("tool.timed_out", task_id=self._owner.task.id, tools=sorted(r.call.name for r in group))
             else:
                 group = self._and_what_is_ready(result, mailbox)
             for portion in _portions([result for result in group if waiting.pop(result.seq, None)]):
@@ -112,7 +113,25 @@ class ToolStep:
         rows = [self._row(result, now) for result in results]
         puts = [put_message(self._owner.task.session_id, row) for row in rows]
         self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
+        for result in results:
+            self._report(result)
         return rows
+
+    def _report(self, result: Result) -> None:
+        began = self._started_at.get(result.seq)
+        seconds = None if began is None else round(self._services.clock.now() - began, 3)
+        log_event(
+            "tool.finished",
+            **self._owner.task.ids,
+            tool=result.call.name if result.call.name in self._engine.toolbox.names else None,
+            tool_call_id=result.call.id,
+            outcome=result.response.code if isinstance(result.response, ErrorResponse) else "ok",
+            seconds=seconds,
+        )
+        if seconds is not None:
+            measure_seconds("ToolSeconds", seconds)
+        if result.is_error:
+            count("ToolErrors")
 
     def _boundary(self) -> list[Part]:
         """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
@@ -166,8 +185,8 @@ class ToolStep:
             tool_call_id=call.id,
             cancellation=self._cancellation,
         )
-        count("ToolCall")
-        log_event("tool.started", task_id=context.task_id, tool=call.name, tool_call_id=call.id)
+        self._started_at[seq] = self._services.clock.now()
+        log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
         chosen, spill = tool, self._engine.spill
         self._engine.workers.start(
             f"tool-{call.name}", lambda: mailbox.put(Result(seq, call, _run(chosen, context, call, spill)))
@@ -220,7 +239,8 @@ def _run(tool: Tool[Any], context: ToolContext, call: ToolCall, spill: Spill) ->
     except ToolError as error:
         return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
-        log_problem("tool.raised", task_id=context.task_id, tool=tool.name, error=type(error).__name__)
+        ids: TaskIds = {"session_id": context.session_id, "task_id": context.task_id, "user_id": context.user_id}
+        log_failure("tool.raised", error, **ids, tool=tool.name, tool_call_id=call.id)
         return ErrorResponse(code="tool_failed", message=f"The tool failed ({type(error).__name__}).")
 
 

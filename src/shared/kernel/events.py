@@ -1,0 +1,111 @@
+"""The vocabulary of the logs: every event that Parley can log, and every field that one can have.
+
+`telemetry.log_event` takes nothing else (mypy checks each call), so what is not here can't be logged. There is no
+field for a text, a token, an argument or a result. docs/operating.md says what each event means.
+"""
+
+from typing import Literal, TypedDict
+
+Event = Literal[
+    # who comes and goes
+    "ticket.issued",
+    "identity.keys_fetched",
+    "identity.keys_unavailable",
+    "socket.authorized",
+    "socket.refused",
+    "socket.connected",
+    "socket.connect_failed",
+    "socket.disconnected",
+    "socket.disconnect_failed",
+    "viewer.registered",
+    "viewer.detached",
+    "viewer.dropped",
+    # a session and its messages
+    "session.created",
+    "session.claimed",
+    "message.pending",
+    "messages.drained",
+    # a turn
+    "turn.accepted",
+    "turn.send_failed",
+    "turn.message_dropped",
+    "turn.leased",
+    "turn.taken_over",
+    "turn.lease_lost",
+    "turn.continued",
+    "turn.cancel_requested",
+    "turn.completed",
+    "turn.failed",
+    "turn.cancelled",
+    # its steps
+    "model.answered",
+    "model.failed",
+    "step.stored",
+    "step.withdrawn",
+    "tool.started",
+    "tool.raised",
+    "tool.finished",
+    # what keeps turns going
+    "sweep.done",
+    "timer.failed",
+    "task.resent",
+    "task.worker_lost",
+    "message.failed",
+    "dead_letter.ended",
+    "dead_letter.was_over",
+    "dead_letter.unreadable",
+    # what should not happen
+    "api.failed",
+    "api.unavailable",
+    "api.misconfigured",
+    "frame.failed",
+]
+
+
+class TaskIds(TypedDict):
+    """What every event about a task carries."""
+
+    session_id: str
+    task_id: str
+    user_id: str
+
+
+class Fields(TypedDict, total=False):
+    """What an event may carry: ids, numbers, and words from closed sets."""
+
+    session_id: str
+    task_id: str | None
+    user_id: str | None
+    connection_id: str
+    tool_call_id: str
+    queue_message_id: str
+
+    code: str | None
+    """A code of `kernel/errors.py`, of the model's failures, or of a tool's."""
+    reason: str | None
+    """Who ended a cancelled turn (`cancelled`, `dequeued`, `forced`); why keys could not be fetched."""
+    status: str
+    outcome: str
+    """`ok`, or a tool's error code."""
+    tool: str | None
+    """A tool of the registry; a name that a model has made up is not logged."""
+    error: str
+    """An exception's type, without its words."""
+    where: list[str]
+    """The innermost frames of its traceback."""
+    route: str
+    """The method and the pattern of a path."""
+
+    epoch: int
+    takeovers: int
+    attempt: int
+    step: int
+    steps: int
+    tool_calls: int
+    messages: int
+    timers: int
+    known_keys: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_micros: int
+    seconds: float | None
