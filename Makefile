@@ -35,11 +35,13 @@ clean: stop ## Stop it and forget its data and everything that was installed or 
 # ---------------------------------------------------------------- checks
 
 test: setup clients ## Run every test: unit, contract, template, end to end, clients, browser
-	$(VENV)/pytest $(ARGS)
+	@if command -v node >/dev/null; then node --test --test-reporter=dot tests/clients/*.test.mjs; fi
+	$(VENV)/pytest tests/unit tests/crash --numprocesses 2 $(ARGS)
+	$(VENV)/pytest tests --ignore tests/unit --ignore tests/crash $(ARGS)
 
 test-unit: ## Run the tests that need nothing but Python
 	@$(PYTHON) local/environments.py dev
-	$(VENV)/pytest tests/unit $(ARGS)
+	$(VENV)/pytest tests/unit --numprocesses 2 $(ARGS)
 
 test-template: setup ## Run the tests of the template and of what is built from it
 	$(VENV)/pytest tests/template $(ARGS)

@@ -84,7 +84,7 @@ class Sweep:
             self._rearm(timer, now)
             return
         self._rearm(timer, now)
-        log_event("task.resent", **task.ids, takeovers=task.takeovers + 1)
+        log_event("task.resent", **task.ids, takeovers=task.takeovers + lost)
         count("TaskResent")
         self._queue.send(task.id, task.user_id)
 
