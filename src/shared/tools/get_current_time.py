@@ -1,6 +1,5 @@
 """`get_current_time`: a model doesn't know what day it is."""
 
-import re
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar, Literal
 
@@ -8,9 +7,9 @@ from pydantic import Field
 
 from shared.kernel.clock import Clock
 from shared.kernel.errors import ToolError
+from shared.kernel.time_zones import known_time_zone
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 
-_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,3}")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -62,13 +61,11 @@ class GetCurrentTime(Tool[GetCurrentTimeInput]):
 def _zone(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+    from zoneinfo import ZoneInfo  # looks for its database when it is imported; a cold start need not
 
     try:
-        if _ZONE_NAME.fullmatch(name):
-            return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder, such as Europe
-        pass
-    raise ToolError(
-        f"There is no time zone {name!r}; give an IANA name such as Europe/Berlin.", code="unknown_timezone"
-    )
+        return ZoneInfo(known_time_zone(name))
+    except ValueError:
+        raise ToolError(
+            f"There is no time zone {name!r}; give an IANA name such as Europe/Berlin.", code="unknown_timezone"
+        ) from None
