@@ -45,6 +45,11 @@ Event = Literal[
     "tool.started",
     "tool.raised",
     "tool.finished",
+    "tool.output_kept",
+    "tool.output_not_kept",
+    "workspace.file_written",
+    "workspace.file_deleted",
+    "workspace.object_left",
     # what keeps turns going
     "sweep.done",
     "timer.failed",
@@ -108,4 +113,5 @@ class Fields(TypedDict, total=False):
     prompt_tokens: int
     completion_tokens: int
     cost_micros: int
+    size_bytes: int
     seconds: float | None

@@ -153,8 +153,14 @@ class Workspace:
             if new:
                 self._remove(new.object_key)
             raise self._no_room(context.user_id) from failure
-        name = "workspace.file_written" if new else "workspace.file_deleted"
-        log_event(name, session_id=context.session_id, tool_call_id=context.tool_call_id, bytes=change.size)
+        log_event(
+            "workspace.file_written" if new else "workspace.file_deleted",
+            session_id=context.session_id,
+            task_id=context.task_id,
+            user_id=context.user_id,
+            tool_call_id=context.tool_call_id,
+            size_bytes=change.size,
+        )
         self._remove(removed)
         return change
 
