@@ -62,7 +62,7 @@ lint: ## Check style and the direction of imports
 	@$(PYTHON) local/environments.py dev
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
-	$(VENV)/lint-imports
+	PYTHONPATH=src $(VENV)/lint-imports
 
 format: ## Format the code
 	@$(PYTHON) local/environments.py dev

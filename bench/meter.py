@@ -73,7 +73,7 @@ class Meter:
         if not self._quiet:
             self.bytes_sent += len(request.body or b"")
 
-    def _after(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    def _after(self, parsed: dict[str, Any], **_: Any) -> None:
         if self._quiet:
             return
         name, params = self._last

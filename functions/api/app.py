@@ -20,7 +20,7 @@ _console = Path(_settings.console_dir) if _settings.console_dir else Path(__file
 app = build_application(
     wiring.services(StorageSettings.from_environment()), _identity, _settings.websocket_url, _console
 )
-_serve = Mangum(app, lifespan="off", api_gateway_base_path=None)
+_serve = Mangum(app, lifespan="off")
 # It repeats what `api.failed` has said, with the exception's words, which may quote what a user sent.
 logging.getLogger("mangum").setLevel(logging.CRITICAL)
 

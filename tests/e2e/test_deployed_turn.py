@@ -182,7 +182,7 @@ def test_the_region_enforces_permissions(stack: Deployed) -> None:
         sqs.list_queues()
 
 
-def _owner(description: dict[str, Any]) -> dict[str, str]:
+def _owner(description: dict[str, Any]) -> dict[str, Any]:
     """Credentials of the region's own account."""
     return {
         "region_name": description.get("region", "us-east-1"),
