@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.kernel.events import TaskIds
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 
 
@@ -84,6 +85,11 @@ class ToolContext:
     tool_call_id: str
     timeout_seconds: float = MAX_TOOL_WAIT_SECONDS
     cancellation: Cancellation = field(default_factory=Cancellation)
+
+    @property
+    def ids(self) -> TaskIds:
+        """What every log line about this call names, besides the call."""
+        return {"session_id": self.session_id, "task_id": self.task_id, "user_id": self.user_id}
 
 
 InputT = TypeVar("InputT", bound=ToolInput)

@@ -240,7 +240,8 @@ def test_the_sweep_is_measured(parley: Parley, log: Logged, capsys: pytest.Captu
 def test_a_task_that_kills_its_workers(parley: Parley, log: Logged) -> None:
     """It is given up as lost, which fails the turn."""
     task = parley.send(parley.new_session()).task
-    for _ in range(6):
+    for number in range(6):
+        parley.services.leases.take(task.id, f"dies-{number}")
         parley.clock.advance(120)
         parley.sweep()
     assert log.one("task.worker_lost").items() >= {**task.ids, "takeovers": 5}.items()

@@ -15,7 +15,6 @@ from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.owner import TurnOwner
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import ToolError
-from shared.kernel.events import TaskIds
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
 from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
@@ -239,8 +238,7 @@ def _run(tool: Tool[Any], context: ToolContext, call: ToolCall, spill: Spill) ->
     except ToolError as error:
         return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
-        ids: TaskIds = {"session_id": context.session_id, "task_id": context.task_id, "user_id": context.user_id}
-        log_failure("tool.raised", error, **ids, tool=tool.name, tool_call_id=call.id)
+        log_failure("tool.raised", error, **context.ids, tool=tool.name, tool_call_id=call.id)
         return ErrorResponse(code="tool_failed", message=f"The tool failed ({type(error).__name__}).")
 
 

@@ -39,11 +39,9 @@ class ToolOutputs:
         try:
             path = self._put(context, output)
         except ParleyError as error:
-            log_problem("tool.output_not_kept", task_id=context.task_id, code=error.code, size_bytes=len(output))
+            log_problem("tool.output_not_kept", **context.ids, code=error.code, size_bytes=len(output))
             return None
-        log_event(
-            "tool.output_kept", task_id=context.task_id, tool_call_id=context.tool_call_id, size_bytes=len(output)
-        )
+        log_event("tool.output_kept", **context.ids, tool_call_id=context.tool_call_id, size_bytes=len(output))
         return SCHEME + path
 
     def find(self, user_id: str, session_id: str, path: str) -> StoredObject | None:

@@ -14,6 +14,7 @@ from shared.aws.objects import NewObject, Objects
 from shared.aws.writes import Delete, Item, Put, Update, Write
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Retryable, ToolError
+from shared.kernel.events import Event
 from shared.kernel.telemetry import log_event, log_problem
 from shared.tools.contract import ToolContext
 from shared.tools.workspace import paths
@@ -153,14 +154,8 @@ class Workspace:
             if new:
                 self._remove(new.object_key)
             raise self._no_room(context.user_id) from failure
-        log_event(
-            "workspace.file_written" if new else "workspace.file_deleted",
-            session_id=context.session_id,
-            task_id=context.task_id,
-            user_id=context.user_id,
-            tool_call_id=context.tool_call_id,
-            size_bytes=change.size,
-        )
+        name: Event = "workspace.file_written" if new else "workspace.file_deleted"
+        log_event(name, **context.ids, tool_call_id=context.tool_call_id, size_bytes=change.size)
         self._remove(removed)
         return change
 
