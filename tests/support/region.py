@@ -1,5 +1,6 @@
 """Parley's storage in moto, and the use cases built on it in fake time."""
 
+import functools
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -185,12 +186,18 @@ def _table(name: str) -> Any:
     return moto_backends[ACCOUNT_ID]["eu-central-1"].tables[name]
 
 
+@functools.cache
+def _aws() -> boto3.session.Session:
+    """One session for all tests: it reads botocore's large data files once. Moto answers its clients."""
+    return boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="eu-central-1")
+
+
 def build_parley(clock: FakeClock | None = None) -> Parley:
     """A deployment in moto; must be called inside `mock_aws`."""
     clock = clock or FakeClock()
-    client = boto3.client("dynamodb", region_name="eu-central-1")
+    client = _aws().client("dynamodb")
     create_tables(client)
-    sqs = boto3.client("sqs", region_name="eu-central-1")
+    sqs = _aws().client("sqs")
     url = sqs.create_queue(QueueName="turns")["QueueUrl"]
     consumer = boto3.client("sqs", region_name="eu-central-1")  # the event source mapping's, not watched
     watch = AwsWatch()
