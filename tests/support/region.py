@@ -189,7 +189,9 @@ def _table(name: str) -> Any:
 @functools.cache
 def _aws() -> boto3.session.Session:
     """One session for all tests: it reads botocore's large data files once. Moto answers its clients."""
-    return boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="eu-central-1")
+    return boto3.session.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name="eu-central-1"
+    )
 
 
 def build_parley(clock: FakeClock | None = None) -> Parley:
@@ -199,7 +201,7 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
     create_tables(client)
     sqs = _aws().client("sqs")
     url = sqs.create_queue(QueueName="turns")["QueueUrl"]
-    consumer = boto3.client("sqs", region_name="eu-central-1")  # the event source mapping's, not watched
+    consumer = _aws().client("sqs")  # the event source mapping's, not watched
     watch = AwsWatch()
     watch.attach(client)
     watch.attach(sqs)
