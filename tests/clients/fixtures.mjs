@@ -72,7 +72,6 @@ export function fixtures() {
     before('unknown tool', call('teleport', '{}')),
     again('unknown tool', { content: 'There is no such tool.' }),
     says('slow', { content: 'One after another, '.repeat(100) }, { chunkSize: 19, latency: 100 }),
-    says('talk for half a minute', { content: 'Word after word, '.repeat(25) }, { chunkSize: 17, latency: 1_000 }),
     says('', { content: 'Hello there, this is Parley speaking.' }, { chunkSize: 10 }),
   ];
 }

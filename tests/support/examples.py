@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,12 @@ from tests.support.node import CLIENTS
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
-_COMMANDS = {"js": ["node", "example.mjs"], "bash": ["bash", "example.sh"], "sh": ["bash", "example.sh"]}
+_COMMANDS = {
+    "js": ["node", "example.mjs"],
+    "bash": ["bash", "example.sh"],
+    "sh": ["bash", "example.sh"],
+    "python": [sys.executable, "example.py"],
+}
 
 
 @dataclass(frozen=True)

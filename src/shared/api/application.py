@@ -1,7 +1,7 @@
 """The FastAPI application: identity, routes, errors, and the console's files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import FileResponse, Response

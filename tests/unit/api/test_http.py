@@ -44,7 +44,7 @@ def send(client: TestClient, session_id: str, **body: Any) -> Any:
 
 
 def test_without_a_token_everything_but_health_and_the_console_is_closed(ada: TestClient) -> None:
-    """401 with a stable code, and the scheme that is wanted; what describes the API is open too."""
+    """401 with a stable code, and the scheme that is wanted."""
     for method, path in [("GET", "sessions"), ("POST", "sessions"), ("GET", "tasks/x"), ("POST", "sessions/x/cancel")]:
         answer = ada.request(method, f"/api/chat/{path}", headers={"authorization": ""})
         assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")

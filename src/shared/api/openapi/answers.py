@@ -27,6 +27,24 @@ class Ticket(BaseModel):
     expires_in: int
 
 
+class Guest(BaseModel):
+    """Somebody who has not signed in; the token is a bearer token."""
+
+    token: str
+    user_id: str
+    expires_in: int = Field(description="seconds")
+
+
+class ShownProfile(BaseModel):
+    """What a user has told about themselves."""
+
+    name: str | None
+    timezone: str | None = Field(description="IANA name")
+    instructions: str
+    understanding: dict[str, str] = Field(description="facts by name")
+    updated_at: str | None
+
+
 class SessionHead(BaseModel):
     """A session as a list shows it. Times are ISO 8601 in UTC."""
 

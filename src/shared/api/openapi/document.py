@@ -82,7 +82,7 @@ def _problems(route: Route) -> dict[str, Any]:
     codes = [*route.problems, *OF_EVERY_ROUTE, *(OF_SIGNED_IN_ROUTES if route.signed_in else ())]
     by_status: dict[int, list[str]] = {}
     for code in codes:
-        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+        by_status.setdefault(route.other_status.get(code, PROBLEMS[code].status), []).append(code)
     return {
         str(status): {
             "description": "Code " + " or ".join(f"`{code}`" for code in group) + ".",

@@ -29,6 +29,18 @@ TICKET = {
     "url": "wss://abcdef1234.execute-api.eu-central-1.amazonaws.com/prod",
     "expires_in": 30,
 }
+GUEST = {
+    "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJndWVzdDowMUowWFE0VDEifQ.c2lnbmF0dXJl",
+    "user_id": "guest:01K0XQ4T1VJ6M3B8YH2Z5D7NRE",
+    "expires_in": 2_592_000,
+}
+NEW_PROFILE = {
+    "name": "Ada",
+    "timezone": "Europe/London",
+    "instructions": "Answer briefly.",
+    "understanding": {"job": "analyst"},
+}
+PROFILE = {**NEW_PROFILE, "updated_at": _LATER}
 SESSION = {"id": SESSION_ID, "title": "Rivers", "created_at": _CREATED, "updated_at": _CREATED, "is_processing": False}
 SESSIONS = {"sessions": [SESSION], "next_cursor": None}
 

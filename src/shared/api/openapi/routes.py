@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
-from shared.chat.requests import NewSession, OwnSend, PendingSend, TransportSend
+from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, TransportSend
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Route:
     """Codes of `problems.py` beyond those of every route."""
     body: Body | None = None
     signed_in: bool = True
+    other_status: Mapping[str, int] = field(default_factory=dict)
+    """Codes that have another status here than elsewhere."""
 
 
 _SEND = Body((OwnSend, TransportSend), {"own": examples.OWN_SEND, "official client": examples.TRANSPORT_SEND})
@@ -53,6 +56,25 @@ _SEND = Body((OwnSend, TransportSend), {"own": examples.OWN_SEND, "official clie
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/health"): Route({200: Answer("It works.", answers.Health, examples.HEALTH)}, signed_in=False),
     ("POST", "/api/ws-ticket"): Route({200: Answer("The ticket.", answers.Ticket, examples.TICKET)}),
+    ("POST", "/api/chat/guest-token"): Route(
+        {200: Answer("The guest.", answers.Guest, examples.GUEST)},
+        ("guests_disabled", "rate_limited", "misconfigured"),
+        signed_in=False,
+        other_status={"guests_disabled": 404},
+    ),
+    ("PATCH", "/api/chat/sessions/{session_id}/assign-user"): Route(
+        {200: Answer("The session, which is the caller's now.", answers.SessionHead, examples.SESSION)},
+        ("login_required", "SESSION_NOT_FOUND", "guest_token_invalid", "session_busy", *OF_BODIES),
+        Body((ClaimSession,), {"claim": {"guest_token": examples.GUEST["token"]}}),
+    ),
+    ("GET", "/api/profile"): Route(
+        {200: Answer("The profile.", answers.ShownProfile, examples.PROFILE)}, ("login_required",)
+    ),
+    ("PUT", "/api/profile"): Route(
+        {200: Answer("The profile as it is now.", answers.ShownProfile, examples.PROFILE)},
+        ("login_required", *OF_BODIES),
+        Body((ProfileBody,), {"whole": examples.NEW_PROFILE}),
+    ),
     ("POST", "/api/chat/sessions"): Route(
         {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
         OF_BODIES,
@@ -78,6 +100,7 @@ ROUTES: dict[tuple[str, str], Route] = {
             "TASK_NOT_FOUND",
             "turn_running",
             "too_many_pending",
+            "rate_limited",
             "unsupported_trigger",
             "session_busy",
             *OF_BODIES,
@@ -114,12 +137,19 @@ ROUTES: dict[tuple[str, str], Route] = {
                 schema={"type": "object", "required": ["oneOf", "discriminator", "$defs"]},
                 example=examples.TOOL_RESPONSES,
             )
-        },
-        signed_in=False,
+        }
     ),
     ("POST", "/api/chat/sessions/{session_id}/messages/pending"): Route(
         {202: Answer("It waits.", answers.PendingAccepted, examples.PENDING_ACCEPTED)},
-        ("SESSION_NOT_FOUND", "TASK_NOT_FOUND", "no_active_task", "too_many_pending", "session_busy", *OF_BODIES),
+        (
+            "SESSION_NOT_FOUND",
+            "TASK_NOT_FOUND",
+            "no_active_task",
+            "too_many_pending",
+            "rate_limited",
+            "session_busy",
+            *OF_BODIES,
+        ),
         Body((PendingSend,), {"own": examples.OWN_PENDING}),
     ),
     ("GET", "/api/chat/sessions/{session_id}/messages/pending"): Route(
