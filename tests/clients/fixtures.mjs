@@ -71,6 +71,7 @@ export function fixtures() {
     again('bad arguments', { content: 'My arguments were broken.' }),
     before('unknown tool', call('teleport', '{}')),
     again('unknown tool', { content: 'There is no such tool.' }),
+    says('slow', { content: 'One after another, '.repeat(100) }, { chunkSize: 19, latency: 100 }),
     says('', { content: 'Hello there, this is Parley speaking.' }, { chunkSize: 10 }),
   ];
 }

@@ -74,3 +74,18 @@ def drive(place: Place, jobs: Sequence[dict[str, Any]], concurrency: int = 4, se
     assert done.returncode == 0, done.stderr[-4000:]
     results: list[Any] = json.loads(done.stdout)["results"]
     return results
+
+
+def parsed_by_versions(streams: dict[str, str], seconds: float = 120) -> dict[str, dict[str, dict[str, Any]]]:
+    """What several versions of the official client make of recorded streams (see tests/clients/older.mjs)."""
+    done = subprocess.run(
+        ["node", "older.mjs"],
+        cwd=CLIENTS,
+        input=json.dumps({"streams": streams}),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    results: dict[str, dict[str, dict[str, Any]]] = json.loads(done.stdout)
+    return results

@@ -170,7 +170,7 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
         advance_turn(services, engine, task_id, f"worker-{uuid.uuid4().hex}", deadline)
 
     on_socket = _SocketFunction(services)
-    identity = Identity(IdentitySettings(jwt_secret_parameter="-"), lambda: SECRET, clock)
+    identity = Identity(IdentitySettings(jwt_secret_parameter="-", guests_enabled=True), lambda: SECRET, clock)
     app = build_application(services, identity, sockets.url, CONSOLE)
     http = HttpGateway(Mangum(app, lifespan="off"))
     return LiveParley(services, clock, http, sockets, workers, echo, client, model_url)

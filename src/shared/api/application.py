@@ -1,7 +1,7 @@
 """The FastAPI application: identity, routes, errors, and the console's files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import FileResponse, Response
@@ -17,9 +17,21 @@ from shared.kernel.errors import NotFound
 _CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
+class Application(FastAPI):
+    """FastAPI, with a description that is put together when somebody asks for it."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document at /openapi.json."""
+        if self.openapi_schema is None:
+            from shared.api.openapi.document import describe  # its many models would slow down each cold start
+
+            self.openapi_schema = describe(self)
+        return self.openapi_schema
+
+
 def build_application(services: Services, identity: Identity, websocket_url: str, console: Path) -> FastAPI:
     """All routes of the API; files of `console` are served at `/`."""
-    app = FastAPI(title="Parley", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = Application(title="Parley", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     errors.install(app)
 
     def signed_in(authorization: Annotated[str | None, Header()] = None) -> User:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -29,6 +29,8 @@ from shared.chat.sessions import create_session, list_sessions, owned_session
 from shared.kernel.clock import iso
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.stream import parts as wire
+from shared.stream.older import for_older_clients
+from shared.stream.parts import Part
 from shared.stream.replay import replay
 from shared.stream.sse import HEADERS, segment
 from shared.tasks.records import Task
@@ -41,6 +43,7 @@ MAX_CURSOR_CHARACTERS = 300
 RUN_ID_HEADER = "x-workflow-run-id"
 
 ResultT = TypeVar("ResultT")
+Compat = Annotated[Literal["5", "6", "7"], Query(description="major version of the client's `ai` package")]
 
 
 def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter:
@@ -88,7 +91,11 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
 
     @router.post("/sessions/{session_id}/stream")
     async def send(
-        session_id: str, request: Request, user: caller, accept: Annotated[str, Header()] = "*/*"
+        session_id: str,
+        request: Request,
+        user: caller,
+        accept: Annotated[str, Header()] = "*/*",
+        compat: Compat = "7",
     ) -> Response:
         """Send a message: 202 for `Accept: application/json`, else the first segment of the stream."""
         sent, is_cut_blind = send_from(parse_json(await read_body(request)))
@@ -98,7 +105,13 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
             status = "pending" if accepted.outcome == "pending" else accepted.task.status.value
             answer = {"task_id": accepted.task.id, "session_id": session_id, "status": status}
             return JSONResponse(answer, status_code=202)
-        return await _in_thread(lambda: _first_segment(holding, accepted, sent, is_cut_blind=is_cut_blind))
+        if accepted.outcome == "pending":
+            return _stream(segment(_pending(accepted, sent), done=True), accepted.task)
+        held = await _in_thread(lambda: holding.until_end(accepted.task, POST_HOLD_SECONDS))
+        parts = _for_version(held.parts, compat)
+        if not held.finished and is_cut_blind:
+            parts.append(wire.error("still_running"))
+        return _stream(segment(parts, 0, done=held.finished), accepted.task)
 
     @router.get("/sessions/{session_id}/stream")
     def resume(session_id: str, user: caller) -> Response:
@@ -126,6 +139,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         start_index: Annotated[int | None, Query(alias="startIndex")] = None,
         last_message_id: str | None = None,
         last_event_id: Annotated[str | None, Header()] = None,
+        compat: Compat = "7",
     ) -> Response:
         """The parts after a cursor: at once when there are some, else as soon as they come."""
         task = owned_task(services, task_id, user.id)
@@ -133,9 +147,16 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         start = _cursor(start_index, last_event_id or last_message_id, head)
         held = holding.first_news(task, start, POLL_HOLD_SECONDS)
         over = held.finished or (task.status.ended and not held.parts)
-        response = _stream(segment(held.parts, start, done=over), task)
+        response = _stream(segment(_for_version(held.parts, compat), start, done=over), task)
         response.headers["x-workflow-stream-tail-index"] = str(start + len(held.parts) - 1 if held.parts else head - 1)
         return response
+
+    @router.get("/schema/tool-responses")
+    def tool_responses() -> dict[str, Any]:
+        """JSON schema of everything that a tool may answer, told apart by `type`."""
+        from shared.api.tool_schema import tool_responses_schema  # brings every tool, which no cold start should pay
+
+        return tool_responses_schema()
 
     @router.post("/sessions/{session_id}/messages/pending", status_code=202)
     async def add_pending(session_id: str, request: Request, user: caller) -> dict[str, Any]:
@@ -164,15 +185,14 @@ async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
     return await asyncio.to_thread(work)
 
 
-def _first_segment(holding: Holding, accepted: Accepted, sent: OwnSend, *, is_cut_blind: bool) -> Response:
-    """What the official HTTP clients get: the turn's parts as far as they come within the hold."""
-    if accepted.outcome == "pending":
-        waiting = wire.data("pending", {"message_id": sent.message_id, "task_id": accepted.task.id})
-        return _stream(segment([waiting, wire.finish("other")], done=True), accepted.task)
-    held = holding.until_end(accepted.task, POST_HOLD_SECONDS)
-    if not held.finished and is_cut_blind:
-        held.parts.append(wire.error("still_running"))
-    return _stream(segment(held.parts, 0, done=held.finished), accepted.task)
+def _pending(accepted: Accepted, sent: OwnSend) -> list[Part]:
+    """The stream of a message that waits for the turn that runs."""
+    return [wire.data("pending", {"message_id": sent.message_id, "task_id": accepted.task.id}), wire.finish("other")]
+
+
+def _for_version(parts: list[Part], compat: str) -> list[Part]:
+    """The parts as that major version of the client takes them."""
+    return list(parts) if compat == "7" else for_older_clients(parts)
 
 
 def _stream(text: str, task: Task) -> Response:

@@ -11,13 +11,16 @@ HEADERS = {
     "x-vercel-ai-ui-message-stream": "v1",
     "x-accel-buffering": "no",
 }
+RETRY_MILLISECONDS = 250
+"""How soon an EventSource asks for the next segment; left to itself it rests for seconds."""
+
 MAX_SEGMENT_BYTES = 4_000_000
 """Lambda answers 6 MB at most; the rest of a longer stream is fetched from its cursor."""
 
 
 def segment(parts: Sequence[Part], first_seq: int | None = None, *, done: bool) -> str:
     """The events of `parts`; `id:` lines carry their seq where `first_seq` is given."""
-    lines = [": stream-open\n\n"]
+    lines = [f": stream-open\nretry: {RETRY_MILLISECONDS}\n\n"]
     size = 0
     for offset, part in enumerate(parts):
         event = f"data: {encode(part)}\n\n"

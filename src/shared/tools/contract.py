@@ -25,6 +25,8 @@ class ToolInput(BaseModel):
 class ToolResponse(BaseModel):
     """Base of every tool's answer: `type` tells clients how to show it."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)  # an answer has all its fields
+
     type: str
     message: str = ""
 

@@ -72,7 +72,7 @@ class RunMcpTool(Tool[RunMcpToolInput]):
         self._seconds = seconds
         self._clock = clock
 
-    def run(self, context: ToolContext, arguments: RunMcpToolInput) -> ToolResponse:
+    def run(self, context: ToolContext, arguments: RunMcpToolInput) -> McpTools | McpResult:
         """Discover, or run; every failure is a `ToolError` with a stable code."""
         server = self._servers.find(arguments.server_url)
         if arguments.tool_name is None and arguments.tool_arguments:

@@ -12,6 +12,7 @@ from shared.accounts.identity import GUEST_SECONDS, Identity
 from shared.api.accounts import GUESTS_PER_HOUR
 from shared.api.application import build_application
 from shared.kernel.settings import IdentitySettings
+from tests.support.description import held_to_description
 from tests.support.model import says
 from tests.support.region import Parley
 
@@ -28,7 +29,7 @@ def deployment(parley: Parley, tmp_path: Path) -> Build:
         wanted = {"jwt_secret_parameter": "/jwt", "guests_enabled": True, **settings}
         identity = Identity(IdentitySettings(**wanted), lambda: SECRET, parley.clock)
         app = build_application(parley.services, identity, "wss://socket.example/local", tmp_path)
-        return TestClient(app, raise_server_exceptions=False, client=(address, 50_000))
+        return held_to_description(TestClient(app, raise_server_exceptions=False, client=(address, 50_000)))
 
     return build
 

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from shared.accounts.identity import Identity
 from shared.api.application import build_application
 from shared.kernel.settings import IdentitySettings
+from tests.support.description import held_to_description
 from tests.support.model import says
 from tests.support.region import Parley
 
@@ -25,10 +26,10 @@ def bearer(user: str) -> dict[str, str]:
 
 @pytest.fixture
 def ada(parley: Parley) -> TestClient:
-    """Ada's client; `as_grace` shows what somebody else sees."""
+    """Ada's client; every answer it gets is held to the API's description."""
     identity = Identity(IdentitySettings(jwt_secret_parameter="/jwt"), lambda: SECRET, parley.clock)
     app = build_application(parley.services, identity, "wss://socket.example/local", CONSOLE)
-    return TestClient(app, headers=bearer("ada"), raise_server_exceptions=False)
+    return held_to_description(TestClient(app, headers=bearer("ada"), raise_server_exceptions=False))
 
 
 def new_session(client: TestClient) -> str:
@@ -272,8 +273,27 @@ def test_an_error_of_ours_shows_no_insides(ada: TestClient, parley: Parley) -> N
     assert answer.json() == {"code": "storage_unavailable", "message": "DynamoDB refused: ResourceNotFoundException"}
 
 
-def test_openapi_names_every_route(ada: TestClient) -> None:
-    """Clients are generated from it."""
-    paths = ada.get("/openapi.json").json()["paths"]
-    assert "/api/chat/sessions/{session_id}/stream" in paths
-    assert "/api/ws-ticket" in paths
+@pytest.mark.parametrize("compat", ["5", "6", "7"])
+def test_the_version_of_a_client_changes_nothing_for_most_streams(ada: TestClient, parley: Parley, compat: str) -> None:
+    """Only a turn with a withdrawn step looks different to an old client."""
+    parley.scripted(says("Hello!"))
+    session_id = new_session(ada)
+    task_id = send(ada, session_id).json()["task_id"]
+    parley.drain_queue()
+    plain, told = (ada.get(f"/api/chat/tasks/{task_id}/stream{query}") for query in ("", f"?compat={compat}"))
+    assert plain.text == told.text
+
+
+def test_a_version_that_nobody_has_is_refused(ada: TestClient) -> None:
+    """422, before anything is stored."""
+    session_id = new_session(ada)
+    url = f"/api/chat/sessions/{session_id}/stream?compat=4"
+    assert ada.post(url, json={"message": "Hello"}).json()["code"] == "validation_failed"
+    assert ada.get(f"/api/chat/sessions/{session_id}").json()["messages"] == []
+
+
+def test_an_event_source_is_told_when_to_come_back(ada: TestClient, parley: Parley) -> None:
+    """Left to itself it would rest for seconds between two segments."""
+    parley.scripted(says("Hello!"))
+    task_id = send(ada, new_session(ada)).json()["task_id"]
+    assert "retry: 250\n" in ada.get(f"/api/chat/tasks/{task_id}/stream").text

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -268,7 +268,7 @@ def _bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> Tool
 class OversizedOutput(ToolResponse):
     """Stands for an output that no row could hold."""
 
-    type: str = "output_too_large"
+    type: Literal["output_too_large"] = "output_too_large"
     preview: str
     size: int
     """Bytes of the whole."""

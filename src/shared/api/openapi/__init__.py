@@ -1,0 +1,1 @@
+"""The API's description at /openapi.json, loaded only when somebody asks for it."""

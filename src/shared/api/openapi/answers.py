@@ -1,0 +1,178 @@
+"""What the routes answer, as models. They describe; `tests/unit/api` holds the real answers to them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Problem(BaseModel):
+    """Every error answer. `code` is stable; `message` is for people and may change."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | None = None
+
+
+class Health(BaseModel):
+    """The API reads its storage."""
+
+    status: Literal["ok"]
+
+
+class Ticket(BaseModel):
+    """Good for one WebSocket connection: open `{url}?ticket={ticket}` within `expires_in` seconds."""
+
+    ticket: str
+    url: str
+    expires_in: int
+
+
+class Guest(BaseModel):
+    """Somebody who has not signed in; the token is a bearer token."""
+
+    token: str
+    user_id: str
+    expires_in: int = Field(description="seconds")
+
+
+class ShownProfile(BaseModel):
+    """What a user has told about themselves."""
+
+    name: str | None
+    timezone: str | None = Field(description="IANA name")
+    instructions: str
+    understanding: dict[str, str] = Field(description="facts by name")
+    updated_at: str | None
+
+
+class SessionHead(BaseModel):
+    """A session as a list shows it. Times are ISO 8601 in UTC."""
+
+    id: str
+    title: str | None
+    created_at: str
+    updated_at: str
+    is_processing: bool = Field(description="a turn runs")
+
+
+class SessionList(BaseModel):
+    """A page of sessions, the last accepted message first."""
+
+    sessions: list[SessionHead]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one")
+
+
+class ShownToolCall(BaseModel):
+    """A tool call that the model asked for."""
+
+    id: str
+    name: str
+    arguments: str = Field(description="JSON text")
+
+
+class ShownMessage(BaseModel):
+    """A row of the transcript. A call's result is a row of its own with role `tool`."""
+
+    id: str
+    role: Literal["user", "assistant", "tool"]
+    content: str = Field(description="of a `tool` row: the response as JSON text, see /api/chat/schema/tool-responses")
+    reasoning: str | None
+    tool_calls: list[ShownToolCall] | None
+    tool_call_id: str | None
+    tool_name: str | None
+    is_error: bool
+    sequence: int
+    task_id: str
+    status: Literal["failed", "cancelled"] | None = Field(description="how the turn ended, if not well")
+    error: str | None = Field(description="why it failed")
+    created_at: str
+
+
+class ActiveStream(BaseModel):
+    """The turn that runs. Its rows are left out of the messages: resume its stream to see them."""
+
+    task_id: str
+    last_message_id: str = Field(description="cursor for /api/chat/tasks/{task_id}/stream; `0-0` is the start")
+    operation_id: str | None
+    tool_name: str | None
+
+
+class Totals(BaseModel):
+    """What the session's turns have used."""
+
+    steps: int
+    tool_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_micros: int = Field(description="millionths of a US dollar")
+
+
+class SessionPage(SessionHead):
+    """A session with a page of its messages, oldest first."""
+
+    messages: list[ShownMessage]
+    has_more_messages: bool
+    oldest_sequence: int | None = Field(description="`before_sequence` of the page before this one")
+    active_stream: ActiveStream | None
+    totals: Totals
+
+
+class SendAccepted(BaseModel):
+    """The message was taken in. `pending`: it waits for the turn `task_id`, which runs."""
+
+    task_id: str
+    session_id: str
+    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "pending"]
+
+
+class PendingAccepted(BaseModel):
+    """The message waits. `started`: the turn had just ended, so it became one; `repeated`: it was known."""
+
+    task_id: str
+    session_id: str
+    status: Literal["pending", "started", "repeated"]
+
+
+class PendingMessage(BaseModel):
+    """A message that the turn has not seen yet."""
+
+    message_id: str
+    content: str
+    created_at: str
+
+
+class PendingList(BaseModel):
+    """What waits, oldest first."""
+
+    messages: list[PendingMessage]
+    count: int
+    max: int
+
+
+class TurnError(BaseModel):
+    """Why a turn failed."""
+
+    code: str
+    message: str
+
+
+class ShownTask(BaseModel):
+    """Where a task is."""
+
+    task_id: str
+    session_id: str
+    kind: Literal["turn"]
+    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
+    tool_name: str | None
+    operation_id: str | None
+    created_at: str
+    ended_at: str | None
+    error: TurnError | None
+
+
+class CancelAnswer(BaseModel):
+    """What a stop achieved. When this is answered, the turn has ended."""
+
+    cancelled: bool
+    task_id: str | None
+    reason: Literal["cancelled", "dequeued", "forced", "no_active_task"]

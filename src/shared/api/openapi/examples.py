@@ -1,0 +1,146 @@
+"""Examples for the description; a test holds each of them to its schema."""
+
+from typing import Any
+
+from shared.stream import parts as wire
+from shared.stream.replay import replay
+from shared.stream.sse import segment
+
+SESSION_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRE"
+TASK_ID = "01K0XQ52C9W4F6T8GJQ1A3ME7S"
+PARAMETERS: dict[str, Any] = {
+    "session_id": SESSION_ID,
+    "task_id": TASK_ID,
+    "limit": 50,
+    "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
+    "before_sequence": 120,
+    "startIndex": 0,
+    "last_message_id": "0-0",
+    "last-event-id": "6",
+    "accept": "application/json",
+    "compat": "6",
+}
+
+_CREATED, _LATER = "2025-07-18T11:00:00.000Z", "2025-07-18T11:00:04.250Z"
+
+HEALTH = {"status": "ok"}
+TICKET = {
+    "ticket": "eYvE1c5n1l4gqHkz0wzZ2o1mN9aB3cD4eF5gH6iJ7kL",
+    "url": "wss://abcdef1234.execute-api.eu-central-1.amazonaws.com/prod",
+    "expires_in": 30,
+}
+GUEST = {
+    "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJndWVzdDowMUowWFE0VDEifQ.c2lnbmF0dXJl",
+    "user_id": "guest:01K0XQ4T1VJ6M3B8YH2Z5D7NRE",
+    "expires_in": 2_592_000,
+}
+NEW_PROFILE = {
+    "name": "Ada",
+    "timezone": "Europe/London",
+    "instructions": "Answer briefly.",
+    "understanding": {"job": "analyst"},
+}
+PROFILE = {**NEW_PROFILE, "updated_at": _LATER}
+SESSION = {"id": SESSION_ID, "title": "Rivers", "created_at": _CREATED, "updated_at": _CREATED, "is_processing": False}
+SESSIONS = {"sessions": [SESSION], "next_cursor": None}
+
+_CALL = {"id": "call_1", "name": "web_fetch", "arguments": '{"url":"https://example.com/"}'}
+_PAGE = (
+    '{"type":"web_page","message":"","url":"https://example.com/","status_code":200,"content_type":"text/html",'
+    '"title":"Example Domain","content":"Example Domain","truncated":false}'
+)
+
+
+def _row(sequence: int, role: str, content: str, **fields: Any) -> dict[str, Any]:
+    absent = ("reasoning", "tool_calls", "tool_call_id", "tool_name", "status", "error")
+    return {
+        "id": f"{TASK_ID}-{sequence}",
+        "role": role,
+        "content": content,
+        **dict.fromkeys(absent),
+        "is_error": False,
+        "sequence": sequence,
+        "task_id": TASK_ID,
+        "created_at": _LATER,
+        **fields,
+    }
+
+
+SESSION_PAGE = {
+    **SESSION,
+    "messages": [
+        _row(0, "user", "What does example.com say?", id="m1"),
+        _row(1, "assistant", "", tool_calls=[_CALL]),
+        _row(2, "tool", _PAGE, tool_call_id="call_1", tool_name="web_fetch"),
+        _row(3, "assistant", "It is an example domain."),
+    ],
+    "has_more_messages": False,
+    "oldest_sequence": 0,
+    "active_stream": None,
+    "totals": {"steps": 2, "tool_calls": 1, "prompt_tokens": 310, "completion_tokens": 42, "cost_micros": 95},
+}
+
+OWN_SEND = {
+    "message": "What does this page say about rivers?",
+    "message_id": "m1",
+    "context": {"url": "https://example.com/rivers", "content": "Rivers of the north ..."},
+    "policy": "enqueue",
+}
+TRANSPORT_SEND = {
+    "id": SESSION_ID,
+    "trigger": "submit-message",
+    "messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Tell me about rivers."}]}],
+}
+SEND_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "queued"}
+OWN_PENDING = {"message": "And about lakes.", "message_id": "m2"}
+PENDING_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "pending"}
+PENDING = {
+    "messages": [{"message_id": "m2", "content": "And about lakes.", "created_at": _LATER}],
+    "count": 1,
+    "max": 10,
+}
+TASK = {
+    "task_id": TASK_ID,
+    "session_id": SESSION_ID,
+    "kind": "turn",
+    "status": "failed",
+    "tool_name": None,
+    "operation_id": None,
+    "created_at": _CREATED,
+    "ended_at": _LATER,
+    "error": {"code": "model_refused", "message": "The model's server refused the request (400)."},
+}
+CANCELLED = {"cancelled": True, "task_id": TASK_ID, "reason": "cancelled"}
+
+_TURN = [
+    wire.start(TASK_ID),
+    wire.start_step(),
+    wire.block("text", "start", "text-0-0"),
+    wire.delta("text", "text-0-0", "A river "),
+    wire.delta("text", "text-0-0", "flows."),
+    wire.block("text", "end", "text-0-0"),
+    wire.finish_step(),
+    wire.finish("stop"),
+]
+TURN = segment(_TURN, 0, done=True)
+JOINED_TURN = segment(replay(_TURN), done=True)
+STILL_RUNNING = segment([*replay(_TURN[:4]), wire.error("still_running")], done=False)
+NOTHING_YET = segment([], 0, done=False)
+PENDING_STREAM = segment(
+    [wire.data("pending", {"message_id": "m2", "task_id": TASK_ID}), wire.finish("other")], done=True
+)
+
+TOOL_RESPONSES = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Tool responses",
+    "oneOf": [{"$ref": "#/$defs/ErrorResponse"}],
+    "discriminator": {"propertyName": "type", "mapping": {"error": "#/$defs/ErrorResponse"}},
+    "x-tools": {"web_fetch": ["web_page"]},
+    "$defs": {
+        "ErrorResponse": {
+            "type": "object",
+            "properties": {"type": {"const": "error"}, "message": {"type": "string"}, "code": {"type": "string"}},
+            "required": ["type", "message", "code"],
+        }
+    },
+}

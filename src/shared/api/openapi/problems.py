@@ -1,0 +1,65 @@
+"""Every error code that a route may answer with: its status, and an example of its words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Known:
+    """One code."""
+
+    status: int
+    message: str
+    details: dict[str, Any] | None = None
+
+    def example(self, code: str) -> dict[str, Any]:
+        """The body of such an answer."""
+        return {"code": code, "message": self.message, **({"details": self.details} if self.details else {})}
+
+
+PROBLEMS: dict[str, Known] = {
+    "invalid_json": Known(400, "The body is not JSON."),
+    "cursor_beyond_head": Known(400, "The stream has 7 parts so far."),
+    "token_missing": Known(401, "Send a bearer token in the Authorization header."),
+    "token_expired": Known(401, "The token has expired."),
+    "token_invalid": Known(401, "The token is not valid."),
+    "token_key_unknown": Known(401, "The token is signed with a key that is not known."),
+    "keys_unavailable": Known(401, "Tokens can't be checked right now; try again in a minute."),
+    "guests_disabled": Known(401, "Guests are not served any more; sign in."),
+    "login_required": Known(403, "Sign in for this; guests have no account."),
+    "SESSION_NOT_FOUND": Known(404, "There is no such session."),
+    "TASK_NOT_FOUND": Known(404, "There is no such task."),
+    "turn_running": Known(409, "A turn is running in this session."),
+    "no_active_task": Known(409, "No turn is running in this session."),
+    "TASK_EXPIRED": Known(410, "The stream of this task has expired; its messages remain."),
+    "too_large": Known(413, "The body is larger than 1000000 bytes."),
+    "validation_failed": Known(
+        422, "The request is not valid.", {"problems": [{"field": "message", "problem": "Field required"}]}
+    ),
+    "invalid_cursor": Known(422, "The cursor must be an event id of this stream."),
+    "unsupported_trigger": Known(422, "Only submit-message is supported: a session is not rewritten."),
+    "guest_token_invalid": Known(422, "The guest token is not valid."),
+    "rate_limited": Known(
+        429,
+        "No more than 30 in 60 s are allowed. Try again in 12 s.",
+        {"limit": 30, "window_seconds": 60, "retry_after_seconds": 12},
+    ),
+    "too_many_pending": Known(429, "10 messages already wait for this turn."),
+    "internal_error": Known(500, "Something went wrong on our side."),
+    "misconfigured": Known(500, "The deployment is not configured."),
+    "session_busy": Known(503, "The session is too busy right now; send the message again."),
+    "storage_unavailable": Known(503, "DynamoDB refused: ProvisionedThroughputExceededException"),
+    "storage_conflict": Known(503, "Too many writers at once; try again."),
+}
+
+OF_EVERY_ROUTE = ("internal_error", "storage_unavailable", "storage_conflict")
+OF_SIGNED_IN_ROUTES = (
+    "token_missing",
+    "token_expired",
+    "token_invalid",
+    "token_key_unknown",
+    "keys_unavailable",
+    "guests_disabled",
+    "misconfigured",
+)
+OF_BODIES = ("invalid_json", "too_large", "validation_failed")

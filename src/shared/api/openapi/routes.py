@@ -1,0 +1,161 @@
+"""What each route takes and answers, with examples. `ROUTES` has an entry for every route, and a test says so.
+
+To describe a new route: add its entry here, a model of its answer to `answers.py`, and codes that are
+new to `problems.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.api.accounts import ProfileBody
+from shared.api.openapi import answers, examples
+from shared.api.openapi.problems import OF_BODIES
+from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, TransportSend
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is not an error. Without a model it has no body, or is an event stream."""
+
+    says: str
+    model: type[BaseModel] | None = None
+    example: Any = None
+    events: Mapping[str, str] = field(default_factory=dict)
+    """Examples of an event stream, by name."""
+    schema: Mapping[str, Any] | None = None
+    """In place of a model."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a request brings. It is parsed as JSON whatever its content type says."""
+
+    models: tuple[type[BaseModel], ...]
+    examples: Mapping[str, Any]
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation."""
+
+    answers: Mapping[int, Answer]
+    problems: tuple[str, ...] = ()
+    """Codes of `problems.py` beyond those of every route."""
+    body: Body | None = None
+    signed_in: bool = True
+    other_status: Mapping[str, int] = field(default_factory=dict)
+    """Codes that have another status here than elsewhere."""
+
+
+_SEND = Body((OwnSend, TransportSend), {"own": examples.OWN_SEND, "official client": examples.TRANSPORT_SEND})
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", "/api/health"): Route({200: Answer("It works.", answers.Health, examples.HEALTH)}, signed_in=False),
+    ("POST", "/api/ws-ticket"): Route({200: Answer("The ticket.", answers.Ticket, examples.TICKET)}),
+    ("POST", "/api/chat/guest-token"): Route(
+        {200: Answer("The guest.", answers.Guest, examples.GUEST)},
+        ("guests_disabled", "rate_limited", "misconfigured"),
+        signed_in=False,
+        other_status={"guests_disabled": 404},
+    ),
+    ("PATCH", "/api/chat/sessions/{session_id}/assign-user"): Route(
+        {200: Answer("The session, which is the caller's now.", answers.SessionHead, examples.SESSION)},
+        ("login_required", "SESSION_NOT_FOUND", "guest_token_invalid", "session_busy", *OF_BODIES),
+        Body((ClaimSession,), {"claim": {"guest_token": examples.GUEST["token"]}}),
+    ),
+    ("GET", "/api/profile"): Route(
+        {200: Answer("The profile.", answers.ShownProfile, examples.PROFILE)}, ("login_required",)
+    ),
+    ("PUT", "/api/profile"): Route(
+        {200: Answer("The profile as it is now.", answers.ShownProfile, examples.PROFILE)},
+        ("login_required", *OF_BODIES),
+        Body((ProfileBody,), {"whole": examples.NEW_PROFILE}),
+    ),
+    ("POST", "/api/chat/sessions"): Route(
+        {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
+        OF_BODIES,
+        Body((NewSession,), {"titled": {"title": "Rivers"}, "untitled": {}}, required=False),
+    ),
+    ("GET", "/api/chat/sessions"): Route(
+        {200: Answer("A page.", answers.SessionList, examples.SESSIONS)}, ("validation_failed", "invalid_cursor")
+    ),
+    ("GET", "/api/chat/sessions/{session_id}"): Route(
+        {200: Answer("The session.", answers.SessionPage, examples.SESSION_PAGE)},
+        ("SESSION_NOT_FOUND", "validation_failed"),
+    ),
+    ("POST", "/api/chat/sessions/{session_id}/stream"): Route(
+        {
+            200: Answer(
+                "The first segment: all parts that come within 20 s. It ends with `[DONE]` only if the turn does.",
+                events={"whole turn": examples.TURN, "a turn runs already": examples.PENDING_STREAM},
+            ),
+            202: Answer("To `Accept: application/json`.", answers.SendAccepted, examples.SEND_ACCEPTED),
+        },
+        (
+            "SESSION_NOT_FOUND",
+            "TASK_NOT_FOUND",
+            "turn_running",
+            "too_many_pending",
+            "rate_limited",
+            "unsupported_trigger",
+            "session_busy",
+            *OF_BODIES,
+        ),
+        _SEND,
+    ),
+    ("GET", "/api/chat/sessions/{session_id}/stream"): Route(
+        {
+            200: Answer(
+                "The turn from its start, joined. If it still runs after 25 s, the error part `still_running` is last.",
+                events={"whole turn": examples.JOINED_TURN, "still running": examples.STILL_RUNNING},
+            ),
+            204: Answer("There is nothing to resume."),
+        },
+        ("SESSION_NOT_FOUND",),
+    ),
+    ("GET", "/api/chat/tasks/{task_id}"): Route(
+        {200: Answer("The task.", answers.ShownTask, examples.TASK)}, ("TASK_NOT_FOUND",)
+    ),
+    ("GET", "/api/chat/tasks/{task_id}/stream"): Route(
+        {
+            200: Answer(
+                "The stored parts behind the cursor: at once when there are some, else what comes within 20 s. "
+                "`[DONE]` follows only `finish`.",
+                events={"from the start": examples.TURN, "nothing yet": examples.NOTHING_YET},
+            )
+        },
+        ("TASK_NOT_FOUND", "TASK_EXPIRED", "cursor_beyond_head", "invalid_cursor", "validation_failed"),
+    ),
+    ("GET", "/api/chat/schema/tool-responses"): Route(
+        {
+            200: Answer(
+                "A JSON Schema (2020-12), whose `oneOf` is told apart by `type`.",
+                schema={"type": "object", "required": ["oneOf", "discriminator", "$defs"]},
+                example=examples.TOOL_RESPONSES,
+            )
+        }
+    ),
+    ("POST", "/api/chat/sessions/{session_id}/messages/pending"): Route(
+        {202: Answer("It waits.", answers.PendingAccepted, examples.PENDING_ACCEPTED)},
+        (
+            "SESSION_NOT_FOUND",
+            "TASK_NOT_FOUND",
+            "no_active_task",
+            "too_many_pending",
+            "rate_limited",
+            "session_busy",
+            *OF_BODIES,
+        ),
+        Body((PendingSend,), {"own": examples.OWN_PENDING}),
+    ),
+    ("GET", "/api/chat/sessions/{session_id}/messages/pending"): Route(
+        {200: Answer("What waits.", answers.PendingList, examples.PENDING)}, ("SESSION_NOT_FOUND",)
+    ),
+    ("POST", "/api/chat/sessions/{session_id}/cancel"): Route(
+        {200: Answer("The turn has ended.", answers.CancelAnswer, examples.CANCELLED)}, ("SESSION_NOT_FOUND",)
+    ),
+}

@@ -1,0 +1,17 @@
+"""The schema of what tools answer, for clients that show it."""
+
+from functools import cache
+from typing import Any
+
+from shared.chat.turn.tool_step import OversizedOutput
+from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
+from shared.tools.responses import responses_schema, shipped_tools
+
+OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (ErrorResponse, NeedLogin, OversizedOutput)
+"""What a call may be answered with, whatever the tool."""
+
+
+@cache
+def tool_responses_schema() -> dict[str, Any]:
+    """All responses of all tools."""
+    return responses_schema(shipped_tools(), OF_ANY_TOOL)
