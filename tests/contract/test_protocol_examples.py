@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -33,7 +34,7 @@ PRINTS: Mapping[str, str] = {
 """What each example must print, whole."""
 
 
-def environment(live: LiveParley) -> dict[str, str]:
+def environment(live: LiveParley) -> dict[str, Any]:
     return {"PARLEY_URL": live.http.url, "PARLEY_TOKEN": live.token()}
 
 
