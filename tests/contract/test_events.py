@@ -370,12 +370,13 @@ def test_a_dead_letter_that_nobody_can_read(deployment: Deployment) -> None:
 
 
 def test_a_tick(deployment: Deployment) -> None:
-    """A turn that nobody took for half a minute is in the queue again; a younger one is left alone."""
+    """A turn that nobody took for half a minute is in the queue again, without counting a lost worker; a younger
+    one is left alone."""
     forgotten, fresh = deployment.turn(seconds_ago=60), deployment.turn()
 
     assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1}
     assert deployment.queued() == [forgotten.id]
-    assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [1, 0]
+    assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
 
 
 def test_every_recorded_event_is_used() -> None:
