@@ -109,7 +109,7 @@ def _named(text: str) -> list[str]:
         {"messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "x" * 64_001}]}]},
         {"messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "x\ud800"}]}]},
         {"trigger": "regenerate-message"},
-        {"body": {"policy": "interrupt"}},
+        {"body": {"policy": "explode"}},
         {"body": {"policy": ["enqueue"]}},
         {"body": {"context": 7}},
         {"messageId": 7},
