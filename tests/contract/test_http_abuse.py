@@ -86,7 +86,7 @@ def test_a_body_that_is_no_json(idle_api: ApiClient, body: str | bytes) -> None:
         {"message": "hi", "message_id": "m" * 65},
         {"message": "hi", "message_id": "ä"},
         {"message": "hi", "is_user_message": False},
-        {"message": "hi", "policy": "interrupt"},
+        {"message": "hi", "policy": "explode"},
         {"message": "hi", "context": {"url": "x" * 2_001}},
         {"message": "hi", "context": {"content": "x" * 32_001}},
         {"message": "hi", "context": {"more": 1}},

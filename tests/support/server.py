@@ -82,6 +82,10 @@ class LiveClock:
             self._offset -= seconds
 
 
+_TOKEN_SECONDS = 30 * 86_400.0
+"""Tokens outlive the tests that set the deployment's clock forward by days."""
+
+
 @dataclass(frozen=True)
 class LiveParley:
     """A running deployment."""
@@ -95,7 +99,7 @@ class LiveParley:
     client: Any
     model_url: str
 
-    def token(self, user: str = "ada", seconds: float = 3600, secret: str = SECRET, **claims: Any) -> str:
+    def token(self, user: str = "ada", seconds: float = _TOKEN_SECONDS, secret: str = SECRET, **claims: Any) -> str:
         """A bearer token."""
         given = {"sub": user, "exp": int(time.time() + seconds), **claims}
         return jwt.encode({name: value for name, value in given.items() if value is not None}, secret, "HS256")

@@ -14,7 +14,16 @@ from tests.template.conftest import ROOT, run_sam
 X86_64, ARM64 = 62, 183  # e_machine of an ELF file
 UNZIPPED_LIMIT = 250 * 1024 * 1024  # a function with its layers
 SERVICES = {"apigatewaymanagementapi", "dynamodb", "kms", "s3", "secretsmanager", "sqs", "ssm", "sts"}
-SAMPLE_VALUES = {"STAGE": "test", "RETENTION_DAYS": "7", "MODEL_PRICES": "", "LOG_LEVEL": "INFO"}
+SAMPLE_VALUES = {
+    "STAGE": "test",
+    "RETENTION_DAYS": "7",
+    "MODEL_PRICES": "",
+    "LOG_LEVEL": "INFO",
+    "GUESTS_ENABLED": "false",
+    "SENDS_PER_MINUTE": "30",
+    "WORKSPACE_QUOTA_MB": "250",
+    "MCP_SERVERS": "[]",
+}
 
 
 @pytest.fixture(scope="module")
