@@ -1,6 +1,6 @@
 """What must be closed when a stream ends early, and what text had been shown by then."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.stream import parts as wire
@@ -62,6 +62,12 @@ class OpenStream:
         if self.in_step:
             closing.append(wire.finish_step())
         return closing
+
+
+def in_step(parts: Sequence[Part]) -> bool:
+    """Whether the last step is still open; looks at the end only, because it is asked before each step."""
+    last = next((part["type"] for part in reversed(parts) if part["type"] in {"start-step", "finish-step"}), None)
+    return last == "start-step"
 
 
 def shown_text(parts: Iterable[Part]) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from shared.kernel.events import Event
 from shared.kernel.limits import STEP_SECONDS
 from shared.kernel.telemetry import count, flush_metrics, log_event, log_problem, measure_seconds
 from shared.stream import parts as wire
-from shared.stream.closing import OpenStream
+from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
 from shared.tasks.records import Spend, Task
@@ -127,7 +127,7 @@ class _Turn:
 
     def _ask(self) -> Answer:
         owner, bounds = self._owner, self._engine.bounds
-        if not OpenStream.after(owner.parts).in_step:
+        if not in_step(owner.parts):
             owner.commit([], [wire.start_step()])
         age = self._services.clock.now() - owner.task.created_at / 1000
         check_hard_bounds(bounds, owner.spend, age)
