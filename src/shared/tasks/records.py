@@ -92,11 +92,30 @@ class Task:
     ended_at: int | None = None
     error: dict[str, str] | None = None
     spend: Spend = field(default_factory=Spend)
+    wait_until: int = 0
+    """While it waits: when it goes on at the latest."""
+    timer_generation: int = 0
+    """Which of its timer rows counts: who wakes a task puts a new one, and the sweep forgets the older."""
+    parent: str = ""
+    """The task that started this one for itself; a tree's budget, depth and cancel go along it."""
+    root: str = ""
+    """The first task of the tree; empty: this one."""
+    depth: int = 0
+    """How many parents it has."""
+    dry_run: bool = False
+    """Whether nothing may take effect or be charged."""
+    continues: str = ""
+    """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
 
     @property
     def message_id(self) -> str:
         """The id of the assistant message that this turn's stream builds; the same in every replay."""
-        return f"msg_{self.id}"
+        return f"msg_{self.continues or self.id}"
+
+    @property
+    def tree(self) -> str:
+        """The tree of tasks that it belongs to, named after the first."""
+        return self.root or self.id
 
     @property
     def ids(self) -> TaskIds:
@@ -109,7 +128,15 @@ class Task:
 
     def to_item(self) -> Item:
         """The stored form."""
+        optional: Item = {
+            "parent": self.parent,
+            "root": self.root,
+            "depth": self.depth,
+            "dry_run": self.dry_run,
+            "continues": self.continues,
+        }
         return {
+            **{name: value for name, value in optional.items() if value},
             **task_key(self.id),
             "v": RECORD_VERSION,
             "kind": self.kind,
@@ -146,6 +173,13 @@ class Task:
             ended_at=item.get("ended_at"),
             error=item.get("error"),
             spend=Spend(**item["spend"]),
+            wait_until=item.get("wait_until", 0),
+            timer_generation=item.get("timer_generation", 0),
+            parent=item.get("parent", ""),
+            root=item.get("root", ""),
+            depth=item.get("depth", 0),
+            dry_run=item.get("dry_run", False),
+            continues=item.get("continues", ""),
         )
 
 
