@@ -1,6 +1,7 @@
 """What the template promises to whoever deploys it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.template.conftest import ROOT, of_type, run_sam
 
 Resources = dict[str, dict[str, Any]]
 
-FUNCTIONS = {"api", "authorizer", "websocket", "turn_worker", "scheduler", "dead_letters"}
+FUNCTIONS = {"api", "authorizer", "websocket", "turn_worker", "scheduler", "dead_letters", "state_changes"}
 
 
 def test_sam_and_cfn_lint_find_nothing() -> None:
@@ -63,25 +64,48 @@ def _dead_letter_targets(resources: Resources) -> set[str]:
 
 
 def test_every_queue_gives_up_into_another_one(resources: Resources) -> None:
-    """A queue either has a dead-letter queue or is one, and dead letters keep for 14 days and are read."""
+    """A queue either has a dead-letter queue or is one, and dead letters keep for 14 days and are read.
+
+    What a stream's reader gives up is named in a queue for people, with an alarm.
+    """
     dead = _dead_letter_targets(resources)
     queues = of_type(resources, "AWS::SQS::Queue")
-    read = {
-        m["EventSourceArn"]["Fn::GetAtt"][0] for m in of_type(resources, "AWS::Lambda::EventSourceMapping").values()
-    }
+    mappings = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    read = {mapping["EventSourceArn"]["Fn::GetAtt"][0] for mapping in mappings}
+    given_up = {m["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] for m in _of_streams(mappings)}
     for name, queue in queues.items():
-        assert name in dead or queue["RedrivePolicy"]["maxReceiveCount"] == 5, name
-    for name in dead:
+        assert name in dead | given_up or queue["RedrivePolicy"]["maxReceiveCount"] == 5, name
+    for name in dead | given_up:
         assert queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
-        assert name in read
+    assert dead <= read
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    watched = [d["Value"]["Fn::GetAtt"][0] for a in alarms for d in a.get("Dimensions", ()) if d["Name"] == "QueueName"]
+    assert given_up <= set(watched)
+
+
+def _of_streams(mappings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [mapping for mapping in mappings if mapping["EventSourceArn"]["Fn::GetAtt"][1] == "StreamArn"]
+
+
+def test_a_stream_is_read_from_its_start_in_time_and_not_without_end(resources: Resources) -> None:
+    """A record that can't be told is tried ten times within an hour, alone in the end; then the next ones go on."""
+    mappings = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    for mapping in _of_streams(mappings):
+        assert mapping["StartingPosition"] == "TRIM_HORIZON"
+        assert mapping["BisectBatchOnFunctionError"] is True
+        assert (mapping["MaximumRetryAttempts"], mapping["MaximumRecordAgeInSeconds"]) == (10, 3600)
+        for one in mapping["FilterCriteria"]["Filters"]:
+            assert json.loads(one["Pattern"])["eventName"] == ["MODIFY"]
 
 
 def test_no_message_becomes_visible_while_it_is_worked_on(resources: Resources, functions: Resources) -> None:
     """A queue's visibility timeout is longer than its function may run."""
+    queues = of_type(resources, "AWS::SQS::Queue")
     for mapping in of_type(resources, "AWS::Lambda::EventSourceMapping").values():
-        queue = of_type(resources, "AWS::SQS::Queue")[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
-        assert queue["VisibilityTimeout"] > functions[mapping["FunctionName"]["Ref"]]["Timeout"]
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        source, kind = mapping["EventSourceArn"]["Fn::GetAtt"]
+        if kind == "Arn":
+            assert queues[source]["VisibilityTimeout"] > functions[mapping["FunctionName"]["Ref"]]["Timeout"]
 
 
 def test_turns_are_worked_on_one_by_one_and_not_without_limit(resources: Resources) -> None:

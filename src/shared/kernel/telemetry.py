@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import PurePath
-from typing import Protocol, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 from aws_lambda_powertools import Logger
 
@@ -86,19 +86,11 @@ def observed(handler: Callable[[EventT, ContextT], ResultT]) -> Callable[[EventT
     return observing
 
 
-class QueueRecord(Protocol):
-    """A message as the queue delivers it."""
-
-    @property
-    def message_id(self) -> str:
-        """The queue's name for it."""
-
-
-RecordT = TypeVar("RecordT", bound=QueueRecord)
+RecordT = TypeVar("RecordT")
 
 
 def reporting_failures(handle: Callable[[RecordT], None]) -> Callable[[RecordT], None]:
-    """A handler of queue messages whose failure is told before the batch takes it in: to Lambda it is no error."""
+    """A handler of a batch's records whose failure is told before the batch takes it in: to Lambda it is no error."""
 
     def reporting(record: RecordT) -> None:
         try:
@@ -106,7 +98,8 @@ def reporting_failures(handle: Callable[[RecordT], None]) -> Callable[[RecordT],
         except Exception as error:
             count("WorkFailed")
             code = getattr(error, "code", None)
-            log_failure("message.failed", error, code=code, queue_message_id=record.message_id)
+            name = getattr(record, "message_id", None) or getattr(record, "event_id", None)  # a queue's, or a stream's
+            log_failure("message.failed", error, code=code, queue_message_id=name)
             raise
 
     return reporting

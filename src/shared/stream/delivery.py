@@ -112,6 +112,13 @@ class Delivery:
         return all(lane.ended or lane.gone for lane in self._lanes.values())
 
     @property
+    def caught_up(self) -> bool:
+        """Whether every viewer has all that is stored, or is gone."""
+        return all(
+            lane.gone or (lane.in_flight is None and lane.next_seq >= self._parts.head) for lane in self._lanes.values()
+        )
+
+    @property
     def busy(self) -> bool:
         """Whether a post is in flight or waits for a retry."""
         return any(not lane.gone and (lane.in_flight or lane.retry_at) for lane in self._lanes.values())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shared.aws.database import ConditionFailed, Database
 from shared.aws.writes import Update
 from shared.kernel.clock import Clock, to_millis
-from shared.tasks.records import LIVE, LIVE_VALUES, Task, task_key
+from shared.tasks.records import LIVE, LIVE_VALUES, Task, TaskStatus, task_key
 
 LEASE_SECONDS = 15
 RENEW_WATCHED_SECONDS = 1.0
@@ -121,6 +121,26 @@ class Leases:
             condition=f"{lease.condition} AND #inbox = :inbox",
             values={**lease.values, "zero": 0, "inbox": handled_inbox},
         )
+        return self._left(lease, write)
+
+    def release_to_wait(self, lease: Lease, handled_inbox: int, until: int) -> bool:
+        """Let nobody work on it before it is woken, or `until` (ms); False if there is news to look at first."""
+        write = Update(
+            task_key(lease.task_id),
+            "SET #lease_expires = :zero, #status = :waiting, #wait_until = :until",
+            condition=f"{lease.condition} AND #inbox = :inbox",
+            values={
+                **lease.values,
+                "zero": 0,
+                "waiting": TaskStatus.WAITING.value,
+                "until": until,
+                "inbox": handled_inbox,
+            },
+        )
+        return self._left(lease, write)
+
+    def _left(self, lease: Lease, write: Update) -> bool:
+        """Whether a write took effect that needs the inbox to be as its owner has seen it."""
         try:
             self._database.write(write)
         except ConditionFailed as failure:

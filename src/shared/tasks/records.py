@@ -6,6 +6,7 @@
 | call   | `TASK#{id}`    | `CALL#{tool_call_id}`            |
 | viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
 | view   | `CONN#{id}`    | `VIEW#{request}`                 |
+| waiter | `WAIT#{record}`| see `waits`                      |
 | timer  | `TIMER#{shard}`| `{due, 13 digits}#{task}`        |
 
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
@@ -193,10 +194,11 @@ def call_key(task_id: str, tool_call_id: str) -> Key:
     return {"pk": f"TASK#{task_id}", "sk": f"CALL#{tool_call_id}"}
 
 
-def timer_item(task_id: str, due: int) -> Item:
-    """The one timer row of a live task: `due` is when the sweep looks at it next."""
+def timer_item(task_id: str, due: int, generation: int = 0) -> Item:
+    """The one timer row of a live task that counts: `due` is when the sweep looks at it next."""
     shard = stable_number(task_id, TIMER_SHARDS)
-    return {"pk": f"TIMER#{shard}", "sk": f"{due:013d}#{task_id}", "v": RECORD_VERSION, "task_id": task_id}
+    item: Item = {"pk": f"TIMER#{shard}", "sk": f"{due:013d}#{task_id}", "v": RECORD_VERSION, "task_id": task_id}
+    return item | {"generation": generation} if generation else item
 
 
 def due_of(timer: Item) -> int:

@@ -4,8 +4,10 @@
 |---------------------------|---------------------------------------------------------|
 | queued, or its lease is stale | send its message again, count a takeover, look again |
 | leased and fresh          | look again                                              |
+| waiting                   | look again at its deadline, and then send its message   |
 | ended, with viewers owed  | send its message again, so that a worker delivers       |
 | ended and delivered, gone | forget the timer                                        |
+| woken, with a newer timer | forget this one                                         |
 
 Five takeovers in a row without a stored step: whatever kills its workers will kill the next one too.
 """
@@ -55,13 +57,19 @@ class Sweep:
         now = to_millis(self._clock.now())
         task = get_task(self._database, timer["task_id"])
         if task is None or (task.status.ended and task.lease_expires == 0):
-            self._database.write(Delete({"pk": timer["pk"], "sk": timer["sk"]}))
+            self._forget(timer)
             return
-        if task.leased(now) or task.status is TaskStatus.WAITING:
-            self._rearm(timer, now)
+        if timer.get("generation", 0) != task.timer_generation:
+            self._forget(timer)
+            return
+        if task.status is TaskStatus.WAITING and now < task.wait_until:
+            self._rearm(timer, task.wait_until)
+            return
+        if task.leased(now):
+            self._rearm(timer, now + _REARM_MILLIS)
             return
         if task.status.ended:
-            self._rearm(timer, now)
+            self._rearm(timer, now + _REARM_MILLIS)
             self._queue.send(task.id, task.user_id)
             return
         if task.takeovers >= MAX_TAKEOVERS:
@@ -71,7 +79,8 @@ class Sweep:
         self._resend(timer, task, now)
 
     def _resend(self, timer: Item, task: Task, now: int) -> None:
-        lost = 1 if task.epoch > 0 else 0  # a turn that no worker has had yet waits in a backlog; none was lost
+        # A turn that no worker has had yet waits in a backlog, and one that waits was let go: none was lost.
+        lost = 1 if task.epoch > 0 and task.status is TaskStatus.RUNNING else 0
         counted = Update(
             task_key(task.id),
             "SET #takeovers = #takeovers + :n",
@@ -81,16 +90,19 @@ class Sweep:
         try:
             self._database.write(counted)
         except ConditionFailed:  # somebody has just taken it
-            self._rearm(timer, now)
+            self._rearm(timer, now + _REARM_MILLIS)
             return
-        self._rearm(timer, now)
+        self._rearm(timer, now + _REARM_MILLIS)
         log_event("task.resent", **task.ids, takeovers=task.takeovers + lost)
         count("TaskResent")
         self._queue.send(task.id, task.user_id)
 
-    def _rearm(self, timer: Item, now: int) -> None:
+    def _forget(self, timer: Item) -> None:
+        self._database.write(Delete({"pk": timer["pk"], "sk": timer["sk"]}))
+
+    def _rearm(self, timer: Item, due: int) -> None:
         moved = Delete({"pk": timer["pk"], "sk": timer["sk"]}, condition="attribute_exists(#pk)")
         try:
-            self._database.transact([moved, Put(timer_item(timer["task_id"], now + _REARM_MILLIS))])
+            self._database.transact([moved, Put(timer_item(timer["task_id"], due, timer.get("generation", 0)))])
         except TransactionFailed:  # another sweep was quicker
             return

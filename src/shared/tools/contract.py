@@ -6,7 +6,7 @@ the model sees comes from the input model, so the two can't drift apart.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.kernel.events import TaskIds
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
+from shared.tasks.waits import Wait
 
 
 class ToolInput(BaseModel):
@@ -111,9 +112,23 @@ class Tool(ABC, Generic[InputT]):
     runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
 
     @abstractmethod
-    def run(self, context: ToolContext, arguments: InputT) -> ToolResponse:
+    def run(self, context: ToolContext, arguments: InputT) -> ToolResponse | Wait:
         """Do it. Raise `ToolError` for what the model should read; anything else counts as a bug.
 
         Runs in a thread of its own. It must end soon after `context.cancellation` is set, and
-        within `context.timeout_seconds`.
+        within `context.timeout_seconds`. What takes longer answers with a `Wait` and goes on in
+        `resume`. After a kill it runs again, unless it has a `side_effect`: what it does to our own
+        records must be the same for the same `context.tool_call_id`.
         """
+
+    def resume(
+        self,
+        context: ToolContext,  # noqa: ARG002 - for those that wait
+        arguments: InputT,  # noqa: ARG002
+        note: Mapping[str, Any],  # noqa: ARG002
+    ) -> ToolResponse | Wait:
+        """Go on after a `Wait`: what it waits for is settled, or its time is over. May be called again after a kill.
+
+        `note` is the wait's. A further `Wait` waits on.
+        """
+        raise AssertionError(f"{self.name} never waits")

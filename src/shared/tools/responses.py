@@ -12,6 +12,7 @@ from typing import Any, Union
 
 from pydantic import TypeAdapter
 
+from shared.tasks.waits import Wait
 from shared.tools.contract import Tool, ToolResponse
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -46,14 +47,15 @@ def responses_of(tool: type[Tool[Any]]) -> tuple[type[ToolResponse], ...]:
     """
     annotation = typing.get_type_hints(tool.run).get("return")
     is_union = typing.get_origin(annotation) in {Union, types.UnionType}
-    models = typing.get_args(annotation) if is_union else (annotation,)
+    named = typing.get_args(annotation) if is_union else (annotation,)
+    models = tuple(model for model in named if model is not Wait)
     for model in models:
         if not (inspect.isclass(model) and issubclass(model, ToolResponse) and model is not ToolResponse):
             raise UndeclaredResponse(
                 f"Clients can't know what {tool.__module__}.{tool.__qualname__} answers: annotate its `run` with the "
                 f"response models that it returns (`-> Found` or `-> Found | NotThere`), not with {annotation}."
             )
-    return tuple(models)
+    return models
 
 
 def type_of(model: type[ToolResponse]) -> str:

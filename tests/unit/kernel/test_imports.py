@@ -16,6 +16,7 @@ ALLOWED = {
     "turn_worker": {"openai", "httpx2"},
     "scheduler": set(),
     "dead_letters": set(),
+    "state_changes": set(),
 }
 ENVIRONMENT = {
     "STATE_TABLE": "state",

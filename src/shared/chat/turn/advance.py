@@ -15,6 +15,7 @@ from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_
 from shared.chat.turn.ending import Ending, Outcome
 from shared.chat.turn.model_step import Answer, ModelStep
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
+from shared.chat.turn.parking import TurnParked
 from shared.chat.turn.tool_step import ToolStep, arguments_of
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
@@ -81,6 +82,8 @@ class _Turn:
                 return
         except TurnCancelled:
             ending.abort(Outcome.cancelled(), self._messages)
+        except TurnParked:
+            return
         except Terminal as error:
             ending.abort(Outcome.failed(error), self._messages)
         owner.deliver_end()

@@ -24,6 +24,7 @@ from shared.tasks.store import neighbours
 
 _BUSY_POLL_SECONDS = 0.05
 _DELIVER_END_SECONDS = 30.0
+_SHOW_BEFORE_WAITING_SECONDS = 5.0
 
 
 class TurnCancelled(Exception):
@@ -272,6 +273,22 @@ class TurnOwner:
         """Give the lease back, for another invocation to go on; False if there is news to see first."""
         self.flush()
         return self._services.leases.release_for_continuation(self._lease, self._handled_inbox)
+
+    def park(self, until: int) -> bool:
+        """Give the lease back until the task is woken, or `until` (ms); False if there is news to see first.
+
+        Nobody posts while it waits, so whoever watches gets first what is stored.
+
+        Raises:
+            TurnCancelled: the user has stopped the turn.
+            LeaseLost: another owner has taken over.
+        """
+        self.flush()
+        limit = self._clock.now() + _SHOW_BEFORE_WAITING_SECONDS
+        while not self._delivery.caught_up and self._clock.now() < limit:
+            self._clock.sleep(_BUSY_POLL_SECONDS)
+            self.attend()
+        return self._services.leases.release_to_wait(self._lease, self._handled_inbox, until)
 
     def deliver_end(self, seconds: float = _DELIVER_END_SECONDS) -> None:
         """After the task's end: post the rest and `end` to every viewer within `seconds`, then let go for good."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from shared.aws.writes import Put, Write
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.owner import TurnOwner
+from shared.chat.turn.parking import Parking, Suspended, over_soon
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
@@ -21,6 +22,7 @@ from shared.kernel.telemetry import count, log_event, log_failure, measure_secon
 from shared.stream import parts as wire
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
+from shared.tasks.waits import Wait
 from shared.tools.contract import Cancellation, ErrorResponse, NeedLogin, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.workspace.outputs import Spill
 
@@ -58,14 +60,19 @@ class ToolStep:
         self._history = history
         self._cancellation = Cancellation()
         self._started_at: dict[int, float] = {}
+        ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
+        self._parking = Parking(services, owner, ends_at)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
 
         `journalled` names the calls with an outside effect that an earlier owner had started: they
-        are not repeated.
+        are not repeated; and those that wait.
+
+        Raises:
+            TurnParked: what is missing waits for others.
         """
-        mailbox: Mailbox[Result] = self._engine.workers.mailbox()
+        mailbox: Mailbox[Result | Suspended] = self._engine.workers.mailbox()
         self._journal(step, journalled)
         for seq, call in step.missing.items():
             self._start(seq, call, journalled, mailbox)
@@ -85,23 +92,32 @@ class ToolStep:
         if puts:
             self._owner.commit(puts)
 
-    def _collect(self, step: OpenStep, mailbox: Mailbox[Result]) -> list[Message]:
+    def _collect(self, step: OpenStep, mailbox: Mailbox[Result | Suspended]) -> list[Message]:
         waiting = dict(step.missing)
+        parked: dict[int, Suspended] = {}
         deadline = self._services.clock.now() + MAX_TOOL_WAIT_SECONDS
         rows: list[Message] = []
         while waiting:
-            result = self._owner.next_event(mailbox, deadline)
-            if result is None:
-                group = [_timed_out(seq, call) for seq, call in waiting.items()]
+            if len(parked) == len(waiting):
+                for over in self._parking.over(parked):
+                    self._resume(over, mailbox)
+                deadline = self._services.clock.now() + MAX_TOOL_WAIT_SECONDS
+            event = self._owner.next_event(mailbox, deadline)
+            if event is None:
+                group = [_timed_out(seq, call) for seq, call in waiting.items() if seq not in parked]
                 self._cancellation.cancel()
             else:
-                group = self._and_what_is_ready(result, mailbox)
+                events = self._and_what_is_ready(event, mailbox)
+                parked |= {one.seq: one for one in events if isinstance(one, Suspended) and one.seq in waiting}
+                group = [one for one in events if isinstance(one, Result)]
             for portion in _portions([result for result in group if waiting.pop(result.seq, None)]):
                 last = not waiting and len(rows) + len(portion) == len(step.missing)
                 rows += self._store(portion, self._boundary() if last else [])
         return sorted(rows, key=lambda row: row.seq)
 
-    def _and_what_is_ready(self, first: Result, mailbox: Mailbox[Result]) -> list[Result]:
+    def _and_what_is_ready(
+        self, first: Result | Suspended, mailbox: Mailbox[Result | Suspended]
+    ) -> list[Result | Suspended]:
         group = [first]
         while (more := mailbox.get(0)) is not None:
             group.append(more)
@@ -171,32 +187,66 @@ class ToolStep:
             failures += 1
         return failures
 
-    def _start(self, seq: int, call: ToolCall, journalled: Mapping[str, Any], mailbox: Mailbox[Result]) -> None:
+    def _start(
+        self, seq: int, call: ToolCall, journalled: Mapping[str, Any], mailbox: Mailbox[Result | Suspended]
+    ) -> None:
         tool = self._engine.toolbox.get(call.name)
         response = self._refusal(call, tool, journalled)
         if response is not None or tool is None:
             mailbox.put(Result(seq, call, response or _unknown_tool(call, self._engine.toolbox.names)))
             return
-        context = ToolContext(
+        if _waits(call, journalled):
+            mailbox.put(Suspended(seq, call, Wait.from_item(journalled[call.id]), stored=True))
+            return
+        self._started_at[seq] = self._services.clock.now()
+        log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
+        context = self._context(call)
+        self._work(seq, call, tool, context, lambda given: tool.run(context, given), mailbox)
+
+    def _resume(self, over: Suspended, mailbox: Mailbox[Result | Suspended]) -> None:
+        """Let a tool answer that has waited."""
+        tool, context = self._engine.toolbox.get(over.call.name), self._context(over.call)
+        assert tool is not None, "what is not there has been refused"
+        self._work(
+            over.seq, over.call, tool, context, lambda given: tool.resume(context, given, over.wait.note), mailbox
+        )
+
+    def _context(self, call: ToolCall) -> ToolContext:
+        return ToolContext(
             user_id=self._owner.task.user_id,
             session_id=self._owner.task.session_id,
             task_id=self._owner.task.id,
             tool_call_id=call.id,
             cancellation=self._cancellation,
         )
-        self._started_at[seq] = self._services.clock.now()
-        log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
-        chosen, spill = tool, self._engine.spill
-        self._engine.workers.start(
-            f"tool-{call.name}", lambda: mailbox.put(Result(seq, call, _run(chosen, context, call, spill)))
-        )
+
+    def _work(
+        self,
+        seq: int,
+        call: ToolCall,
+        tool: Tool[Any],
+        context: ToolContext,
+        begin: Callable[[ToolInput], ToolResponse | Wait],
+        mailbox: Mailbox[Result | Suspended],
+    ) -> None:
+        """Beside the owner: `begin`, and a little patience if it has to wait."""
+        services, spill = self._services, self._engine.spill
+
+        def work() -> None:
+            answer = _run(tool, context, call, spill, begin)
+            if isinstance(answer, Wait) and over_soon(services, answer, context.cancellation):
+                note = answer.note
+                answer = _run(tool, context, call, spill, lambda given: tool.resume(context, given, note))
+            mailbox.put(Suspended(seq, call, answer) if isinstance(answer, Wait) else Result(seq, call, answer))
+
+        self._engine.workers.start(f"tool-{call.name}", work)
 
     def _refusal(self, call: ToolCall, tool: Tool[Any] | None, journalled: Mapping[str, Any]) -> ToolResponse | None:
         if tool is None:
             return _unknown_tool(call, self._engine.toolbox.names)
         if tool.requires_auth and is_guest(self._owner.task.user_id):
             return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
-        if tool.side_effect and call.id in journalled:
+        if tool.side_effect and call.id in journalled and not _waits(call, journalled):
             return ErrorResponse(
                 code="outcome_unknown",
                 message="The call was started, and then interrupted. It may have taken effect or not; "
@@ -224,14 +274,26 @@ def _finite(number: str) -> float:
     return value
 
 
-def _run(tool: Tool[Any], context: ToolContext, call: ToolCall, spill: Spill) -> ToolResponse:
-    """The tool's answer; a failure of any kind is an answer too."""
+def _waits(call: ToolCall, journalled: Mapping[str, Any]) -> bool:
+    """Whether an earlier owner has left the call waiting."""
+    return call.id in journalled and journalled[call.id]["status"] == "waiting"
+
+
+def _run(
+    tool: Tool[Any],
+    context: ToolContext,
+    call: ToolCall,
+    spill: Spill,
+    begin: Callable[[ToolInput], ToolResponse | Wait],
+) -> ToolResponse | Wait:
+    """What `begin` answers for the call's arguments; a failure of any kind is an answer too."""
     raw = arguments_of(call)
     if raw is None:
         return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
-        return _bounded(tool.run(context, arguments), context, spill)
+        response = begin(arguments)
+        return response if isinstance(response, Wait) else _bounded(response, context, spill)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
         return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))

@@ -1,0 +1,25 @@
+"""Hears from the State table's stream that a task has ended, and wakes whoever waits for it."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from shared import wiring
+from shared.kernel.settings import StorageSettings
+from shared.kernel.telemetry import observed, reporting_failures
+from shared.tasks.waits import wake_waiters
+
+_services = wiring.services(StorageSettings.from_environment())
+_processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+
+
+@observed
+def handler(event: dict[str, Any], _context: Any) -> Any:
+    """Look at the changes that the mapping's filter lets through; a failed one comes again."""
+
+    def notice(record: DynamoDBRecord) -> None:
+        assert record.dynamodb is not None, "a stream's record describes a change"
+        wake_waiters(_services.database, _services.queue, _services.clock, record.dynamodb.keys["pk"])
+
+    return process_partial_response(event, reporting_failures(notice), _processor)

@@ -1,0 +1,102 @@
+"""Tool calls that wait for something: first a little while at once, then with nobody working on the turn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from shared.aws.writes import Put, Write
+from shared.chat.services import Services
+from shared.chat.transcript import ToolCall
+from shared.chat.turn.owner import TurnOwner
+from shared.kernel.clock import to_millis
+from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import log_event, log_problem
+from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS, Wait, is_over, waiters
+from shared.tools.contract import Cancellation
+
+_PATIENCE_SECONDS = 3.0
+_POLL_SECONDS = 0.25
+_WRITES_AT_ONCE = 80
+
+
+class TurnParked(Exception):
+    """Nobody works on the turn until it is woken; the message that asked for it is done."""
+
+
+@dataclass(frozen=True)
+class Suspended:
+    """A call that waits; `seq` is the row that is reserved for its result."""
+
+    seq: int
+    call: ToolCall
+    wait: Wait
+    stored: bool = False
+    """Whether its journal and its waiters are written."""
+
+
+def over_soon(services: Services, wait: Wait, cancellation: Cancellation) -> bool:
+    """Whether the wait is over within about 3 s: looking again costs less than letting go of the turn."""
+    limit = services.clock.now() + _PATIENCE_SECONDS
+    while not cancellation.cancelled:
+        if is_over(services.database, wait, to_millis(services.clock.now())):
+            return True
+        if services.clock.now() + _POLL_SECONDS > limit:
+            return False
+        services.clock.sleep(_POLL_SECONDS)
+    return False
+
+
+class Parking:
+    """Lets go of one turn whose calls all wait."""
+
+    def __init__(self, services: Services, owner: TurnOwner, turn_ends_at: int) -> None:
+        self._services = services
+        self._owner = owner
+        self._turn_ends_at = turn_ends_at
+
+    def over(self, parked: dict[int, Suspended]) -> list[Suspended]:
+        """Take out of `parked` those whose wait is over; if there are none, the turn is let go.
+
+        Raises:
+            TurnParked: nobody holds the lease any more.
+            TurnCancelled, LeaseLost: as all that its owner does.
+        """
+        parked |= {one.seq: one for one in self._stored(list(parked.values()))}
+        while True:
+            now = to_millis(self._services.clock.now())
+            over = [one for one in parked.values() if is_over(self._services.database, one.wait, now)]
+            if over:
+                return [parked.pop(one.seq) for one in over]
+            until = min(one.wait.until for one in parked.values())
+            if self._owner.park(until):
+                self._set_alarm(until, len(parked))
+                raise TurnParked(self._owner.task.id)
+            self._owner.look()
+
+    def _stored(self, parked: Sequence[Suspended]) -> list[Suspended]:
+        """The same calls, with what their next owner and those who wake it need to know."""
+        bounded = [one if one.stored else replace(one, wait=self._bounded(one.wait), stored=True) for one in parked]
+        writes: list[Write] = []
+        for one, before in zip(bounded, parked, strict=True):
+            if not before.stored:
+                writes.append(Put(one.wait.to_item(self._owner.task.id, one.call.id, one.call.name)))
+                writes += waiters(one.wait, self._owner.task.id, one.call.id)
+        for at in range(0, len(writes), _WRITES_AT_ONCE):
+            self._owner.commit(writes[at : at + _WRITES_AT_ONCE])
+        return bounded
+
+    def _bounded(self, wait: Wait) -> Wait:
+        """No call waits beyond the time that the whole turn may take."""
+        return replace(wait, until=min(wait.until, self._turn_ends_at))
+
+    def _set_alarm(self, until: int, calls: int) -> None:
+        """The sweep keeps the deadline to the minute; a delayed message keeps a near one to the second."""
+        task = self._owner.task
+        seconds = max(0, ceil((until - to_millis(self._services.clock.now())) / 1000))
+        log_event("turn.parked", **task.ids, epoch=task.epoch, tool_calls=calls, seconds=seconds)
+        if seconds > MAX_MESSAGE_DELAY_SECONDS:
+            return
+        try:
+            self._services.queue.send(task.id, task.user_id, delay_seconds=seconds)
+        except Retryable as error:
+            log_problem("turn.send_failed", **task.ids, code=error.code)

@@ -1,0 +1,153 @@
+"""Waiting that costs nothing: a task that waits holds no lease and no Lambda, and somebody wakes it.
+
+| record | pk               | sk                  | notes                                             |
+|--------|------------------|---------------------|---------------------------------------------------|
+| waiter | `WAIT#{awaited}` | `TASK#{id}#{call}`  | `awaited` is the partition key of a record        |
+
+What is awaited is a record at `{awaited}` / `META` whose `status` says whether it is still open. Whoever
+waits puts its waiter rows first and then reads what it awaits once more; whoever settles a record changes
+its status first, and the waiters are looked up after that. So one of the two sees the other. A wake-up may
+come twice, or late: it changes nothing but the inbox, and the one who is woken looks for itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.aws.database import Database, TransactionFailed
+from shared.aws.queue import TurnQueue
+from shared.aws.writes import Delete, Item, Put, Update
+from shared.kernel.clock import Clock, to_millis
+from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import log_event, log_problem
+from shared.tasks.records import LIVE, LIVE_VALUES, Task, call_key, task_key, timer_item
+from shared.tasks.store import get_task
+
+RECORD_VERSION = 1
+MAX_MESSAGE_DELAY_SECONDS = 900
+"""What SQS allows; later deadlines are the sweep's."""
+
+_OPEN = frozenset({"queued", "running", "waiting", "pending"})
+_TIMER_SECONDS = 30
+_TTL_SECONDS = 7 * 24 * 3600
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a tool answers when it has to wait for something that others do."""
+
+    on: tuple[str, ...]
+    """Partition keys of the awaited records, such as `TASK#42`; none: it only waits for the time."""
+    until: int
+    """When it goes on at the latest, in milliseconds since the epoch."""
+    need: Literal["any", "all"] = "any"
+    note: Mapping[str, Any] = field(default_factory=dict)
+    """What the tool wants to be told when it goes on; JSON without floats."""
+
+    def to_item(self, task_id: str, tool_call_id: str, name: str) -> Item:
+        """The call's journal while it waits."""
+        return {
+            **call_key(task_id, tool_call_id),
+            "v": RECORD_VERSION,
+            "name": name,
+            "status": "waiting",
+            "on": list(self.on),
+            "until": self.until,
+            "need": self.need,
+            "note": dict(self.note),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Wait":
+        """The wait that a call's journal tells of."""
+        return cls(tuple(item["on"]), item["until"], item["need"], item["note"])
+
+
+def task_awaited(task_id: str) -> str:
+    """How a task is named in `Wait.on`."""
+    return f"TASK#{task_id}"
+
+
+def waiters(wait: Wait, task_id: str, tool_call_id: str) -> list[Put]:
+    """The writes after which the task is woken when something of it is settled."""
+    return [
+        Put(
+            {
+                "pk": f"WAIT#{awaited}",
+                "sk": f"TASK#{task_id}#{tool_call_id}",
+                "v": RECORD_VERSION,
+                "task_id": task_id,
+                "expires_at": wait.until // 1000 + _TTL_SECONDS,
+            }
+        )
+        for awaited in wait.on
+    ]
+
+
+def is_over(database: Database, wait: Wait, now: int) -> bool:
+    """Whether there is nothing more to wait for: enough is settled, or the time has come."""
+    if now >= wait.until:
+        return True
+    enough = any if wait.need == "any" else all
+    return bool(wait.on) and enough(_is_settled(database, awaited) for awaited in wait.on)
+
+
+def _is_settled(database: Database, awaited: str) -> bool:
+    """A record that is gone will not change any more either."""
+    item = database.get({"pk": awaited, "sk": "META"})
+    return item is None or item.get("status") not in _OPEN
+
+
+def wake_waiters(database: Database, queue: TurnQueue, clock: Clock, awaited: str) -> int:
+    """Wake whoever waits for the record; how many that were. May be repeated.
+
+    Raises:
+        Retryable: somebody was not woken yet; call it again.
+    """
+    found = list(database.query("#pk = :pk", {"pk": f"WAIT#{awaited}"}))
+    for row in found:
+        wake(database, queue, clock, row["task_id"])
+        database.write(Delete({"pk": row["pk"], "sk": row["sk"]}))
+    return len(found)
+
+
+def wake(database: Database, queue: TurnQueue, clock: Clock, task_id: str) -> None:
+    """Tell the task to look at what it waits for; one that has ended is left alone.
+
+    Raises:
+        Retryable: it was not told.
+    """
+    for _ in range(_ATTEMPTS):
+        task = get_task(database, task_id)
+        if task is None or task.status.ended:
+            return
+        if _told(database, clock, task):
+            log_event("task.woken", **task.ids, status=task.status.value)
+            _send(queue, task)
+            return
+    raise Retryable("The task changes too fast to be woken.", code="task_busy")
+
+
+def _told(database: Database, clock: Clock, task: Task) -> bool:
+    """Raise the inbox, and have a sweep look soon: the timer of a waiting task sleeps until its deadline."""
+    now = to_millis(clock.now())
+    generation = task.timer_generation + 1
+    told = Update(
+        task_key(task.id),
+        "SET #inbox = #inbox + :one, #timer_generation = :generation, #wait_until = :now",
+        condition=f"{LIVE} AND #inbox = :seen",
+        values={**LIVE_VALUES, "one": 1, "generation": generation, "now": now, "seen": task.inbox},
+    )
+    try:
+        database.transact([told, Put(timer_item(task.id, now + _TIMER_SECONDS * 1000, generation))])
+    except TransactionFailed:
+        return False
+    return True
+
+
+def _send(queue: TurnQueue, task: Task) -> None:
+    try:
+        queue.send(task.id, task.user_id)
+    except Retryable as error:  # its timer sends it within a minute
+        log_problem("turn.send_failed", **task.ids, code=error.code)
