@@ -31,6 +31,7 @@ from shared.socket.connections import remember_connection, user_of
 from shared.stream.viewers import find_view
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
+from shared.tasks.waits import Wait, waiters
 from tests.support.gateway_http import HttpGateway
 from tests.support.region import create_tables
 from tests.support.time import FakeClock
@@ -377,6 +378,20 @@ def test_a_tick(deployment: Deployment) -> None:
     assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1}
     assert deployment.queued() == [forgotten.id]
     assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
+
+
+def test_the_end_of_a_task(deployment: Deployment) -> None:
+    """Who waits for it is told: its inbox is raised and its message sent."""
+    waiting = deployment.turn()
+    deployment.queued()
+    until = int(time.time() * 1000) + 60_000
+    for row in waiters(Wait(("TASK#awaited",), until), waiting.id, "call-1"):
+        deployment.services.database.write(row)
+
+    assert deployment.call("state_changes", "stream_task_ended") == {"batchItemFailures": []}
+
+    assert deployment.queued() == [waiting.id]
+    assert deployment.task(waiting.id).inbox == waiting.inbox + 1
 
 
 def test_every_recorded_event_is_used() -> None:

@@ -38,8 +38,11 @@ def over_soon(services: Services, wait: Wait, cancellation: Cancellation) -> boo
     """Whether the wait is over within about 3 s: looking again costs less than letting go of the turn."""
     limit = services.clock.now() + _PATIENCE_SECONDS
     while not cancellation.cancelled:
-        if is_over(services.database, wait, to_millis(services.clock.now())):
-            return True
+        try:
+            if is_over(services.database, wait, to_millis(services.clock.now())):
+                return True
+        except Retryable:  # the turn's owner will look again
+            return False
         if services.clock.now() + _POLL_SECONDS > limit:
             return False
         services.clock.sleep(_POLL_SECONDS)

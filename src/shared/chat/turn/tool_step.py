@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from shared.accounts.users import is_guest
 from shared.aws.writes import Put, Write
@@ -15,7 +16,7 @@ from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.owner import TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import ToolError
+from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
 from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
@@ -34,6 +35,7 @@ _MAX_INPUT_BYTES = 100_000
 _PREVIEW_CHARACTERS = 15_000
 _MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,7 @@ def _run(
         return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
-        response = begin(arguments)
+        response = begin(arguments) if tool.side_effect else _again(begin, arguments)
         return response if isinstance(response, Wait) else _bounded(response, context, spill)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
@@ -302,6 +304,12 @@ def _run(
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
         log_failure("tool.raised", error, **context.ids, tool=tool.name, tool_call_id=call.id)
         return ErrorResponse(code="tool_failed", message=f"The tool failed ({type(error).__name__}).")
+
+
+def _again(begin: Callable[[ToolInput], ToolResponse | Wait], arguments: ToolInput) -> ToolResponse | Wait:
+    """Storage that did not answer may answer now; what has no effect outside may be done again."""
+    attempts = Retrying(retry=retry_if_exception_type(Retryable), stop=stop_after_attempt(_ATTEMPTS), reraise=True)
+    return attempts(begin, arguments)
 
 
 def _printable(message: str) -> str:
