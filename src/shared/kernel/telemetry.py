@@ -98,7 +98,7 @@ def reporting_failures(handle: Callable[[RecordT], None]) -> Callable[[RecordT],
         except Exception as error:
             count("WorkFailed")
             code = getattr(error, "code", None)
-            name = getattr(record, "message_id", None) or getattr(record, "event_id", "")  # a queue's, or a stream's
+            name = str(getattr(record, "message_id", "") or getattr(record, "event_id", ""))  # a queue's, or a stream's
             log_failure("message.failed", error, code=code, queue_message_id=name)
             raise
 
