@@ -24,13 +24,16 @@ _settings = ModelSettings.from_environment()
 _tool_settings = ToolSettings.from_environment()
 _objects = wiring.workspace_objects(_tool_settings.workspace_bucket)
 _workers = ThreadWorkers()
+
+
+def _model(name: str) -> OpenAIModel:
+    return OpenAIModel(name, _settings.model_base_url, lambda: read_secret(_settings.model_api_key_parameter), _workers)
+
+
+_answering = _model(_settings.model_name)
 _engine = TurnEngine(
-    model=OpenAIModel(
-        _settings.model_name,
-        _settings.model_base_url,
-        lambda: read_secret(_settings.model_api_key_parameter),
-        _workers,
-    ),
+    model=_answering,
+    title_model=_model(_settings.model_title_name) if _settings.model_title_name else _answering,
     toolbox=Toolbox(
         all_tools(ToolDependencies(_tool_settings, _services.database, _services.clock, read_secret, _objects))
     ),

@@ -12,11 +12,13 @@ from shared.api.bodies import read_body
 from shared.api.paging import session_page
 from shared.chat.accept import Accepted
 from shared.chat.cancel import cancel_turn
+from shared.chat.deletion import delete_session
 from shared.chat.pending import load_pending, public_pending
 from shared.chat.requests import (
     NewSession,
     OwnSend,
     PendingSend,
+    RenameSession,
     parse_json,
     send_from,
     submission_from,
@@ -25,7 +27,7 @@ from shared.chat.requests import (
 from shared.chat.resume import Holding, owned_task, resumable_task
 from shared.chat.sending import Sending
 from shared.chat.services import Services
-from shared.chat.sessions import create_session, list_sessions, owned_session
+from shared.chat.sessions import MAX_TITLE_CHARACTERS, create_session, list_sessions, owned_session, rename_session
 from shared.kernel.clock import iso
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.stream import parts as wire
@@ -73,9 +75,10 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         user: caller,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
+        search: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
     ) -> dict[str, Any]:
-        """The caller's sessions, newest first."""
-        rows, following = list_sessions(services.database, user.id, limit, cursor)
+        """The caller's sessions, newest first; with `search`, those whose title contains it."""
+        rows, following = list_sessions(services.database, user.id, limit, cursor, search.strip())
         return {"sessions": rows, "next_cursor": following}
 
     @router.get("/sessions/{session_id}")
@@ -88,6 +91,18 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         """A session with a page of its messages, and what streams right now."""
         session = owned_session(services.database, session_id, user.id)
         return session_page(services, session, limit, before_sequence)
+
+    @router.patch("/sessions/{session_id}")
+    async def rename(session_id: str, request: Request, user: caller) -> dict[str, Any]:
+        """Give a session a title."""
+        body: RenameSession = validated(RenameSession, parse_json(await read_body(request)))
+        renamed = await _in_thread(lambda: rename_session(services.database, session_id, user.id, body.title))
+        return renamed.head()
+
+    @router.delete("/sessions/{session_id}", status_code=204)
+    def delete(session_id: str, user: caller) -> None:
+        """Delete a session for good."""
+        delete_session(services, user.id, session_id)
 
     @router.post("/sessions/{session_id}/stream")
     async def send(

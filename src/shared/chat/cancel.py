@@ -42,6 +42,11 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
     task = _requested(services, user_id, session_id, only_task)
     if task is None:
         return Cancelled("no_active_task")
+    return end_requested(services, task)
+
+
+def end_requested(services: Services, task: Task) -> Cancelled:
+    """See to the end of a turn that has been asked to stop: by its worker within 5 s, or else by force."""
     log_event("turn.cancel_requested", **task.ids)
     if not task.leased(to_millis(services.clock.now())):
         queued = task.status is TaskStatus.QUEUED

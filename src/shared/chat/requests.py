@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from shared.chat.accept import Policy
 from shared.chat.opening import Submission
+from shared.chat.sessions import MAX_TITLE_CHARACTERS
 from shared.kernel.errors import Invalid, TooLarge, UserInputError
 from shared.kernel.ids import Ids
 
 MAX_MESSAGE_CHARACTERS = 64_000
 MAX_BODY_BYTES = 1_000_000
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x22\x24-\x7e]+$")]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 MessageText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
 
 
@@ -26,7 +28,13 @@ class Body(BaseModel):
 class NewSession(Body):
     """POST /sessions."""
 
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+    title: Title | None = None
+
+
+class RenameSession(Body):
+    """PATCH /sessions/{id}."""
+
+    title: Title
 
 
 class ClaimSession(Body):

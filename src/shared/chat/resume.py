@@ -54,9 +54,9 @@ def owned_task(services: Services, task_id: str, user_id: str) -> Task:
 
 
 def _owns(services: Services, task: Task, user_id: str) -> bool:
-    """A task goes with its session, and only guests' sessions change hands: the others cost no second read."""
-    if not is_guest(task.user_id):
-        return task.user_id == user_id
+    """A task goes with its session, which may change hands, or be deleted; a stranger costs no second read."""
+    if not is_guest(task.user_id) and task.user_id != user_id:
+        return False
     item = services.database.get(session_key(task.session_id))
     return item is not None and item["owner"] == user_id
 

@@ -47,3 +47,5 @@ class TurnEngine:
     max_attempts: int
     spill: Spill = field(default_factory=NoSpill)
     """Keeps tool outputs that are too large for a row."""
+    title_model: Model | None = None
+    """Finds titles of sessions; None: they keep how their first message begins."""

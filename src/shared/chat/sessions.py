@@ -7,6 +7,9 @@
 | pending | `SESSION#{id}` | `PENDING#{ulid}`  | sent while a turn ran                               |
 | message | `SESSION#{id}` | `MSG#{seq}`       | see `transcript`                                    |
 
+A deleted session keeps its record until `purge` has removed the rest: it belongs to nobody, is in no list, and
+whoever requires its owner fails.
+
 `next_seq` and `active_task` change together, at accept and at a turn's end: while a turn is active
 only its owner appends messages.
 """
@@ -14,11 +17,12 @@ only its owner appends messages.
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NoReturn
 
-from shared.aws.database import Database
-from shared.aws.writes import Item, Key, Put
+from shared.aws.database import ConditionFailed, Database
+from shared.aws.writes import Item, Key, Put, Update
 from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.errors import Invalid, NotFound
 from shared.kernel.ids import Ids
@@ -27,6 +31,12 @@ from shared.tasks.records import Spend
 
 RECORD_VERSION = 1
 MAX_TITLE_CHARACTERS = 200
+MOST_SCANNED = 500
+"""How many of a user's sessions one request looks at when it searches."""
+NOBODY = ""
+"""The owner of a deleted session; no token has such a subject."""
+
+TitleBy = Literal["user", "model"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,8 @@ class Session:
     claimed_from: str | None = None
     """The guest whose session it was."""
     totals: Spend = field(default_factory=Spend)
+    title_by: TitleBy | None = None
+    """Who has chosen the title; None: it is how the first message begins."""
 
     def to_item(self) -> Item:
         """The stored form of a new session."""
@@ -63,6 +75,8 @@ class Session:
         }
         if self.title:
             item["title"] = self.title
+        if self.title_by:
+            item["title_by"] = self.title_by
         return item
 
     @classmethod
@@ -81,6 +95,7 @@ class Session:
             pending_count=item["pending_count"],
             claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
+            title_by=item.get("title_by"),
         )
 
     def head(self) -> dict[str, Any]:
@@ -107,7 +122,8 @@ def gsi_sort_key(millis: int, session_id: str) -> str:
 def create_session(database: Database, clock: Clock, ids: Ids, user_id: str, title: str | None = None) -> Session:
     """A new, empty session of the user."""
     now = to_millis(clock.now())
-    session = Session(ids.new(), user_id, title, created_at=now, updated_at=now)
+    title_by: TitleBy | None = "user" if title else None
+    session = Session(ids.new(), user_id, title, created_at=now, updated_at=now, title_by=title_by)
     database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
     log_event("session.created", session_id=session.id, user_id=user_id)
     return session
@@ -121,21 +137,45 @@ def owned_session(database: Database, session_id: str, user_id: str) -> Session:
     """
     item = database.get(session_key(session_id)) if session_id else None
     if item is None or item["owner"] != user_id:
-        raise NotFound("There is no such session.", code="SESSION_NOT_FOUND")
+        _not_found()
+    return Session.from_item(item)
+
+
+def rename_session(database: Database, session_id: str, user_id: str, title: str) -> Session:
+    """Give the session a title that nothing but the user changes; its place in the list stays.
+
+    Raises:
+        NotFound: it does not exist, or belongs to somebody else.
+    """
+    renamed = Update(
+        session_key(session_id),
+        "SET #title = :title, #title_by = :user",
+        condition="#owner = :owner",
+        values={"title": title, "user": "user", "owner": user_id},
+    )
+    try:
+        item = database.write(renamed)
+    except ConditionFailed:
+        _not_found()
+    log_event("session.renamed", session_id=session_id, user_id=user_id)
     return Session.from_item(item)
 
 
 def list_sessions(
-    database: Database, user_id: str, limit: int, cursor: str | None
+    database: Database, user_id: str, limit: int, cursor: str | None, search: str = ""
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of the user's sessions, newest first, and the cursor of the next page.
 
+    With `search`, those whose title contains it, in whatever case. A page looks at `MOST_SCANNED` sessions at
+    most, so it may hold fewer than `limit`, or none, and still have a next one.
+
     The index is eventually consistent: a session made an instant ago may still be missing.
     """
+    most = MOST_SCANNED if search else limit
     start = _start_key(user_id, cursor) if cursor else None
     condition, values = "#gsi1pk = :user", {"user": f"USER#{user_id}"}
-    items = list(database.query(condition, values, index="GSI1", forward=False, limit=limit + 1, start=start))
-    page = items[:limit]
+    items = list(database.query(condition, values, index="GSI1", forward=False, limit=most + 1, start=start))
+    page, seen = _matching(items[:most], limit, search.casefold())
     rows = [
         {
             "id": item["pk"].removeprefix("SESSION#"),
@@ -146,8 +186,22 @@ def list_sessions(
         }
         for item in page
     ]
-    more = len(items) > limit
-    return rows, _cursor(page[-1]["gsi1sk"]) if more else None
+    return rows, _cursor(items[seen - 1]["gsi1sk"]) if seen < len(items) else None
+
+
+def _matching(items: Sequence[Item], limit: int, wanted: str) -> tuple[list[Item], int]:
+    """Up to `limit` items whose title contains `wanted`, and how many had to be looked at for them."""
+    found: list[Item] = []
+    for seen, item in enumerate(items, start=1):
+        if wanted in item.get("title", "").casefold():
+            found.append(item)
+        if len(found) == limit:
+            return found, seen
+    return found, len(items)
+
+
+def _not_found() -> NoReturn:
+    raise NotFound("There is no such session.", code="SESSION_NOT_FOUND")
 
 
 def _cursor(sort_key: str) -> str:

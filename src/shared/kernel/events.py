@@ -23,6 +23,12 @@ Event = Literal[
     # a session and its messages
     "session.created",
     "session.claimed",
+    "session.titled",
+    "session.title_failed",
+    "session.renamed",
+    "session.deleted",
+    "session.purged",
+    "session.purge_failed",
     "message.pending",
     "messages.drained",
     # a turn

@@ -67,6 +67,7 @@ class ModelSettings(Settings):
 
     model_base_url: str
     model_name: str
+    model_title_name: str = Field(default="", description="finds titles of sessions; empty: the same model")
     model_api_key_parameter: str = Field(description="name of an SSM SecureString parameter")
     model_prices: dict[str, ModelPrice] = Field(default_factory=dict)
     model_max_attempts: int = Field(default=4, ge=1, le=10)

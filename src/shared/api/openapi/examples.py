@@ -13,6 +13,7 @@ PARAMETERS: dict[str, Any] = {
     "task_id": TASK_ID,
     "limit": 50,
     "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
+    "search": "rivers",
     "before_sequence": 120,
     "startIndex": 0,
     "last_message_id": "0-0",

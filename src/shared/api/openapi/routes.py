@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
-from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, TransportSend
+from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, TransportSend
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,14 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/chat/sessions/{session_id}"): Route(
         {200: Answer("The session.", answers.SessionPage, examples.SESSION_PAGE)},
         ("SESSION_NOT_FOUND", "validation_failed"),
+    ),
+    ("PATCH", "/api/chat/sessions/{session_id}"): Route(
+        {200: Answer("The session with its new title.", answers.SessionHead, examples.SESSION)},
+        ("SESSION_NOT_FOUND", *OF_BODIES),
+        Body((RenameSession,), {"title": {"title": "Rivers"}}),
+    ),
+    ("DELETE", "/api/chat/sessions/{session_id}"): Route(
+        {204: Answer("It is deleted, and its turn has ended.")}, ("SESSION_NOT_FOUND", "session_busy")
     ),
     ("POST", "/api/chat/sessions/{session_id}/stream"): Route(
         {

@@ -11,6 +11,7 @@ from shared.chat.opening import user_row
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
 from shared.chat.prompt import WRAP_UP, system_prompt
 from shared.chat.services import Services, TurnEngine
+from shared.chat.titles import title_first_turn
 from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_messages, open_step, put_message
 from shared.chat.turn.ending import Ending, Outcome
 from shared.chat.turn.model_step import Answer, ModelStep
@@ -87,6 +88,7 @@ class _Turn:
         except Terminal as error:
             ending.abort(Outcome.failed(error), self._messages)
         owner.deliver_end()
+        title_first_turn(self._services, self._engine, owner.task, self._messages, self._deadline)
 
     def _load_profile(self) -> Profile | None:
         """What is known of the user, read once an invocation; a guest has none."""
@@ -116,7 +118,9 @@ class _Turn:
                 self._store_calls(answer)
                 flush_metrics()  # what was spent is told, should this invocation be killed in the next step
                 continue
-            ending.complete(self._answer_row(answer), answer.reason)
+            row = self._answer_row(answer)
+            ending.complete(row, answer.reason)
+            self._messages.append(row)
             return True
 
     def _withdraw_half_step(self) -> None:
