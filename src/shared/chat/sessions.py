@@ -136,7 +136,7 @@ def owned_session(database: Database, session_id: str, user_id: str) -> Session:
         NotFound: it does not exist, or belongs to somebody else: the answer is the same.
     """
     item = database.get(session_key(session_id)) if session_id else None
-    if item is None or item["owner"] != user_id:
+    if item is None or item["owner"] != user_id or "deleted_at" in item:
         _not_found()
     return Session.from_item(item)
 
