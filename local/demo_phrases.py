@@ -16,6 +16,8 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     empty                     an empty completion
     cut                       the connection breaks in the middle of the answer
 
+A chat's title, for which it is asked after the first answer, is made of the first words.
+
 The last three happen once for a message, or as often as it says (`error 500 twice`, `cut 3 times`); after
 that the answer comes as if nothing had been. `always error 500`, `always empty`, `always cut` and
 `always fail` (the same as `always error 500`) never recover. They strike before the first tool call only.
@@ -93,6 +95,8 @@ class Request:
     asked: str
     results: tuple[str, ...]
     tools: tuple[str, ...]
+    title: bool = False
+    """Whether it asks for the title of a chat."""
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> "Request":
@@ -101,7 +105,8 @@ class Request:
         last = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=-1)
         results = (text_of(message) for message in messages[last + 1 :] if message.get("role") == "tool")
         tools = (tool.get("function", {}).get("name", "") for tool in body.get("tools") or [])
-        return cls(text_of(messages[last]) if last >= 0 else "", tuple(results), tuple(tools))
+        title = bool(messages) and text_of(messages[0]).startswith("Write a title")
+        return cls(text_of(messages[last]) if last >= 0 else "", tuple(results), tuple(tools), title)
 
     def find(self, pattern: str) -> re.Match[str] | None:
         """Search the user's words for a phrase."""
@@ -118,7 +123,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 def plan_failure(request: Request) -> Failure | None:
     """Read from the user's words what shall fail, if anything; never after a tool ran."""
-    if request.results:
+    if request.results or request.title:
         return None
     if request.find(r"\balways fail\b"):
         return Failure("status", 500, None)
@@ -134,6 +139,8 @@ def plan_failure(request: Request) -> Failure | None:
 
 def plan_reply(request: Request) -> Reply:
     """Decide what to say or which tools to call. Depends on nothing but the request."""
+    if request.title:
+        return Reply(_title(request))
     reply = _tool_calls(request) or Reply(_answer(request))
     if not reply.calls and (match := request.find(r"\bslow\b(?: (\d+))?")):
         seconds = max(1, min(int(match[1] or 12), 600))
@@ -179,6 +186,13 @@ def _urls(request: Request) -> list[str]:
     )
     found = [url.rstrip(".,;:!?)'\"") for url in match.groups()] if match else []
     return [url if url.lower().startswith("http") else f"https://{url}" for url in found]
+
+
+def _title(request: Request) -> str:
+    """The first words of the user, who is quoted up to an empty line."""
+    said = request.asked.partition("\n\n")[0].removeprefix("User:")
+    words = re.findall(r"[\w'’-]+", said)[:6]
+    return " ".join(words)[:1].upper() + " ".join(words)[1:] if words else "A chat"
 
 
 def _answer(request: Request) -> str:

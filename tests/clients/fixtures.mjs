@@ -50,10 +50,12 @@ function breakingOff(userMessage, content) {
   ];
 }
 
+const asksForTitle = (request) => String(request.messages[0].content).startsWith('Write a title');
 const failure = (status, message, more = {}) => ({ status, error: { message, type: 'api_error' }, ...more });
 
 export function fixtures() {
   return [
+    { match: { predicate: asksForTitle }, response: { content: 'A title of the model' } },
     before('compare slowly', COMPARISON, { chunkSize: 12, latency: 35 }),
     again('compare slowly', { content: VERDICT }, { chunkSize: 12, latency: 60 }),
     before('compare', COMPARISON, { chunkSize: 12 }),

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,9 +22,11 @@ from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 from shared import wiring
 from shared.accounts.tickets import issue_ticket
 from shared.chat.accept import Acceptance, Requester
+from shared.chat.deletion import delete_session
 from shared.chat.opening import Submission
+from shared.chat.purge import PURGE_AFTER_SECONDS
 from shared.chat.services import Services
-from shared.chat.sessions import Session, create_session
+from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import load_messages
 from shared.kernel.settings import StorageSettings
 from shared.socket.connections import remember_connection, user_of
@@ -324,7 +326,8 @@ def test_a_turn(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     answer = deployment.call("turn_worker", "sqs_turn", TASK=task.id)
 
     assert answer == {"batchItemFailures": []}
-    assert [request["key"] for request in model] == ["Bearer a-key"]
+    assert [request["key"] for request in model] == ["Bearer a-key"] * 2, "the answer, and then the title"
+    assert owned_session(deployment.services.database, task.session_id, "ada").title == "Hello yourself"
     rows = load_messages(deployment.services.database, task.session_id, 0)
     assert [(row.role, row.content) for row in rows] == [("user", "Hello"), ("assistant", "Hello yourself.")]
     frames = deployment.posted()
@@ -334,13 +337,24 @@ def test_a_turn(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     assert (ended.status, ended.spend.tokens) == ("completed", 10)
 
 
+def test_a_model_for_titles(
+    deployment: Deployment, model: list[dict[str, Any]], environment: Callable[..., None]
+) -> None:
+    """MODEL_TITLE_NAME finds the title; the turn is answered by the other."""
+    environment(MODEL_TITLE_NAME="a-cheap-model")
+    deployment.call("turn_worker", "sqs_turn", TASK=deployment.turn().id)
+
+    assert [request["model"] for request in model] == ["a-model", "a-cheap-model"]
+
+
 def test_a_message_that_comes_again(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     """A turn that has ended is not run again."""
     task = deployment.turn()
     deployment.call("turn_worker", "sqs_turn", TASK=task.id)
 
+    asked = len(model)
     assert deployment.call("turn_worker", "sqs_turn", TASK=task.id) == {"batchItemFailures": []}
-    assert len(model) == 1
+    assert len(model) == asked
 
 
 def test_a_message_that_is_none(deployment: Deployment) -> None:
@@ -375,7 +389,7 @@ def test_a_tick(deployment: Deployment) -> None:
     one is left alone."""
     forgotten, fresh = deployment.turn(seconds_ago=60), deployment.turn()
 
-    assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1}
+    assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1, "purged": 0}
     assert deployment.queued() == [forgotten.id]
     assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
 
@@ -392,6 +406,21 @@ def test_the_end_of_a_task(deployment: Deployment) -> None:
 
     assert deployment.queued() == [waiting.id]
     assert deployment.task(waiting.id).inbox == waiting.inbox + 1
+
+
+def test_a_tick_purges(deployment: Deployment, environment: Callable[..., None]) -> None:
+    """What a session has left that was deleted long ago: its rows, and its files in the bucket of the environment."""
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="workspace")
+    environment(WORKSPACE_BUCKET="workspace")
+    session = deployment.turn().session_id
+    s3.put_object(Bucket="workspace", Key=f"users/ada/sessions/{session}/files/a.txt/1", Body=b"x")
+    long_ago = FakeClock(time.time() - PURGE_AFTER_SECONDS - 1)
+    delete_session(replace(deployment.services, clock=long_ago), "ada", session)
+
+    assert deployment.call("scheduler", "scheduler_tick")["purged"] == 1
+    assert "Contents" not in s3.list_objects_v2(Bucket="workspace")
+    assert load_messages(deployment.services.database, session, 0) == []
 
 
 def test_every_recorded_event_is_used() -> None:

@@ -115,7 +115,7 @@ class _Titling:
             if isinstance(event, TextDelta):
                 text += event.text
             if len(text) > _MAX_ANSWER_CHARACTERS:
-                return text, ModelFailed("title_too_long", "The model wrote no title.", retryable=False)
+                return "", ModelFinished("length")
         return text, ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
 
     def _spend(self, finished: ModelFinished) -> Spend:
