@@ -5,8 +5,8 @@
 | purge  | `PURGE#{shard}`  | `{due, 13 digits}#{session}` |
 
 It begins so late that no invocation lives any more that knew the session: what a zombie writes goes too. It may stop,
-or be killed, between any two writes, and be done by two at once: rows that lead to others (a message to its task, a
-task's viewers to nothing) go after what they lead to, the session's record and the purge's own go last and together.
+or be killed, between any two writes, and be done by two at once. Rows that lead to others (a message to its task, a
+call that waited to its waiters) go after what they lead to; the session's record and the purge's own go last, together.
 The mirror of a viewer under its connection is left to its TTL, as with any connection that is gone.
 """
 
@@ -23,6 +23,7 @@ from shared.chat.turn.outside import end_from_outside
 from shared.kernel.clock import to_millis
 from shared.kernel.ids import stable_number
 from shared.kernel.telemetry import count, log_event, log_failure
+from shared.tasks.waits import Wait, waiters
 from shared.tools.workspace.store import Workspace
 
 RECORD_VERSION = 1
@@ -119,9 +120,17 @@ class Purge:
 
     def _forget_all(self, partition: str, table: TableName) -> Iterator[None]:
         for rows in _in_portions(self._database.query("#pk = :pk", {"pk": partition}, table=table)):
+            self._database.delete_all(key for row in rows for key in _waiters(row))
             names = ("pk", "seq") if table == "chunks" else ("pk", "sk")
             self._database.delete_all([{name: row[name] for name in names} for row in rows], table=table)
             yield
+
+
+def _waiters(row: Item) -> Iterator[Item]:
+    """What a call that waited when its turn was stopped has left elsewhere, if `row` is its journal."""
+    if row.get("status") == "waiting" and str(row.get("sk", "")).startswith("CALL#"):
+        task_id, call_id = row["pk"].removeprefix("TASK#"), row["sk"].removeprefix("CALL#")
+        yield from (_key(put.item) for put in waiters(Wait.from_item(row), task_id, call_id))
 
 
 def _key(row: Item) -> Item:

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from shared.aws.writes import Put
 from shared.chat.accept import Requester
 from shared.chat.cancel import cancel_turn
 from shared.chat.claim import claim_session
@@ -19,6 +20,8 @@ from shared.chat.purge import PURGE_AFTER_SECONDS, Purge
 from shared.chat.resume import owned_task, resumable_task
 from shared.chat.sessions import Session, list_sessions, rename_session, session_key
 from shared.kernel.errors import NotFound, Retryable
+from shared.tasks.waits import Wait
+from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 from tests.support.checks import check_over
 from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.model import calls, says
@@ -27,6 +30,20 @@ from tests.support.tools import Echo
 from tests.support.workspace import Desk, build_desk
 
 GUEST = "guest:01JZ"
+
+
+class Waiter(Tool[ToolInput]):
+    """Waits."""
+
+    name = "waiter"
+    description = "Wait."
+    input_model = ToolInput
+
+    def __init__(self, wait: Wait) -> None:
+        self._wait = wait
+
+    def run(self, context: ToolContext, arguments: ToolInput) -> ToolResponse | Wait:
+        return self._wait
 
 
 @dataclass
@@ -281,6 +298,25 @@ def test_what_a_zombie_wrote_goes_too(house: House) -> None:
     assert [key for key in house.everything() if session.id in key] == []
     assert len(house.everything()) < len(remaining) + 1
     assert house.desk.used() == 0
+
+
+def test_a_turn_that_waits_is_ended_and_its_waiters_go(house: House) -> None:
+    """Nobody works on it: the deletion ends it, and it is not woken any more."""
+    parley = house.parley
+    until = int(parley.clock.now() * 1000) + 3_600_000
+    parley.with_tools(Waiter(Wait(("TASK#other",), until)))
+    session = parley.new_session()
+    parley.scripted(calls(("c1", "waiter", "{}")))
+    task = parley.send(session).task
+    parley.database.write(Put({"pk": "TASK#other", "sk": "META", "status": "running"}))
+    parley.drain_queue()
+    assert parley.task(task.id).status == "waiting"
+
+    house.delete(session)
+    assert parley.task(task.id).status == "cancelled"
+    parley.clock.advance(PURGE_AFTER_SECONDS)
+    assert house.purge() == 1
+    assert house.everything() == ["TASK#other"]
 
 
 def test_a_purge_takes_no_more_than_its_share_of_a_tick(house: House) -> None:
