@@ -31,7 +31,6 @@ GOAL = 1.2
 _PAGE = 5
 _TEXT = "Some words of a conversation. " * 5
 _SUMMARY = "They have spoken of this and that. " * 15
-_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def _measure(parley: Parley, meter: Meter, messages: int) -> dict[str, Cost]:
     parley.scripted([*says("First words")[:1], 0.3, lambda: first.append(counted.so_far()), *says(", last words")])
     parley.work(accepted.task.id)
     costs |= {"first part": first[0], "whole turn": counted.since_last()}
-    pages: dict[str, int | None] = {"newest page": None, "older page": messages - _PAGE + 1}
+    pages: dict[str, int | None] = {"newest page": None, "older page": messages // 2 + 1}
     for name, before in pages.items():
         page = session_page(parley.services, owned_session(parley.database, session.id, "ada"), _PAGE, before)
         assert len(page["messages"]) >= _PAGE
@@ -103,8 +102,8 @@ def session_of(parley: Parley, messages: int) -> Session:
         at = messages - 7
         context_from = at - 2
         rows[at:] = [*_compaction(at, context_from), *(_said(seq, shifted=1) for seq in range(at + 2, messages))]
-    for start in range(0, len(rows), _BATCH):
-        parley.database.transact([put_message(session.id, row) for row in rows[start : start + _BATCH]])
+    for row in rows:
+        parley.database.write(put_message(session.id, row))
     values = {"next": messages, "from": context_from}
     parley.database.write(
         Update(session_key(session.id), "SET #next_seq = :next, #context_from = :from", values=values)

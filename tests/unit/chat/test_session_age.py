@@ -11,7 +11,7 @@ def test_a_long_session_costs_what_a_short_one_does(monkeypatch: pytest.MonkeyPa
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    young, old = compare(10, 2_000)
+    young, old = compare(10, 300)
     assert list(young) == list(old) == ["send", "first part", "whole turn", "newest page", "older page"]
     for what, cost in young.items():
         assert cost.aws_calls > 0
