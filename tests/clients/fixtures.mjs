@@ -51,6 +51,16 @@ function breakingOff(userMessage, content) {
 }
 
 const asksForTitle = (request) => String(request.messages[0].content).startsWith('Write a title');
+/** A window of so many characters, for those who say that they want to outgrow it. */
+function tooLong(word, characters) {
+  const predicate = (request) => {
+    const text = JSON.stringify(request.messages);
+    return text.includes(word) && text.length > characters;
+  };
+  const error = { message: 'Too long.', type: 'invalid_request_error', code: 'context_length_exceeded' };
+  return { match: { predicate }, response: { status: 400, error } };
+}
+
 const failure = (status, message, more = {}) => ({ status, error: { message, type: 'api_error' }, ...more });
 
 export function fixtures() {
@@ -68,6 +78,7 @@ export function fixtures() {
     changing('hiccup', failure(500, 'Oops.'), { content: 'After a hiccup.' }),
     changing('say nothing', { content: '' }, { content: 'After silence.' }),
     ...breakingOff('break off', 'A sentence that is not spoken to its end at first, and then it is.'),
+    tooLong('outgrow', 12_000),
     says('refuse me', failure(400, 'No.')),
     before('bad arguments', call('echo', '{"text": "unfinish')),
     again('bad arguments', { content: 'My arguments were broken.' }),

@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 
 from shared.chat.cancel import cancel_turn
-from shared.chat.model import ModelEvent, ModelFailed, ModelRequest, ReasoningDelta, TextDelta
+from shared.chat.model import PROMPT_TOO_LONG, ModelEvent, ModelFailed, ModelRequest, ReasoningDelta, TextDelta
 from shared.chat.sessions import Session
 from shared.kernel.errors import ParleyError
 from shared.stream.replay import replay
@@ -24,7 +24,7 @@ from shared.tasks.store import request_cancel
 from tests.support.checks import check_over, said
 from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.grammar import check_stream
-from tests.support.model import Script, calls, says
+from tests.support.model import Script, calls, fails, says, summarizes
 from tests.support.region import Parley, build_parley
 from tests.support.sockets import shown_text
 from tests.support.tools import Echo, Send
@@ -239,6 +239,25 @@ def continued(world: World, request: ModelRequest) -> Script:
     return [0.3, *says("All ", "done")]
 
 
+def compacted(world: World, request: ModelRequest) -> Script:
+    """The server refuses the prompt between two steps: earlier ones are summarized, and the turn goes on."""
+    if summarizes(request):
+        return [0.5, *says("They sent a mail.")]
+    done = [message["content"] for message in request.messages if message["role"] == "tool"]
+    if len(done) == 2 and not summarized(request):
+        return [TextDelta("Al"), 0.5, *fails(PROMPT_TOO_LONG, retryable=False)]
+    if done and (summarized(request) or len(done) == 2):
+        return [0.3, *says("All ", "done")]
+    if done:
+        return calls(("c2", "echo", json.dumps({"text": "b" * 100})))
+    return [TextDelta("Wait. "), 0.5, *calls(("c1", "send", json.dumps({"text": "m" * 200})))]
+
+
+def summarized(request: ModelRequest) -> bool:
+    """Whether a summary stands for the earlier messages."""
+    return "They sent a mail." in request.messages[0]["content"]
+
+
 TURNS: dict[str, Answer] = {
     "text": text,
     "tools": tools,
@@ -249,6 +268,7 @@ TURNS: dict[str, Answer] = {
     "newcomer": newcomer,
     "zombie": zombie,
     "continued": continued,
+    "compacted": compacted,
 }
 
 
@@ -295,7 +315,7 @@ def test_a_fault_at_any_call_changes_nothing_in_the_end(parley: Parley, name: st
             if name in {"text", "withdrawn", "newcomer", "zombie"}:
                 assert world.shown() == shown
                 assert world.rows() == rows
-            elif name in {"tools", "continued"}:
+            elif name in {"tools", "continued", "compacted"}:
                 assert world.shown() == shown
                 assert [role for role, _ in world.rows()] == [role for role, _ in rows]
             elif name == "pending":

@@ -125,6 +125,12 @@ class Parley:
     def with_sends_per_minute(self, most: int | None) -> None:
         self.services = replace(self.services, sends_per_minute=most)
 
+    def with_window(self, tokens: int, *, known: bool = True) -> None:
+        """The model takes so many tokens in a prompt; whether the deployment has been told."""
+        self.model.window = tokens
+        if known:
+            self.engine = replace(self.engine, context_tokens=tokens)
+
     def with_tools(self, *tools: Any) -> None:
         self.engine = replace(self.engine, toolbox=Toolbox(tools))
 

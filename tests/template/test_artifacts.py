@@ -18,6 +18,7 @@ SAMPLE_VALUES = {
     "STAGE": "test",
     "RETENTION_DAYS": "7",
     "MODEL_PRICES": "",
+    "MODEL_CONTEXT_TOKENS": "128000",
     "LOG_LEVEL": "INFO",
     "GUESTS_ENABLED": "false",
     "SENDS_PER_MINUTE": "30",

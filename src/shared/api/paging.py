@@ -19,7 +19,7 @@ def session_page(services: Services, session: Session, limit: int, before_seq: i
     rows: list[dict[str, Any]] = []
     size = 0
     more = False
-    for message in messages_before(services.database, session.id, before_seq):
+    for message in messages_before(services.database, session.id, before_seq, portion=limit + 1):
         if message.task_id == session.active_task and message.role != "user":
             continue
         shown = message.public()

@@ -95,9 +95,14 @@ class Database:
         consistent: bool = True,
         forward: bool = True,
         limit: int | None = None,
+        portion: int | None = None,
         start: Item | None = None,
     ) -> Iterator[Item]:
-        """All items that match the key `condition`, page after page, `limit` at most in all."""
+        """All items that match the key `condition`, page after page, `limit` at most in all.
+
+        A caller that may stop early says how many it takes at a time (`portion`); else a page is 1 MB,
+        and paid for.
+        """
         request: dict[str, Any] = {
             "TableName": self._tables[table],
             "KeyConditionExpression": condition,
@@ -112,7 +117,8 @@ class Database:
             request["ExclusiveStartKey"] = _encode(start)
         left = limit
         while left is None or left > 0:
-            page = self._call("query", request if left is None else {**request, "Limit": left})
+            wanted = [most for most in (left, portion) if most is not None]
+            page = self._call("query", {**request, "Limit": min(wanted)} if wanted else request)
             for item in page["Items"]:
                 yield _decode(item)
             if left is not None:

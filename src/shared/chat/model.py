@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 from shared.kernel.mailbox import Mailbox
 
+PROMPT_TOO_LONG = "prompt_too_long"
+"""The code of a failure that a shorter prompt may not meet."""
+
 
 @dataclass(frozen=True)
 class TextDelta:

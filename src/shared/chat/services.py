@@ -45,6 +45,8 @@ class TurnEngine:
     bounds: TurnBounds
     prices: Mapping[str, ModelPrice]
     max_attempts: int
+    context_tokens: int = 128_000
+    """What the model takes in one call."""
     spill: Spill = field(default_factory=NoSpill)
     """Keeps tool outputs that are too large for a row."""
     title_model: Model | None = None

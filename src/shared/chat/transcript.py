@@ -28,6 +28,17 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class Compaction:
+    """What the model is given from then on in place of the rows before `kept_from` (see `compaction`)."""
+
+    summary: str
+    kept_from: int
+    """The first row that stands for itself."""
+    cut_to: int = 0
+    """Characters that are left of each text in the kept rows before it; 0: all of them."""
+
+
+@dataclass(frozen=True)
 class Message:
     """One row."""
 
@@ -48,6 +59,10 @@ class Message:
     """Why it failed, for people."""
     context: str = ""
     """What the client sent along for the model to know; never shown as the user's words."""
+    tokens: int = 0
+    """On an assistant row: what its call took, prompt and answer, by the provider's count; 0: it didn't count."""
+    compaction: Compaction | None = None
+    """On the assistant row of a compaction. It is for the model alone."""
 
     def to_item(self, session_id: str) -> Item:
         """The stored form; empty fields are left out."""
@@ -69,6 +84,8 @@ class Message:
             "status": self.status,
             "error": self.error,
             "context": self.context,
+            "tokens": self.tokens,
+            "compaction": vars(self.compaction) if self.compaction else None,
         }
         if self.tool_calls:
             optional["tool_calls"] = encode([vars(call) for call in self.tool_calls])
@@ -78,6 +95,7 @@ class Message:
     def from_item(cls, item: Item) -> "Message":
         """The row from its stored form."""
         calls = json.loads(item.get("tool_calls", "[]"))
+        compaction = item.get("compaction")
         return cls(
             seq=int(item["sk"].removeprefix("MSG#")),
             role=item["role"],
@@ -93,6 +111,8 @@ class Message:
             status=item.get("status", ""),
             error=item.get("error", ""),
             context=item.get("context", ""),
+            tokens=item.get("tokens", 0),
+            compaction=Compaction(**compaction) if compaction else None,
         )
 
     def public(self) -> dict[str, Any]:
@@ -131,13 +151,13 @@ def load_messages(database: Database, session_id: str, first_seq: int) -> list[M
     return [Message.from_item(item) for item in found]
 
 
-def messages_before(database: Database, session_id: str, before_seq: int | None) -> Iterator[Message]:
-    """The rows below `before_seq` (None: all), newest first."""
+def messages_before(database: Database, session_id: str, before_seq: int | None, portion: int) -> Iterator[Message]:
+    """The rows below `before_seq` (None: all), newest first, read so many at a time."""
     last = "MSG#~" if before_seq is None else message_sort_key(before_seq - 1)
     if before_seq is not None and before_seq <= 0:
         return
     values = {"pk": f"SESSION#{session_id}", "first": message_sort_key(0), "last": last}
-    for item in database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values, forward=False):
+    for item in database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values, forward=False, portion=portion):
         yield Message.from_item(item)
 
 

@@ -49,6 +49,7 @@ Event = Literal[
     "model.failed",
     "step.stored",
     "step.withdrawn",
+    "context.compacted",
     "tool.started",
     "tool.raised",
     "tool.finished",

@@ -71,6 +71,7 @@ class ModelSettings(Settings):
     model_api_key_parameter: str = Field(description="name of an SSM SecureString parameter")
     model_prices: dict[str, ModelPrice] = Field(default_factory=dict)
     model_max_attempts: int = Field(default=4, ge=1, le=10)
+    model_context_tokens: int = Field(default=128_000, ge=1_000, description="what it takes in one call")
 
     @field_validator("model_prices", mode="before")
     @classmethod

@@ -117,6 +117,53 @@ def test_refusals_say_whether_to_try_again(server: type[_Server], status: int, c
     assert len(server.asked) == 1
 
 
+TOO_LONG = {
+    "OpenAI": (400, {"code": "context_length_exceeded", "message": "no"}),
+    "OpenAI, more than a minute's tokens": (
+        429,
+        {"code": "rate_limit_exceeded", "message": "Request too large for gpt-x on tokens per min (TPM): Limit 30000"},
+    ),
+    "vLLM": (400, {"code": 400, "message": "This model's maximum context length is 8192 tokens. However, you ..."}),
+    "llama.cpp": (400, {"code": 400, "type": "exceed_context_size_error", "message": "the request exceeds ..."}),
+    "Anthropic": (400, {"message": "prompt is too long: 211000 tokens > 200000 maximum"}),
+    "Gemini": (400, {"message": "The input token count (2000000) exceeds the maximum number of tokens allowed"}),
+    "a gateway": (413, {"message": "Payload Too Large"}),
+    "Mistral": (422, {"message": "Please reduce the length of the messages"}),
+}
+
+
+@pytest.mark.parametrize("said", TOO_LONG)
+def test_a_prompt_that_is_too_long_is_told_from_other_refusals(server: type[_Server], said: str) -> None:
+    """Each server says it in its own way; a shorter prompt is worth a try, the same one is not."""
+    server.status, error = TOO_LONG[said]
+    server.body = json.dumps({"error": error}).encode()
+    (failed,) = ask(server)
+    assert isinstance(failed, ModelFailed)
+    assert (failed.code, failed.retryable) == ("prompt_too_long", False)
+
+
+def test_a_prompt_that_is_too_long_may_be_refused_in_the_stream(server: type[_Server]) -> None:
+    """Some servers answer 200 first."""
+    (failed,) = ask(server, {"error": {"code": "context_length_exceeded", "message": "Too many."}})
+    assert isinstance(failed, ModelFailed)
+    assert failed.code == "prompt_too_long"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (429, "Too many tokens per minute", "model_rate_limited"),
+        (400, "n exceeds the limit", "model_refused"),
+    ],
+)
+def test_other_limits_are_not_the_window(server: type[_Server], status: int, message: str, code: str) -> None:
+    """What a shorter prompt doesn't help."""
+    server.status, server.body = status, json.dumps({"error": {"message": message}}).encode()
+    (failed,) = ask(server)
+    assert isinstance(failed, ModelFailed)
+    assert failed.code == code
+
+
 @pytest.mark.parametrize("body", ["data: {not json\n\n", "", "data: [DONE]\n\n", 'data: {"choices":[{"delta":5}]}\n\n'])
 def test_a_stream_that_breaks_is_worth_another_try(server: type[_Server], body: str) -> None:
     """Not JSON, nothing, no reason to end, a shape of its own: a failure, never a silence."""

@@ -7,12 +7,15 @@ from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
 from shared.chat.bounds import check_hard_bounds, exhausted
+from shared.chat.compaction import context_of
+from shared.chat.model import PROMPT_TOO_LONG
 from shared.chat.opening import user_row
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
 from shared.chat.prompt import WRAP_UP, system_prompt
 from shared.chat.services import Services, TurnEngine
 from shared.chat.titles import title_first_turn
 from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_messages, open_step, put_message
+from shared.chat.turn.compact import Compactor
 from shared.chat.turn.ending import Ending, Outcome
 from shared.chat.turn.model_step import Answer, ModelStep
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
@@ -114,6 +117,8 @@ class _Turn:
                 self._run_tools(step, journalled)
                 continue
             answer = self._ask()
+            if answer is None:
+                continue
             if answer.calls:
                 self._store_calls(answer)
                 flush_metrics()  # what was spent is told, should this invocation be killed in the next step
@@ -132,19 +137,25 @@ class _Turn:
 
     # -- the model -----------------------------------------------------------------------------
 
-    def _ask(self) -> Answer:
+    def _ask(self) -> Answer | None:
+        """The model's answer; None if room had to be made for it first, which takes time of its own."""
         owner, bounds = self._owner, self._engine.bounds
         if not in_step(owner.parts):
             owner.commit([], [wire.start_step()])
         age = self._services.clock.now() - owner.task.created_at / 1000
         check_hard_bounds(bounds, owner.spend, age)
+        if self._make_room(refused=False):
+            return None
         used_up = exhausted(bounds, owner.spend)
-        messages = [{"role": "system", "content": system_prompt(self._profile)}, *for_model(self._messages)]
-        if used_up:
-            messages.append({"role": "system", "content": WRAP_UP.format(what=used_up)})
+        messages = self._prompt(used_up)
         used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)
         step = ModelStep(owner, self._engine, self._services.clock)
-        answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
+        try:
+            answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
+        except Terminal as error:
+            if error.code == PROMPT_TOO_LONG and self._make_room(refused=True):
+                return None
+            raise
         owner.spend = owner.spend.plus(answer.spend)
         _count_spend(answer.spend)
         if used_up:  # a model that calls on without being offered a tool is not listened to
@@ -155,6 +166,21 @@ class _Turn:
             return replace(answer, calls=(), reason="stop" if answer.reason == "tool-calls" else answer.reason)
         return answer
 
+    def _prompt(self, used_up: str | None) -> list[dict[str, Any]]:
+        context = context_of(self._messages, self._owner.task.id)
+        instructions = {"role": "system", "content": system_prompt(self._profile, context.summary)}
+        wrap_up = [{"role": "system", "content": WRAP_UP.format(what=used_up)}] if used_up else []
+        return [instructions, *for_model(context.rows), *wrap_up]
+
+    def _make_room(self, *, refused: bool) -> bool:
+        """Summarize what is old, if the model's window is nearly full, or its server has refused the prompt."""
+        made = Compactor(self._owner, self._services, self._engine).make_room(self._messages, refused=refused)
+        if made is None:
+            return False
+        self._messages.extend(made.rows)
+        _count_spend(made.spend)
+        return True
+
     def _answer_row(self, answer: Answer) -> Message:
         return Message(
             seq=self._next_seq,
@@ -164,6 +190,7 @@ class _Turn:
             created_at=to_millis(self._services.clock.now()),
             reasoning=answer.reasoning,
             tool_calls=answer.calls,
+            tokens=answer.spend.tokens,
         )
 
     def _store_calls(self, answer: Answer) -> None:
