@@ -27,6 +27,8 @@ Event = Literal[
     "messages.drained",
     # a turn
     "turn.accepted",
+    "turn.queued",
+    "turn.promoted",
     "turn.send_failed",
     "turn.message_dropped",
     "turn.leased",
@@ -52,6 +54,7 @@ Event = Literal[
     "workspace.file_deleted",
     "workspace.object_left",
     # what keeps turns going
+    "slots.promotion_failed",
     "sweep.done",
     "timer.failed",
     "task.resent",
