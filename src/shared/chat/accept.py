@@ -5,7 +5,7 @@ task: the claim on the id is part of the transaction.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from shared.accounts.limits import RateLimit
@@ -159,22 +159,20 @@ class Acceptance:
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count else 0,
         )
-        assigned = self._slots.assigned(task)
         found: Item | None = None
-        for candidate in (assigned, replace(assigned, awaits_slot=True)):
-            writes = [
-                *self._slots.enter(candidate),
-                *self._opening(session, submission, candidate, requester),
-            ]
+        for candidate in self._slots.ways_in(task):
+            task = candidate
             try:
-                self._database.transact(writes)
+                self._database.transact(
+                    [*self._slots.enter(task), *self._opening(session, submission, task, requester)]
+                )
             except TransactionFailed as failure:
-                if not candidate.pool or set(failure.failed) != {0}:  # the session is not as it was seen
+                if not task.pool or set(failure.failed) != {0}:  # the session is not as it was seen
                     return None
                 found = failure.failed[0]
                 continue
-            return candidate
-        self._slots.turned_away(assigned, found)
+            return task
+        self._slots.turned_away(task, found)
         return None
 
     def _opening(

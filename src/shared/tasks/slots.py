@@ -52,8 +52,8 @@ class Slots:
 
     # -- coming in -----------------------------------------------------------------------------
 
-    def assigned(self, task: Task) -> Task:
-        """A task that is about to be accepted, in the pool that counts it; without a limit none does.
+    def ways_in(self, task: Task) -> list[Task]:
+        """How the task may be accepted: with a slot or, if all are taken, waiting for one. Without a limit: as it is.
 
         Raises:
             LimitReached: the limit is 0.
@@ -61,10 +61,11 @@ class Slots:
         pool = pool_of(task)
         limit = self._limits.of(pool)
         if not limit.counts:
-            return task
+            return [task]
         if limit.most_running == 0:
             raise self._too_many(pool)
-        return replace(task, pool=pool)
+        counted = replace(task, pool=pool)
+        return [counted] if limit.most_queued == 0 else [counted, replace(counted, awaits_slot=True)]
 
     def enter(self, task: Task) -> list[Write]:
         """Count it, as its `awaits_slot` says: running, or queued. Fails if that is not how things are."""
@@ -74,7 +75,7 @@ class Slots:
         return [wait_for_slot(task, limit, now) if task.awaits_slot else take_slot(task, limit, now)]
 
     def turned_away(self, task: Task, found: Item | None) -> None:
-        """Neither a slot nor a place was left when both were tried; `found` is what the second try has met.
+        """Every way in was closed; `found` is the pool that the last try has met.
 
         Returns if it is worth another try.
 
