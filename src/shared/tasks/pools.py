@@ -13,6 +13,7 @@ under which the slot is held.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from shared.aws.writes import Item, Key, Update
@@ -66,8 +67,8 @@ class SlotLimits:
 class Pool:
     """Who holds a slot, and who waits for one."""
 
-    running: frozenset[str] = frozenset()
-    queued: frozenset[str] = frozenset()
+    running: AbstractSet[str] = frozenset()
+    queued: AbstractSet[str] = frozenset()
 
     @classmethod
     def from_item(cls, item: Item | None) -> "Pool":
@@ -102,7 +103,7 @@ def wait_for_slot(task: Task, limit: PoolLimit, now: int) -> Update:
 
 
 def queue_again(task: Task, now: int) -> list[Update]:
-    """Let a task that was suspended wait for a slot, whatever the queue's length: its turn has been accepted long ago."""
+    """Let a task that was suspended wait for a slot, however long the queue is: it has been accepted long ago."""
     return [
         _entering(task, "queued", None, {}, now),
         Update(

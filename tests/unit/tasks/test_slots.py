@@ -122,7 +122,7 @@ def test_a_turn_that_took_its_slot_over_gives_it_back_when_it_waits(parley: Parl
 
 
 @pytest.mark.parametrize("woken", [False, True])
-def test_a_sleeping_turn_can_be_stopped(parley: Parley, woken: bool) -> None:  # noqa: FBT001
+def test_a_sleeping_turn_can_be_stopped(parley: Parley, woken: bool) -> None:
     """Whether or not it waits for a slot by then; nothing of it stays behind."""
     parley.with_turns(1, 3)
     first, second = send_many(parley, 2)
