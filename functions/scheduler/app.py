@@ -32,7 +32,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         lost = Terminal("The turn was started several times and never got on.", code="worker_lost")
         end_from_outside(_services, task_id, Outcome.failed(lost), context.aws_request_id)
 
-    seen = Sweep(_services.database, _services.queue, _services.clock, end_lost).run()
+    seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run()
     log_event("sweep.done", timers=seen)
     purge = Purge(_services, _workspace, context.aws_request_id)
     purged = purge.run(lambda: deadline.seconds_left > _SECONDS_LEFT_BY_PURGES)

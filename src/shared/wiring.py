@@ -13,6 +13,7 @@ from shared.kernel.ids import RandomIds
 from shared.kernel.settings import StorageSettings, TableSettings
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
+from shared.tasks.pools import PoolLimit, SlotLimits
 
 _POSTING_THREADS = 8
 
@@ -36,6 +37,10 @@ def services(settings: StorageSettings) -> Services:
         ids=RandomIds(clock),
         executor=ThreadPoolExecutor(max_workers=_POSTING_THREADS, thread_name_prefix="post"),
         sends_per_minute=settings.sends_per_minute,
+        slot_limits=SlotLimits(
+            user=PoolLimit(settings.max_running_turns, settings.max_turns_in_flight),
+            tree=PoolLimit(settings.max_running_sub_sessions),
+        ),
     )
 
 

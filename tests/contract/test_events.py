@@ -78,7 +78,8 @@ class Deployment:
     def turn(self, seconds_ago: float = 0, requester: Requester | None = None) -> Task:
         """A turn that was accepted, its message taken out of the queue."""
         clock = FakeClock(time.time() - seconds_ago)
-        acceptance = Acceptance(self.services.database, self.services.queue, clock, self.services.ids)
+        services = self.services
+        acceptance = Acceptance(services.database, services.queue, clock, services.ids, services.slots)
         accepted = acceptance.submit("ada", self.session().id, Submission("m1", "Hello"), "enqueue", requester)
         assert self.queued() == [accepted.task.id]
         return accepted.task

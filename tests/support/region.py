@@ -27,6 +27,7 @@ from shared.kernel.settings import TurnBounds
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
+from shared.tasks.pools import Pool, PoolLimit, SlotLimits, pool_key
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
 from shared.tasks.sweep import Sweep
@@ -131,6 +132,11 @@ class Parley:
         if known:
             self.engine = replace(self.engine, context_tokens=tokens)
 
+    def with_turns(self, running: int | None, in_flight: int | None, *, tree: int | None = None) -> None:
+        """How many turns a user may have, and how many of a tree may run."""
+        limits = SlotLimits(PoolLimit(running, in_flight), PoolLimit(tree))
+        self.services = replace(self.services, slot_limits=limits)
+
     def with_tools(self, *tools: Any) -> None:
         self.engine = replace(self.engine, toolbox=Toolbox(tools))
 
@@ -162,7 +168,7 @@ class Parley:
             lost = Terminal("The turn was started several times and never got on.", code="worker_lost")
             end_from_outside(self.services, task_id, Outcome.failed(lost), "scheduler")
 
-        return Sweep(self.database, self.services.queue, self.clock, end_lost).run()
+        return Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost).run()
 
     def timers(self) -> int:
         """How many timer rows there are; asks the emulator itself, because tests ask often."""
@@ -175,6 +181,10 @@ class Parley:
         self.sockets.frames.clear()
         self.model.requests.clear()
         self.messages_waiting()
+
+    def pool(self, name: str = "user:ada") -> Pool:
+        """Who holds a slot, and who waits for one."""
+        return Pool.from_item(self.database.get(pool_key(name)))
 
     def task(self, task_id: str) -> Task:
         task = get_task(self.database, task_id)

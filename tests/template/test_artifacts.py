@@ -22,6 +22,9 @@ SAMPLE_VALUES = {
     "LOG_LEVEL": "INFO",
     "GUESTS_ENABLED": "false",
     "SENDS_PER_MINUTE": "30",
+    "MAX_RUNNING_TURNS": "5",
+    "MAX_TURNS_IN_FLIGHT": "15",
+    "MAX_RUNNING_SUB_SESSIONS": "10",
     "WORKSPACE_QUOTA_MB": "250",
     "MCP_SERVERS": "[]",
 }

@@ -21,6 +21,7 @@ from shared.kernel.ids import Ids
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream.viewers import Viewer
 from shared.tasks.records import Task, TaskStatus
+from shared.tasks.slots import Slots
 from shared.tasks.store import get_task, raise_inbox
 
 RECORD_VERSION = 1
@@ -62,8 +63,15 @@ class Acceptance:
     """Takes messages in."""
 
     def __init__(
-        self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids, limit: RateLimit | None = None
+        self,
+        database: Database,
+        queue: TurnQueue,
+        clock: Clock,
+        ids: Ids,
+        slots: Slots,
+        limit: RateLimit | None = None,
     ) -> None:
+        self._slots = slots
         self._limit = limit
         self._database = database
         self._queue = queue
@@ -86,7 +94,8 @@ class Acceptance:
         Raises:
             NotFound: the session does not exist for this user.
             TurnRunning: a turn runs, and the policy is not `enqueue`.
-            LimitReached: the user has sent too many, or ten messages wait already; nothing was kept.
+            LimitReached: the user has sent too many, has too many turns, or ten messages wait already; nothing
+                was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
         for _ in range(_ATTEMPTS):
@@ -103,7 +112,8 @@ class Acceptance:
                 _report(task, requester)
                 if before_sending:
                     before_sending(task)
-                self._send(task)
+                if not task.awaits_slot:
+                    self._send(task)
                 return Accepted(task, "started")
             if policy != "enqueue":
                 raise TurnRunning(session.active_task)
@@ -132,7 +142,7 @@ class Acceptance:
         task = get_task(self._database, claim["task_id"])
         if task is None:
             raise NotFound("The turn of this message is gone.", code="TASK_NOT_FOUND")
-        if task.status is TaskStatus.QUEUED:
+        if task.status is TaskStatus.QUEUED and not task.awaits_slot:
             self._send(task)
         return Accepted(task, "repeated")
 
@@ -149,21 +159,35 @@ class Acceptance:
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count else 0,
         )
-        row = user_row(session.next_seq, submission, task, now)
+        found: Item | None = None
+        for candidate in self._slots.ways_in(task):
+            task = candidate
+            try:
+                self._database.transact(
+                    [*self._slots.enter(task), *self._opening(session, submission, task, requester)]
+                )
+            except TransactionFailed as failure:
+                if not task.pool or set(failure.failed) != {0}:  # the session is not as it was seen
+                    return None
+                found = failure.failed[0]
+                continue
+            return task
+        self._slots.turned_away(task, found)
+        return None
+
+    def _opening(
+        self, session: Session, submission: Submission, task: Task, requester: Requester | None
+    ) -> list[Write]:
         writes: list[Write] = [
             activate(session, task, submission),
             _claim(session.id, submission.message_id, task.id),
-            put_message(session.id, row),
+            put_message(session.id, user_row(session.next_seq, submission, task, task.created_at)),
             *new_task_writes(task),
         ]
         if requester:
             viewer = Viewer(task.id, requester.connection_id, requester.request_id, from_seq=0, offset=0)
             writes += viewer.puts(self._clock)
-        try:
-            self._database.transact(writes)
-        except TransactionFailed:
-            return None
-        return task
+        return writes
 
     def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:
         """The turn that will see the message, or None if that turn has just ended."""
@@ -213,6 +237,8 @@ class Acceptance:
 
 def _report(task: Task, requester: Requester | None) -> None:
     log_event("turn.accepted", **task.ids)
+    if task.awaits_slot:
+        log_event("turn.queued", **task.ids)
     count("TurnAccepted")
     if requester:
         log_event("viewer.registered", **task.ids, connection_id=requester.connection_id)

@@ -23,7 +23,7 @@ class Sending:
         self._services = services
         database, clock = services.database, services.clock
         limit = RateLimit(database, clock, "send", services.sends_per_minute, _SEND_WINDOW_SECONDS)
-        self._acceptance = Acceptance(database, services.queue, clock, services.ids, limit)
+        self._acceptance = Acceptance(database, services.queue, clock, services.ids, services.slots, limit)
 
     def submit(
         self,

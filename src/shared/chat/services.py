@@ -14,6 +14,8 @@ from shared.kernel.mailbox import Workers
 from shared.kernel.settings import ModelPrice, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
+from shared.tasks.pools import SlotLimits
+from shared.tasks.slots import Slots
 from shared.tools.registry import Toolbox
 from shared.tools.workspace.outputs import NoSpill, Spill
 
@@ -33,6 +35,13 @@ class Services:
     """Runs posts to sockets."""
     sends_per_minute: int | None = None
     """How many messages a user may send; None: as many as they like."""
+    slot_limits: SlotLimits = field(default_factory=SlotLimits)
+    """How many turns run at once."""
+
+    @property
+    def slots(self) -> Slots:
+        """Who may run."""
+        return Slots(self.database, self.queue, self.clock, self.slot_limits)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ Event = Literal[
     "messages.drained",
     # a turn
     "turn.accepted",
+    "turn.queued",
+    "turn.promoted",
     "turn.send_failed",
     "turn.message_dropped",
     "turn.leased",
@@ -59,6 +61,7 @@ Event = Literal[
     "workspace.file_deleted",
     "workspace.object_left",
     # what keeps turns going
+    "slots.promotion_failed",
     "sweep.done",
     "timer.failed",
     "task.resent",

@@ -43,6 +43,15 @@ class StorageSettings(TableSettings):
     websocket_endpoint: str = Field(description="HTTPS endpoint of @connections")
     retention_days: int = Field(default=7, ge=1, le=90, description="how long streamed parts are kept")
     sends_per_minute: int | None = Field(default=None, ge=0, le=1_000, description="per user; None: no limit")
+    max_running_turns: int | None = Field(
+        default=None, ge=0, le=1_000, description="of a user, at once; None: no limit"
+    )
+    max_turns_in_flight: int | None = Field(
+        default=None, ge=0, le=10_000, description="of a user, running and queued; None: no limit"
+    )
+    max_running_sub_sessions: int | None = Field(
+        default=None, ge=0, le=1_000, description="of one tree, at once; None: no limit"
+    )
 
 
 class TurnBounds(Settings):

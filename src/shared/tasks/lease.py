@@ -54,11 +54,11 @@ class Leases:
     def take(self, task_id: str, owner: str) -> tuple[Lease, Task] | None:
         """Become the owner, if nobody is and something is left to do or to deliver.
 
-        None: the task does not exist, is held and fresh, or has ended and was delivered. In each
-        case the message that asked for it may be dropped.
+        None: the task does not exist, is held and fresh, awaits a slot, or has ended and was delivered.
+        In each case the message that asked for it may be dropped.
         """
         now = to_millis(self._clock.now())
-        free = f"{LIVE} AND #lease_expires < :now"
+        free = f"{LIVE} AND #lease_expires < :now AND attribute_not_exists(#awaits_slot)"
         try:
             return self._raise_epoch(task_id, owner, free, {**LIVE_VALUES, "now": now}, ", #status = :running")
         except ConditionFailed as failure:

@@ -107,6 +107,19 @@ class Task:
     """Whether nothing may take effect or be charged."""
     continues: str = ""
     """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
+    pool: str = ""
+    """What limits how many like it run at once (see `pools`); empty: nothing."""
+    slot: str = ""
+    """The task from which it has taken its slot over; empty: the slot is its own."""
+    awaits_slot: bool = False
+    """Whether no worker may take it before it has got a slot."""
+    promoted_at: int = 0
+    """When it got the slot that it had waited for."""
+
+    @property
+    def ready_at(self) -> int:
+        """Since when it could be worked on."""
+        return max(self.created_at, self.promoted_at)
 
     @property
     def message_id(self) -> str:
@@ -135,6 +148,9 @@ class Task:
             "depth": self.depth,
             "dry_run": self.dry_run,
             "continues": self.continues,
+            "pool": self.pool,
+            "slot": self.slot,
+            "awaits_slot": self.awaits_slot,
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -181,6 +197,10 @@ class Task:
             depth=item.get("depth", 0),
             dry_run=item.get("dry_run", False),
             continues=item.get("continues", ""),
+            pool=item.get("pool", ""),
+            slot=item.get("slot", ""),
+            awaits_slot=item.get("awaits_slot", False),
+            promoted_at=item.get("promoted_at", 0),
         )
 
 

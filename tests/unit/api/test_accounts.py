@@ -267,6 +267,28 @@ def test_a_limit_that_can_not_be_read_is_a_503(deployment: Build, parley: Parley
     assert code(send(client, session_id, ada)) == (503, "storage_unavailable")
 
 
+def test_a_turn_without_a_slot_is_queued_and_one_too_many_is_refused(deployment: Build, parley: Parley) -> None:
+    """202 `queued` wherever it is shown, then 429 with a code; stopping the queued one answers `dequeued`."""
+    parley.with_turns(1, 2)
+    client, ada = deployment(), signed_in(parley)
+    running, waiting, late = (new_session(client, ada) for _ in range(3))
+    send(client, running, ada)
+    queued = send(client, waiting, ada)
+    assert (queued.status_code, queued.json()["status"]) == (202, "queued")
+    task_id = queued.json()["task_id"]
+    assert client.get(f"/api/chat/tasks/{task_id}", headers=ada).json()["status"] == "queued"
+    shown = client.get(f"/api/chat/sessions/{waiting}", headers=ada).json()
+    assert (shown["is_processing"], shown["active_stream"]["task_id"]) == (True, task_id)
+    assert send(client, waiting, ada, message_id="m2").json()["status"] == "pending"
+
+    refused = send(client, late, ada)
+    assert code(refused) == (429, "too_many_turns")
+    assert refused.json()["details"] == {"limit": 2}
+    stopped = client.post(f"/api/chat/sessions/{waiting}/cancel", headers=ada).json()
+    assert stopped == {"cancelled": True, "task_id": task_id, "reason": "dequeued"}
+    assert send(client, late, ada).json()["status"] == "queued"
+
+
 def test_interrupt_over_http_starts_the_new_turn(client: TestClient, parley: Parley) -> None:
     """Parley's own form and the official one alike."""
     ada = signed_in(parley)

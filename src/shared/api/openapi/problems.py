@@ -44,6 +44,11 @@ PROBLEMS: dict[str, Known] = {
         "No more than 30 in 60 s are allowed. Try again in 12 s.",
         {"limit": 30, "window_seconds": 60, "retry_after_seconds": 12},
     ),
+    "too_many_turns": Known(
+        429,
+        "No more than 15 turns may be running or queued at once. Wait for one to end, or stop one.",
+        {"limit": 15},
+    ),
     "too_many_pending": Known(429, "10 messages already wait for this turn."),
     "internal_error": Known(500, "Something went wrong on our side."),
     "misconfigured": Known(500, "The deployment is not configured."),

@@ -32,6 +32,7 @@ from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
 from shared.tasks.records import Spend, Task
+from shared.tasks.store import get_task
 
 
 def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocation: str, deadline: Deadline) -> None:
@@ -43,16 +44,24 @@ def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocatio
     """
     taken = services.leases.take(task_id, invocation)
     if taken is None:
+        _queue_if_woken(services, task_id)
         log_event("turn.message_dropped", task_id=task_id)
         return
     lease, task = taken
-    _report_taking(task, services.clock.now() - task.created_at / 1000)
+    _report_taking(task, services.clock.now() - task.ready_at / 1000)
     owner = TurnOwner(services, lease, task)
     try:
         _Turn(services, engine, owner, deadline).run()
     except LeaseLost:
         # Whoever has the lease now has read what we stored; a zombie has nothing more to say.
         log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
+
+
+def _queue_if_woken(services: Services, task_id: str) -> None:
+    """A turn that has waited has given its slot back: it is sent for again when it has got another one."""
+    task = get_task(services.database, task_id)
+    if task is not None and task.awaits_slot and not task.status.ended:
+        services.slots.admit(task)
 
 
 class _Turn:

@@ -106,9 +106,10 @@ class Ending:
             pending = self._pending_at_end()
             next_task, session_writes = self._session_writes(outcome, pending, next_seq)
             writes = [put_message(self._owner.task.session_id, row) for row in rows]
+            slot_writes = [] if next_task else self._services.slots.leave(self._owner.task)
             try:
                 self._owner.commit(
-                    [*session_writes, *writes],
+                    [*session_writes, *slot_writes, *writes],
                     parts,
                     also_set=self._ended_set(outcome),
                     values=self._ended_values(outcome),
@@ -122,6 +123,8 @@ class Ending:
         self._report(outcome)
         if next_task:
             self._send(next_task)
+        else:
+            self._services.slots.promote_after(self._owner.task)
 
     def _pending_at_end(self) -> list[Item]:
         if not self._owner.has_pending_news:
@@ -147,6 +150,8 @@ class Ending:
             status=TaskStatus.QUEUED,
             created_at=now,
             context_from=task.context_from,
+            pool=task.pool,
+            slot=(task.slot or task.id) if task.pool else "",
         )
         submissions = [submission_of(row) for row in pending]
         rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]

@@ -115,7 +115,7 @@ class TurnOwner:
         count("ChunkRows")
         if not self._is_visible and any(part["type"] in VISIBLE for part in stored):
             self._is_visible = True
-            measure_seconds("TimeToFirstPart", self._clock.now() - self.task.created_at / 1000)
+            measure_seconds("TimeToFirstPart", self._clock.now() - self.task.ready_at / 1000)
 
     def commit(
         self,
