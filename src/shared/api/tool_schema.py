@@ -3,11 +3,12 @@
 from functools import cache
 from typing import Any
 
+from shared.chat.approvals import ApprovalPending, BudgetRaised
 from shared.chat.turn.tool_step import OversizedOutput
 from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
 from shared.tools.responses import responses_schema, shipped_tools
 
-OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (ErrorResponse, NeedLogin, OversizedOutput)
+OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (ErrorResponse, NeedLogin, OversizedOutput, ApprovalPending, BudgetRaised)
 """What a call may be answered with, whatever the tool."""
 
 

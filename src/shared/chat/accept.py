@@ -12,6 +12,7 @@ from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Item, Put, Update, Write
+from shared.chat.approvals import WENT_ON, closing_writes
 from shared.chat.opening import Submission, activate, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
@@ -101,6 +102,8 @@ class Acceptance:
                 if task is None:
                     continue
                 _report(task, requester)
+                if session.awaiting:
+                    log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)
                 if before_sending:
                     before_sending(task)
                 self._send(task)
@@ -148,6 +151,8 @@ class Acceptance:
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count else 0,
+            dry_run=session.dry_run,
+            permissions=session.permissions,
         )
         row = user_row(session.next_seq, submission, task, now)
         writes: list[Write] = [
@@ -155,6 +160,7 @@ class Acceptance:
             _claim(session.id, submission.message_id, task.id),
             put_message(session.id, row),
             *new_task_writes(task),
+            *closing_writes(self._database, session, WENT_ON, now),
         ]
         if requester:
             viewer = Viewer(task.id, requester.connection_id, requester.request_id, from_seq=0, offset=0)

@@ -47,3 +47,7 @@ class TurnEngine:
     max_attempts: int
     spill: Spill = field(default_factory=NoSpill)
     """Keeps tool outputs that are too large for a row."""
+    tools_needing_approval: frozenset[str] = frozenset()
+    """The tools that this deployment wants approved, besides those that say so themselves."""
+    approval_seconds: int = 30 * 86_400
+    """How long a user may take to answer a request for approval."""

@@ -14,6 +14,7 @@ only its owner appends messages.
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,17 @@ from shared.tasks.records import Spend
 
 RECORD_VERSION = 1
 MAX_TITLE_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Awaiting:
+    """A turn has paused, and the user is asked."""
+
+    task: str
+    seq: int
+    """The assistant row whose calls wait."""
+    left: int
+    """How many requests are not answered yet."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,11 @@ class Session:
     claimed_from: str | None = None
     """The guest whose session it was."""
     totals: Spend = field(default_factory=Spend)
+    dry_run: bool = False
+    """Whether nothing may take effect or be charged; never changes."""
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """What its turns may use, as `accounts.permissions` stores it."""
+    awaiting: "Awaiting | None" = None
 
     def to_item(self) -> Item:
         """The stored form of a new session."""
@@ -63,6 +80,10 @@ class Session:
         }
         if self.title:
             item["title"] = self.title
+        if self.dry_run:
+            item["dry_run"] = True
+        if self.permissions:
+            item["permissions"] = dict(self.permissions)
         return item
 
     @classmethod
@@ -81,6 +102,9 @@ class Session:
             pending_count=item["pending_count"],
             claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
+            dry_run=item.get("dry_run", False),
+            permissions=item.get("permissions", {}),
+            awaiting=Awaiting(**item["awaiting"]) if item.get("awaiting") else None,
         )
 
     def head(self) -> dict[str, Any]:
@@ -104,10 +128,27 @@ def gsi_sort_key(millis: int, session_id: str) -> str:
     return f"{millis:013d}#{session_id}"
 
 
-def create_session(database: Database, clock: Clock, ids: Ids, user_id: str, title: str | None = None) -> Session:
+def create_session(
+    database: Database,
+    clock: Clock,
+    ids: Ids,
+    user_id: str,
+    title: str | None = None,
+    *,
+    permissions: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+) -> Session:
     """A new, empty session of the user."""
     now = to_millis(clock.now())
-    session = Session(ids.new(), user_id, title, created_at=now, updated_at=now)
+    session = Session(
+        ids.new(),
+        user_id,
+        title,
+        created_at=now,
+        updated_at=now,
+        dry_run=dry_run,
+        permissions=permissions or {},
+    )
     database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
     log_event("session.created", session_id=session.id, user_id=user_id)
     return session

@@ -11,8 +11,10 @@
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from shared.aws.writes import Item, Key
 from shared.kernel.events import TaskIds
@@ -106,6 +108,14 @@ class Task:
     """Whether nothing may take effect or be charged."""
     continues: str = ""
     """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
+    resumes: str = ""
+    """The turn that paused, and that this one goes on with: of those that write the message, the one before."""
+    carried: Spend = field(default_factory=Spend)
+    """What the turns before it in the same message had spent: its bounds are theirs."""
+    raised: Mapping[str, int] = field(default_factory=dict)
+    """How many times the user has raised each of its bounds."""
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """What it may use, as `accounts.permissions` stores it; the session's at the time of its accept."""
 
     @property
     def message_id(self) -> str:
@@ -134,6 +144,10 @@ class Task:
             "depth": self.depth,
             "dry_run": self.dry_run,
             "continues": self.continues,
+            "resumes": self.resumes,
+            "carried": vars(self.carried) if self.carried != Spend() else None,
+            "raised": dict(self.raised),
+            "permissions": dict(self.permissions),
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -180,6 +194,10 @@ class Task:
             depth=item.get("depth", 0),
             dry_run=item.get("dry_run", False),
             continues=item.get("continues", ""),
+            resumes=item.get("resumes", ""),
+            carried=Spend(**item.get("carried", {})),
+            raised=item.get("raised", {}),
+            permissions=item.get("permissions", {}),
         )
 
 
