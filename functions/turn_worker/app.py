@@ -39,6 +39,8 @@ _engine = TurnEngine(
     prices=_settings.model_prices,
     max_attempts=_settings.model_max_attempts,
     spill=ToolOutputs(_objects) if _objects else NoSpill(),
+    tools_needing_approval=_tool_settings.tools_needing_approval,
+    approval_seconds=_tool_settings.approval_seconds,
 )
 _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 

@@ -23,6 +23,8 @@ SAMPLE_VALUES = {
     "SENDS_PER_MINUTE": "30",
     "WORKSPACE_QUOTA_MB": "250",
     "MCP_SERVERS": "[]",
+    "TOOLS_NEEDING_APPROVAL": "",
+    "APPROVAL_DAYS": "30",
 }
 
 

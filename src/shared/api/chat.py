@@ -115,7 +115,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         if answers := answers_in(body.get("messages") if isinstance(body, dict) else None):
             answered = await _in_thread(lambda: answering.answer_all(user.id, session_id, answers))
             if wants_json:
-                return JSONResponse(answered.public(), status_code=202)
+                return JSONResponse(_answer_accepted(answered), status_code=202)
             if answered.task is None:
                 return Response(segment(_recorded(answered), done=True), headers=HEADERS)
             return await first_segment(answered.task, compat, is_cut_blind_client(body))
@@ -212,6 +212,12 @@ async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
 def _pending(accepted: Accepted, sent: OwnSend) -> list[Part]:
     """The stream of a message that waits for the turn that runs."""
     return [wire.data("pending", {"message_id": sent.message_id, "task_id": accepted.task.id}), wire.finish("other")]
+
+
+def _answer_accepted(answered: Answered) -> dict[str, Any]:
+    task_id = answered.task.id if answered.task else answered.approval.task_id
+    status = answered.task.status.value if answered.task else "recorded"
+    return {"task_id": task_id, "session_id": answered.approval.session_id, "status": status}
 
 
 def _recorded(answered: Answered) -> list[Part]:
