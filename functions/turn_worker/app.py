@@ -43,6 +43,8 @@ _engine = TurnEngine(
     max_attempts=_settings.model_max_attempts,
     context_tokens=_settings.model_context_tokens,
     spill=ToolOutputs(_objects) if _objects else NoSpill(),
+    tools_needing_approval=_tool_settings.tools_needing_approval,
+    approval_seconds=_tool_settings.approval_seconds,
 )
 _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 

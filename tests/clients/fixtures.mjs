@@ -84,6 +84,14 @@ export function fixtures() {
     again('bad arguments', { content: 'My arguments were broken.' }),
     before('unknown tool', call('teleport', '{}')),
     again('unknown tool', { content: 'There is no such tool.' }),
+    before('send a mail', {
+      content: 'I write it. ',
+      toolCalls: [
+        { id: 'call_mail', name: 'send_mail', arguments: '{"text":"Dear Bob"}' },
+        { id: 'call_echo', name: 'echo', arguments: '{"text":"Dear Bob"}' },
+      ],
+    }),
+    again('send a mail', { content: 'That is settled.' }, { chunkSize: 8 }),
     says('slow', { content: 'One after another, '.repeat(100) }, { chunkSize: 19, latency: 100 }),
     says('', { content: 'Hello there, this is Parley speaking.' }, { chunkSize: 10 }),
   ];

@@ -44,7 +44,7 @@ from tests.support.gateway_websocket import WebSocketGateway
 from tests.support.moto_threads import threads_allowed
 from tests.support.queue_workers import NotifyingQueue, QueueWorkers
 from tests.support.region import LAMBDA_SECONDS, create_tables
-from tests.support.tools import Echo
+from tests.support.tools import Asking, Echo
 from tests.support.waiting import eventually
 
 SECRET = "a secret of the contract tests, long enough for HS256"
@@ -96,6 +96,7 @@ class LiveParley:
     sockets: WebSocketGateway
     workers: QueueWorkers
     echo: Echo
+    asking: Asking
     client: Any
     model_url: str
 
@@ -145,7 +146,7 @@ def _stop(parley: LiveParley) -> None:
 
 
 def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> LiveParley:
-    clock, echo = LiveClock(), Echo()
+    clock, echo, asking = LiveClock(), Echo(), Asking()
     client = boto3.client("dynamodb", region_name="eu-central-1")
     create_tables(client)
     sqs = boto3.client("sqs", region_name="eu-central-1")
@@ -167,7 +168,7 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
         ids=RandomIds(clock),
         executor=posts,
     )
-    engine = _engine(model_url, echo)
+    engine = _engine(model_url, echo, asking)
 
     def advance(task_id: str) -> None:
         deadline = Deadline(clock.now() + LAMBDA_SECONDS, clock)
@@ -177,14 +178,14 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
     identity = Identity(IdentitySettings(jwt_secret_parameter="-", guests_enabled=True), lambda: SECRET, clock)
     app = build_application(services, identity, sockets.url, CONSOLE)
     http = HttpGateway(Mangum(app, lifespan="off"))
-    return LiveParley(services, clock, http, sockets, workers, echo, client, model_url)
+    return LiveParley(services, clock, http, sockets, workers, echo, asking, client, model_url)
 
 
-def _engine(model_url: str, echo: Echo) -> TurnEngine:
+def _engine(model_url: str, *tools: Echo) -> TurnEngine:
     workers = ThreadWorkers()
     return TurnEngine(
         model=OpenAIModel("thinking-model", f"{model_url}/v1", lambda: "key", workers),
-        toolbox=Toolbox([echo]),
+        toolbox=Toolbox(tools),
         workers=workers,
         bounds=TurnBounds(),
         prices={},

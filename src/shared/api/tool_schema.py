@@ -3,12 +3,20 @@
 from functools import cache
 from typing import Any
 
+from shared.chat.approvals import ApprovalPending, BudgetRaised
 from shared.chat.compaction import ContextCompacted
 from shared.chat.turn.tool_step import OversizedOutput
 from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
 from shared.tools.responses import responses_schema, shipped_tools
 
-OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (ErrorResponse, NeedLogin, OversizedOutput, ContextCompacted)
+OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (
+    ErrorResponse,
+    NeedLogin,
+    OversizedOutput,
+    ApprovalPending,
+    BudgetRaised,
+    ContextCompacted,
+)
 """What a call may be answered with, whatever the tool; the last one only where Parley itself has made room."""
 
 

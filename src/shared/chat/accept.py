@@ -12,6 +12,7 @@ from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Item, Put, Update, Write
+from shared.chat.approvals import WENT_ON, closing_writes
 from shared.chat.opening import Submission, activate, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
@@ -110,6 +111,8 @@ class Acceptance:
                 if task is None:
                     continue
                 _report(task, requester)
+                if session.awaiting:
+                    log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)
                 if before_sending:
                     before_sending(task)
                 if not task.awaits_slot:
@@ -158,22 +161,10 @@ class Acceptance:
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count else 0,
+            dry_run=session.dry_run,
+            permissions=session.permissions,
         )
-        found: Item | None = None
-        for candidate in self._slots.ways_in(task):
-            task = candidate
-            try:
-                self._database.transact(
-                    [*self._slots.enter(task), *self._opening(session, submission, task, requester)]
-                )
-            except TransactionFailed as failure:
-                if not task.pool or set(failure.failed) != {0}:  # the session is not as it was seen
-                    return None
-                found = failure.failed[0]
-                continue
-            return task
-        self._slots.turned_away(task, found)
-        return None
+        return self._slots.open(task, lambda counted: self._opening(session, submission, counted, requester))
 
     def _opening(
         self, session: Session, submission: Submission, task: Task, requester: Requester | None
@@ -183,6 +174,7 @@ class Acceptance:
             _claim(session.id, submission.message_id, task.id),
             put_message(session.id, user_row(session.next_seq, submission, task, task.created_at)),
             *new_task_writes(task),
+            *closing_writes(self._database, session, WENT_ON, task.created_at),
         ]
         if requester:
             viewer = Viewer(task.id, requester.connection_id, requester.request_id, from_seq=0, offset=0)

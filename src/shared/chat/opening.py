@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from shared.aws.writes import Put, Update, Write
-from shared.chat.sessions import Session, gsi_sort_key, session_key
+from shared.chat.approvals import awaiting_is, awaiting_values
+from shared.chat.sessions import Awaiting, Session, gsi_sort_key, session_key
 from shared.chat.transcript import Message
 from shared.tasks.records import Task, timer_item
 from shared.tasks.store import put_task
@@ -33,12 +34,16 @@ def new_task_writes(task: Task) -> list[Write]:
 
 
 def activate(session: Session, task: Task, submission: Submission) -> Update:
-    """Make `task` the session's turn, if none is, no row was added, and nobody claimed it meanwhile."""
+    """Make `task` the session's turn, if none is, no row was added, and nobody claimed it meanwhile.
+
+    What an earlier turn asks the user is asked no more.
+    """
+    asked = f" AND {awaiting_is(session)}" if session.awaiting else ""
     return Update(
         session_key(session.id),
         "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
-        " #title = if_not_exists(#title, :title)",
-        condition="#owner = :owner AND attribute_not_exists(#active_task) AND #next_seq = :seq",
+        f" #title = if_not_exists(#title, :title){' REMOVE #awaiting' if asked else ''}",
+        condition=f"#owner = :owner AND attribute_not_exists(#active_task) AND #next_seq = :seq{asked}",
         values={
             "owner": session.owner,
             "task": task.id,
@@ -47,18 +52,28 @@ def activate(session: Session, task: Task, submission: Submission) -> Update:
             "now": task.created_at,
             "sort": gsi_sort_key(task.created_at, session.id),
             "title": title_from(submission.text),
+            **awaiting_values(session),
         },
     )
 
 
-def free_session(ended: Task, next_seq: int, discarded: int, totals: dict[str, int]) -> Update:
-    """Leave the session idle behind a turn that ends; `discarded` messages no longer wait."""
+def free_session(
+    ended: Task, next_seq: int, discarded: int, totals: dict[str, int], awaiting: Awaiting | None = None
+) -> Update:
+    """Leave the session idle behind a turn that ends, or pauses; `discarded` messages no longer wait."""
+    asking = ", #awaiting = :awaiting" if awaiting else ""
     return Update(
         session_key(ended.session_id),
-        "SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone"
+        f"SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone{asking}"
         f" REMOVE #active_task {_adding(totals)}",
         condition="#active_task = :task",
-        values={"task": ended.id, "next": next_seq, "gone": discarded, **totals},
+        values={
+            "task": ended.id,
+            "next": next_seq,
+            "gone": discarded,
+            **totals,
+            **({"awaiting": vars(awaiting)} if awaiting else {}),
+        },
     )
 
 

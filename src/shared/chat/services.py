@@ -60,3 +60,7 @@ class TurnEngine:
     """Keeps tool outputs that are too large for a row."""
     title_model: Model | None = None
     """Finds titles of sessions; None: they keep how their first message begins."""
+    tools_needing_approval: frozenset[str] = frozenset()
+    """The tools that this deployment wants approved, besides those that say so themselves."""
+    approval_seconds: int = 30 * 86_400
+    """How long a user may take to answer a request for approval."""

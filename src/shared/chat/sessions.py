@@ -17,7 +17,7 @@ only its owner appends messages.
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -40,6 +40,17 @@ TitleBy = Literal["user", "model"]
 
 
 @dataclass(frozen=True)
+class Awaiting:
+    """A turn has paused, and the user is asked."""
+
+    task: str
+    seq: int
+    """The assistant row whose calls wait."""
+    left: int
+    """How many requests are not answered yet."""
+
+
+@dataclass(frozen=True)
 class Session:
     """One conversation of one user."""
 
@@ -58,6 +69,11 @@ class Session:
     totals: Spend = field(default_factory=Spend)
     title_by: TitleBy | None = None
     """Who has chosen the title; None: it is how the first message begins."""
+    dry_run: bool = False
+    """Whether nothing may take effect or be charged; never changes."""
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """What its turns may use, as `accounts.permissions` stores it."""
+    awaiting: "Awaiting | None" = None
 
     def to_item(self) -> Item:
         """The stored form of a new session."""
@@ -77,6 +93,10 @@ class Session:
             item["title"] = self.title
         if self.title_by:
             item["title_by"] = self.title_by
+        if self.dry_run:
+            item["dry_run"] = True
+        if self.permissions:
+            item["permissions"] = dict(self.permissions)
         return item
 
     @classmethod
@@ -96,6 +116,9 @@ class Session:
             claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
             title_by=item.get("title_by"),
+            dry_run=item.get("dry_run", False),
+            permissions=item.get("permissions", {}),
+            awaiting=Awaiting(**item["awaiting"]) if item.get("awaiting") else None,
         )
 
     def head(self) -> dict[str, Any]:
@@ -119,11 +142,28 @@ def gsi_sort_key(millis: int, session_id: str) -> str:
     return f"{millis:013d}#{session_id}"
 
 
-def create_session(database: Database, clock: Clock, ids: Ids, user_id: str, title: str | None = None) -> Session:
+def create_session(
+    database: Database,
+    clock: Clock,
+    ids: Ids,
+    user_id: str,
+    title: str | None = None,
+    *,
+    permissions: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+) -> Session:
     """A new, empty session of the user."""
     now = to_millis(clock.now())
-    title_by: TitleBy | None = "user" if title else None
-    session = Session(ids.new(), user_id, title, created_at=now, updated_at=now, title_by=title_by)
+    session = Session(
+        ids.new(),
+        user_id,
+        title,
+        created_at=now,
+        updated_at=now,
+        title_by="user" if title else None,
+        dry_run=dry_run,
+        permissions=permissions or {},
+    )
     database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
     log_event("session.created", session_id=session.id, user_id=user_id)
     return session

@@ -46,6 +46,10 @@ Event = Literal[
     "turn.completed",
     "turn.failed",
     "turn.cancelled",
+    # what the user is asked
+    "approval.requested",
+    "approval.answered",
+    "approval.closed",
     # its steps
     "model.answered",
     "model.failed",

@@ -104,7 +104,21 @@ class ToolSettings(Settings):
     docs_dir: str = Field(default="", description="the documentation's pages; empty: shipped beside the code")
     workspace_bucket: str = Field(default="", description="S3 bucket for files; empty: no file tools")
     workspace_quota_mb: int = Field(default=250, ge=1, description="bytes of all files of a user, in MB of 1,000,000")
+    tools_needing_approval: frozenset[str] = Field(
+        default=frozenset(), description="comma list: the user is asked before each call of these"
+    )
+    approval_days: int = Field(default=30, ge=1, le=365, description="how long the user may take to answer")
     mcp_servers: tuple[McpServer, ...] = Field(default=(), description="JSON list of {url, name, headers_parameter?}")
+
+    @property
+    def approval_seconds(self) -> int:
+        """How long an answer is awaited."""
+        return self.approval_days * 86_400
+
+    @field_validator("tools_needing_approval", mode="before")
+    @classmethod
+    def _parse_list(cls, value: object) -> object:
+        return {name.strip() for name in value.split(",") if name.strip()} if isinstance(value, str) else value
 
     @property
     def workspace_quota_bytes(self) -> int:

@@ -12,8 +12,10 @@
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from shared.aws.writes import Item, Key
 from shared.kernel.events import TaskIds
@@ -121,6 +123,15 @@ class Task:
         """Since when it could be worked on."""
         return max(self.created_at, self.promoted_at)
 
+    resumes: str = ""
+    """The turn that paused, and that this one goes on with: of those that write the message, the one before."""
+    carried: Spend = field(default_factory=Spend)
+    """What the turns before it in the same message had spent: its bounds are theirs."""
+    raised: Mapping[str, int] = field(default_factory=dict)
+    """How many times the user has raised each of its bounds."""
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """What it may use, as `accounts.permissions` stores it; the session's at the time of its accept."""
+
     @property
     def message_id(self) -> str:
         """The id of the assistant message that this turn's stream builds; the same in every replay."""
@@ -151,6 +162,10 @@ class Task:
             "pool": self.pool,
             "slot": self.slot,
             "awaits_slot": self.awaits_slot,
+            "resumes": self.resumes,
+            "carried": vars(self.carried) if self.carried != Spend() else None,
+            "raised": dict(self.raised),
+            "permissions": dict(self.permissions),
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -201,6 +216,10 @@ class Task:
             slot=item.get("slot", ""),
             awaits_slot=item.get("awaits_slot", False),
             promoted_at=item.get("promoted_at", 0),
+            resumes=item.get("resumes", ""),
+            carried=Spend(**item.get("carried", {})),
+            raised=item.get("raised", {}),
+            permissions=item.get("permissions", {}),
         )
 
 

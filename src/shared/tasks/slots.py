@@ -4,6 +4,7 @@ A slot is taken in the transaction that accepts a task and given back in the one
 Who waits has a timer like every live task, so the sweep promotes what a crash in between has missed.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.aws.database import Database, TransactionFailed
@@ -51,6 +52,29 @@ class Slots:
         self._limits = limits
 
     # -- coming in -----------------------------------------------------------------------------
+
+    def open(self, task: Task, writes: Callable[[Task], Sequence[Write]]) -> Task | None:
+        """Store a new task by `writes` in one transaction that counts it; None if one of those was refused.
+
+        Answers with the task as it is stored: with a slot, or waiting for one (`awaits_slot`).
+
+        Raises:
+            LimitReached: too many are in flight.
+            Retryable: nothing was decided.
+        """
+        found: Item | None = None
+        for candidate in self.ways_in(task):
+            task = candidate
+            try:
+                self._database.transact([*self.enter(task), *writes(task)])
+            except TransactionFailed as failure:
+                if not task.pool or set(failure.failed) != {0}:
+                    return None
+                found = failure.failed[0]
+                continue
+            return task
+        self.turned_away(task, found)
+        return None
 
     def ways_in(self, task: Task) -> list[Task]:
         """How the task may be accepted: with a slot or, if all are taken, waiting for one. Without a limit: as it is.

@@ -88,6 +88,8 @@ class ToolContext:
     tool_call_id: str
     timeout_seconds: float = MAX_TOOL_WAIT_SECONDS
     cancellation: Cancellation = field(default_factory=Cancellation)
+    dry_run: bool = False
+    """Whether nothing may take effect or be charged."""
 
     @property
     def ids(self) -> TaskIds:
@@ -106,6 +108,8 @@ class Tool(ABC, Generic[InputT]):
     input_model: ClassVar[type[ToolInput]]
     side_effect: ClassVar[bool] = False
     """It changes something outside Parley: never repeated after a kill, unless it is idempotent."""
+    needs_approval: ClassVar[bool] = False
+    """The user is asked before each call; deployments and sessions may ask for more tools than say so here."""
     requires_auth: ClassVar[bool] = False
     long_running: ClassVar[bool] = False
     needs_guide: ClassVar[bool] = False

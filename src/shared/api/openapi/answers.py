@@ -117,12 +117,47 @@ class SessionPage(SessionHead):
     totals: Totals
 
 
+class ShownApproval(BaseModel):
+    """A call that the user is asked about."""
+
+    approval_id: str
+    session_id: str
+    task_id: str = Field(description="the turn that paused")
+    tool_call_id: str
+    tool_name: str = Field(description="`raise_budget`: whether the turn may spend more")
+    arguments: str = Field(description="JSON text")
+    status: Literal["open", "approved", "denied", "expired"]
+    reason: str | None
+    created_at: str
+    expires_at: str
+
+
+class ApprovalList(BaseModel):
+    """What the session's paused turn asks, in the order of the calls; empty when nothing is asked."""
+
+    approvals: list[ShownApproval]
+
+
+class AnswerGiven(BaseModel):
+    """What became of the answer. `recorded`: other requests of the same step are still open."""
+
+    approval_id: str
+    session_id: str
+    approved: bool
+    status: Literal["started", "recorded", "repeated"]
+    task_id: str | None = Field(description="the turn that goes on")
+
+
 class SendAccepted(BaseModel):
-    """The message was taken in. `pending`: it waits for the turn `task_id`, which runs."""
+    """The message was taken in.
+
+    `pending`: it waits for the turn `task_id`, which runs. `recorded`: the answer to a request for approval,
+    while others of the same step are open.
+    """
 
     task_id: str
     session_id: str
-    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "pending"]
+    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "pending", "recorded"]
 
 
 class PendingAccepted(BaseModel):

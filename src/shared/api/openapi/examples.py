@@ -8,9 +8,11 @@ from shared.stream.sse import segment
 
 SESSION_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRE"
 TASK_ID = "01K0XQ52C9W4F6T8GJQ1A3ME7S"
+APPROVAL_ID = f"{SESSION_ID}_01K0XQ5D3N8V2B7CZ4R6PWKT1H"
 PARAMETERS: dict[str, Any] = {
     "session_id": SESSION_ID,
     "task_id": TASK_ID,
+    "approval_id": APPROVAL_ID,
     "limit": 50,
     "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
     "search": "rivers",
@@ -91,6 +93,46 @@ TRANSPORT_SEND = {
     "id": SESSION_ID,
     "trigger": "submit-message",
     "messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Tell me about rivers."}]}],
+}
+ANSWERS = {
+    "id": SESSION_ID,
+    "trigger": "submit-message",
+    "messageId": f"msg_{TASK_ID}",
+    "messages": [
+        {
+            "id": f"msg_{TASK_ID}",
+            "role": "assistant",
+            "parts": [
+                {
+                    "type": "tool-run_mcp_tool",
+                    "toolCallId": "call_1",
+                    "state": "approval-responded",
+                    "input": {"server_url": "https://mcp.example.com/mcp"},
+                    "approval": {"id": APPROVAL_ID, "approved": True},
+                }
+            ],
+        }
+    ],
+}
+APPROVAL = {
+    "approval_id": APPROVAL_ID,
+    "session_id": SESSION_ID,
+    "task_id": TASK_ID,
+    "tool_call_id": "call_1",
+    "tool_name": "run_mcp_tool",
+    "arguments": '{"server_url":"https://mcp.example.com/mcp"}',
+    "status": "open",
+    "reason": None,
+    "created_at": _LATER,
+    "expires_at": "2025-08-17T11:00:04.250Z",
+}
+APPROVALS = {"approvals": [APPROVAL]}
+ANSWER_GIVEN = {
+    "approval_id": APPROVAL_ID,
+    "session_id": SESSION_ID,
+    "approved": True,
+    "status": "started",
+    "task_id": "01K0XQ6A0T5J9E2GMX7HSVD4QB",
 }
 SEND_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "queued"}
 OWN_PENDING = {"message": "And about lakes.", "message_id": "m2"}

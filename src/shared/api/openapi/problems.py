@@ -29,15 +29,20 @@ PROBLEMS: dict[str, Known] = {
     "login_required": Known(403, "Sign in for this; guests have no account."),
     "SESSION_NOT_FOUND": Known(404, "There is no such session."),
     "TASK_NOT_FOUND": Known(404, "There is no such task."),
+    "APPROVAL_NOT_FOUND": Known(404, "There is no such request for approval."),
+    "approval_answered": Known(409, "The request is denied already.", {"status": "denied"}),
+    "approval_closed": Known(409, "Nobody asks for this approval any more."),
     "turn_running": Known(409, "A turn is running in this session."),
     "no_active_task": Known(409, "No turn is running in this session."),
     "TASK_EXPIRED": Known(410, "The stream of this task has expired; its messages remain."),
+    "approval_expired": Known(410, "The request has expired."),
     "too_large": Known(413, "The body is larger than 1000000 bytes."),
     "validation_failed": Known(
         422, "The request is not valid.", {"problems": [{"field": "message", "problem": "Field required"}]}
     ),
     "invalid_cursor": Known(422, "The cursor must be an event id of this stream."),
     "unsupported_trigger": Known(422, "Only submit-message is supported: a session is not rewritten."),
+    "unknown_tools": Known(422, "There are no such tools.", {"tools": ["web_fech"]}),
     "guest_token_invalid": Known(422, "The guest token is not valid."),
     "rate_limited": Known(
         429,

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
+from shared.chat.answer_requests import ApprovalAnswer
 from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, TransportSend
 
 
@@ -51,7 +52,11 @@ class Route:
     """Codes that have another status here than elsewhere."""
 
 
-_SEND = Body((OwnSend, TransportSend), {"own": examples.OWN_SEND, "official client": examples.TRANSPORT_SEND})
+_SEND = Body(
+    (OwnSend, TransportSend),
+    {"own": examples.OWN_SEND, "official client": examples.TRANSPORT_SEND, "answer": examples.ANSWERS},
+)
+_OF_ANSWERS = ("APPROVAL_NOT_FOUND", "approval_closed", "approval_expired", "turn_running", "session_busy")
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/health"): Route({200: Answer("It works.", answers.Health, examples.HEALTH)}, signed_in=False),
@@ -77,8 +82,19 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("POST", "/api/chat/sessions"): Route(
         {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
-        OF_BODIES,
-        Body((NewSession,), {"titled": {"title": "Rivers"}, "untitled": {}}, required=False),
+        ("unknown_tools", *OF_BODIES),
+        Body(
+            (NewSession,),
+            {
+                "titled": {"title": "Rivers"},
+                "untitled": {},
+                "restricted": {
+                    "permissions": {"tools": ["web_fetch"], "tools_exclude": False, "needs_approval": ["web_fetch"]},
+                    "dry_run": True,
+                },
+            },
+            required=False,
+        ),
     ),
     ("GET", "/api/chat/sessions"): Route(
         {200: Answer("A page.", answers.SessionList, examples.SESSIONS)}, ("validation_failed", "invalid_cursor")
@@ -106,15 +122,22 @@ ROUTES: dict[tuple[str, str], Route] = {
         (
             "SESSION_NOT_FOUND",
             "TASK_NOT_FOUND",
-            "turn_running",
             "too_many_pending",
             "too_many_turns",
             "rate_limited",
             "unsupported_trigger",
-            "session_busy",
+            *_OF_ANSWERS,
             *OF_BODIES,
         ),
         _SEND,
+    ),
+    ("GET", "/api/chat/sessions/{session_id}/approvals"): Route(
+        {200: Answer("What is asked.", answers.ApprovalList, examples.APPROVALS)}, ("SESSION_NOT_FOUND",)
+    ),
+    ("POST", "/api/chat/approvals/{approval_id}"): Route(
+        {200: Answer("The answer counts.", answers.AnswerGiven, examples.ANSWER_GIVEN)},
+        ("TASK_NOT_FOUND", "approval_answered", *_OF_ANSWERS, *OF_BODIES),
+        Body((ApprovalAnswer,), {"approve": {"approved": True}, "deny": {"approved": False, "reason": "Not today."}}),
     ),
     ("GET", "/api/chat/sessions/{session_id}/stream"): Route(
         {
@@ -124,7 +147,7 @@ ROUTES: dict[tuple[str, str], Route] = {
             ),
             204: Answer("There is nothing to resume."),
         },
-        ("SESSION_NOT_FOUND",),
+        ("SESSION_NOT_FOUND", "validation_failed"),
     ),
     ("GET", "/api/chat/tasks/{task_id}"): Route(
         {200: Answer("The task.", answers.ShownTask, examples.TASK)}, ("TASK_NOT_FOUND",)

@@ -1,12 +1,14 @@
 """Advancing a turn by as much as this invocation can: the loop of model and tools."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
-from shared.chat.bounds import check_hard_bounds, exhausted
+from shared.chat.approvals import Approval, answers_to
+from shared.chat.bounds import BudgetExhausted, check_hard_bounds, exhausted
 from shared.chat.compaction import context_of
 from shared.chat.model import PROMPT_TOO_LONG
 from shared.chat.opening import user_row
@@ -18,8 +20,10 @@ from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_
 from shared.chat.turn.compact import Compactor
 from shared.chat.turn.ending import Ending, Outcome
 from shared.chat.turn.model_step import Answer, ModelStep
+from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import TurnParked
+from shared.chat.turn.pausing import Pausing, end_if_refused
 from shared.chat.turn.tool_step import ToolStep, arguments_of
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
@@ -74,6 +78,7 @@ class _Turn:
         self._deadline = deadline
         self._messages: list[Message] = []
         self._profile: Profile | None = None
+        self._answers: Mapping[str, Approval] = {}
 
     def run(self) -> None:
         """Advance, and tell the viewers how it ended."""
@@ -84,9 +89,12 @@ class _Turn:
             return
         if not owner.parts:
             # Shown before anything else is read: somebody is waiting for a sign of life.
-            owner.commit([], [wire.start(owner.task.message_id), wire.start_step()])
+            # A turn that goes on with an earlier one's calls has results to show before its first step.
+            opening = [] if owner.task.resumes else [wire.start_step()]
+            owner.commit([], [wire.start(owner.task.message_id), *opening])
         self._messages = load_messages(self._services.database, owner.task.session_id, owner.task.context_from)
         self._profile = self._load_profile()
+        self._answers = self._load_answers()
         ending = Ending(self._services, owner)
         try:
             if owner.task.cancel_requested:
@@ -107,13 +115,24 @@ class _Turn:
         user_id = self._owner.task.user_id
         return None if is_guest(user_id) else Profiles(self._services.database, self._services.clock).load(user_id)
 
+    def _load_answers(self) -> Mapping[str, Approval]:
+        """What the user has answered to the turn that this one resumes."""
+        task = self._owner.task
+        return answers_to(self._services.database, task.session_id, task.resumes) if task.resumes else {}
+
+    @property
+    def _offer(self) -> Offer:
+        return Offer(self._engine, self._owner.task, self._answers)
+
     def _advance(self, ending: Ending, journalled: dict[str, Any]) -> bool:
         """Step by step; True when the turn has ended, False when another invocation goes on."""
         owner = self._owner
         self._withdraw_half_step()
+        pausing = Pausing(self._services, self._engine, owner, ending)
         while True:
-            step = open_step(self._messages, owner.task.id)
+            step = open_step(self._messages, owner.task)
             if step is None:
+                end_if_refused(self._answers.values())
                 self._drain_pending()
             if self._deadline.seconds_left < STEP_SECONDS:
                 if not owner.hand_on():
@@ -123,9 +142,17 @@ class _Turn:
                 log_event("turn.continued", **owner.task.ids, epoch=owner.task.epoch, steps=owner.spend.steps)
                 return False
             if step:
-                self._run_tools(step, journalled)
+                held = self._offer.to_ask(step.missing)
+                if len(held) == len(step.missing):
+                    pausing.ask_about_calls(step, held)
+                    return True
+                self._run_tools(step.without(held), journalled)
                 continue
-            answer = self._ask()
+            try:
+                answer = self._ask()
+            except BudgetExhausted as exhausted_bound:
+                pausing.ask_to_spend(exhausted_bound, self._next_seq)
+                return True
             if answer is None:
                 continue
             if answer.calls:
@@ -139,7 +166,7 @@ class _Turn:
 
     def _withdraw_half_step(self) -> None:
         """A predecessor was killed in mid-stream: viewers forget the half, and the model is asked again."""
-        if open_step(self._messages, self._owner.task.id) is None and self._owner.unsettled:
+        if open_step(self._messages, self._owner.task) is None and self._owner.unsettled:
             self._owner.emit(wire.reset_step())
             self._owner.flush()
             log_event("step.withdrawn", **self._owner.task.ids, step=self._owner.spend.steps)
@@ -152,15 +179,15 @@ class _Turn:
         if not in_step(owner.parts):
             owner.commit([], [wire.start_step()])
         age = self._services.clock.now() - owner.task.created_at / 1000
-        check_hard_bounds(bounds, owner.spend, age)
+        check_hard_bounds(bounds, owner.task, owner.total, age)
         if self._make_room(refused=False):
             return None
-        used_up = exhausted(bounds, owner.spend)
+        used_up = exhausted(bounds, owner.total)
         messages = self._prompt(used_up)
         used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)
         step = ModelStep(owner, self._engine, self._services.clock)
         try:
-            answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
+            answer = step.run(messages, owner.total.steps, used_ids, tools=used_up is None)
         except Terminal as error:
             if error.code == PROMPT_TOO_LONG and self._make_room(refused=True):
                 return None
@@ -217,7 +244,7 @@ class _Turn:
     # -- the tools -----------------------------------------------------------------------------
 
     def _run_tools(self, step: OpenStep, journalled: dict[str, Any]) -> None:
-        tools = ToolStep(self._owner, self._services, self._engine, self._messages)
+        tools = ToolStep(self._owner, self._services, self._engine, self._messages, self._offer)
         try:
             rows = tools.run(step, journalled)
         except TurnCancelled:

@@ -7,6 +7,7 @@ from shared.chat.model import ModelCall, ModelEvent, ModelFailed, ModelFinished,
 from shared.chat.services import TurnEngine
 from shared.chat.transcript import ToolCall
 from shared.chat.turn.draft import Draft
+from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnOwner
 from shared.kernel.clock import Clock
 from shared.kernel.errors import Terminal
@@ -53,7 +54,7 @@ class ModelStep:
         Raises:
             Terminal: it failed for good, or as often as may be tried.
         """
-        schemas = self._engine.toolbox.schemas() if tools else []
+        schemas = Offer(self._engine, self._owner.task).schemas(messages) if tools else []
         request = ModelRequest(messages, schemas, self._owner.task.user_id)
         cut_at = self._clock.now() + MODEL_CALL_SECONDS  # of all attempts, so that the step ends in its time
         for attempt in range(1, self._engine.max_attempts + 1):

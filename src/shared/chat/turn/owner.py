@@ -74,6 +74,11 @@ class TurnOwner:
         return [record for record in records if record["sk"].startswith("CALL#")]
 
     @property
+    def total(self) -> Spend:
+        """What the message has cost so far, with the turns that this one goes on with: the bounds are about it."""
+        return self.task.carried.plus(self.spend)
+
+    @property
     def parts(self) -> Sequence[Part]:
         """All stored parts of the turn."""
         return self._parts.parts

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from shared.accounts.users import is_guest
 from shared.aws.writes import Put, Write
+from shared.chat.approvals import NOT_APPROVED
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
+from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
 from shared.kernel.clock import to_millis
@@ -21,10 +22,11 @@ from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
 from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
 from shared.stream import parts as wire
+from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
 from shared.tasks.waits import Wait
-from shared.tools.contract import Cancellation, ErrorResponse, NeedLogin, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.workspace.outputs import Spill
 
 MAX_OUTPUT_BYTES = 64_000
@@ -55,11 +57,14 @@ class Result:
 class ToolStep:
     """Runs what is missing of an open step."""
 
-    def __init__(self, owner: TurnOwner, services: Services, engine: TurnEngine, history: Sequence[Message]) -> None:
+    def __init__(
+        self, owner: TurnOwner, services: Services, engine: TurnEngine, history: Sequence[Message], offer: Offer
+    ) -> None:
         self._owner = owner
         self._services = services
         self._engine = engine
         self._history = history
+        self._offer = offer
         self._cancellation = Cancellation()
         self._started_at: dict[int, float] = {}
         ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
@@ -87,8 +92,7 @@ class ToolStep:
         """Note down which calls with an outside effect are about to start."""
         puts: list[Write] = []
         for call in step.missing.values():
-            tool = self._engine.toolbox.get(call.name)
-            if tool and tool.side_effect and call.id not in journalled:
+            if self._offer.once(call) and self._offer.refusal(call) is None and call.id not in journalled:
                 item = {**call_key(self._owner.task.id, call.id), "v": 1, "name": call.name, "status": "started"}
                 puts.append(Put(item, condition="attribute_not_exists(#pk)"))
         if puts:
@@ -113,7 +117,7 @@ class ToolStep:
                 parked |= {one.seq: one for one in events if isinstance(one, Suspended) and one.seq in waiting}
                 group = [one for one in events if isinstance(one, Result)]
             for portion in _portions([result for result in group if waiting.pop(result.seq, None)]):
-                last = not waiting and len(rows) + len(portion) == len(step.missing)
+                last = step.closes and not waiting and len(rows) + len(portion) == len(step.missing)
                 rows += self._store(portion, self._boundary() if last else [])
         return sorted(rows, key=lambda row: row.seq)
 
@@ -152,7 +156,8 @@ class ToolStep:
 
     def _boundary(self) -> list[Part]:
         """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
-        return [wire.finish_step()] if self._owner.has_pending_news else [wire.finish_step(), wire.start_step()]
+        closing = [wire.finish_step()] if in_step(self._owner.parts) else []  # a turn that goes on finds it closed
+        return closing if self._owner.has_pending_news else [*closing, wire.start_step()]
 
     def _row(self, result: Result, now: int) -> Message:
         return Message(
@@ -192,10 +197,10 @@ class ToolStep:
     def _start(
         self, seq: int, call: ToolCall, journalled: Mapping[str, Any], mailbox: Mailbox[Result | Suspended]
     ) -> None:
-        tool = self._engine.toolbox.get(call.name)
-        response = self._refusal(call, tool, journalled)
+        tool = self._offer.tool(call)
+        response = self._refusal(call, journalled)
         if response is not None or tool is None:
-            mailbox.put(Result(seq, call, response or _unknown_tool(call, self._engine.toolbox.names)))
+            mailbox.put(Result(seq, call, response or ErrorResponse()))
             return
         if _waits(call, journalled):
             mailbox.put(Suspended(seq, call, Wait.from_item(journalled[call.id]), stored=True))
@@ -219,6 +224,7 @@ class ToolStep:
             session_id=self._owner.task.session_id,
             task_id=self._owner.task.id,
             tool_call_id=call.id,
+            dry_run=self._owner.task.dry_run,
             cancellation=self._cancellation,
         )
 
@@ -243,12 +249,11 @@ class ToolStep:
 
         self._engine.workers.start(f"tool-{call.name}", work)
 
-    def _refusal(self, call: ToolCall, tool: Tool[Any] | None, journalled: Mapping[str, Any]) -> ToolResponse | None:
-        if tool is None:
-            return _unknown_tool(call, self._engine.toolbox.names)
-        if tool.requires_auth and is_guest(self._owner.task.user_id):
-            return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
-        if tool.side_effect and call.id in journalled and not _waits(call, journalled):
+    def _refusal(self, call: ToolCall, journalled: Mapping[str, Any]) -> ToolResponse | None:
+        refused = self._offer.refusal(call)
+        if refused is not None:
+            return refused
+        if self._offer.once(call) and call.id in journalled and not _waits(call, journalled):
             return ErrorResponse(
                 code="outcome_unknown",
                 message="The call was started, and then interrupted. It may have taken effect or not; "
@@ -346,12 +351,6 @@ class OversizedOutput(ToolResponse):
     """Where the whole is kept, such as `workspace://tool-outputs/call_1.json`; None if it was not."""
 
 
-def _unknown_tool(call: ToolCall, names: Sequence[str]) -> ErrorResponse:
-    return ErrorResponse(
-        code="unknown_tool", message=f"There is no tool {call.name[:100]!r}. There are: {', '.join(names)}."
-    )
-
-
 def _timed_out(seq: int, call: ToolCall) -> Result:
     message = (
         f"The tool was stopped after {MAX_TOOL_WAIT_SECONDS} s. For work that takes so long use run_agent "
@@ -361,6 +360,8 @@ def _timed_out(seq: int, call: ToolCall) -> Result:
 
 
 def _part(result: Result) -> Part:
+    if isinstance(result.response, ErrorResponse) and result.response.code == NOT_APPROVED:
+        return wire.tool_output_denied(result.call.id)
     if result.is_error:
         return wire.tool_output_error(result.call.id, result.response.message)
     return wire.tool_output(result.call.id, result.response.model_dump(mode="json"))
