@@ -12,11 +12,11 @@ A turn that follows another one in its session takes the slot over without a wri
 under which the slot is held.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from shared.aws.writes import Item, Key, Update
+from shared.aws.writes import Item, Key, Update, Write
 from shared.tasks.records import LIVE, LIVE_VALUES, Task, TaskStatus, task_key
 
 RECORD_VERSION = 1
@@ -75,6 +75,16 @@ class Pool:
         """The record from its stored form; nobody is in one that is not there."""
         found = item or {}
         return cls(frozenset(found.get("running", ())), frozenset(found.get("queued", ())))
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """What joins the write that makes a task wait: further writes, and what is set on the task itself."""
+
+    writes: Sequence[Write] = ()
+    also_set: str = ""
+    """Appended to the SET clause of the task's update."""
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 def pool_of(task: Task) -> str:

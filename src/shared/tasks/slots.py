@@ -5,7 +5,7 @@ Who waits has a timer like every live task, so the sweep promotes what a crash i
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
@@ -16,6 +16,7 @@ from shared.kernel.telemetry import count, log_event, log_problem
 from shared.tasks.pools import (
     Pool,
     SlotLimits,
+    Suspension,
     forget_queued,
     leave_pool,
     pool_key,
@@ -30,16 +31,6 @@ from shared.tasks.store import get_task
 
 _MOST_AT_ONCE = 50
 """Promotions in one go; what is left is the sweep's."""
-
-
-@dataclass(frozen=True)
-class Suspension:
-    """What joins the write that makes a task wait: further writes, and what is set on the task itself."""
-
-    writes: list[Write] = field(default_factory=list)
-    also_set: str = ""
-    """Appended to the SET clause of the task's update."""
-    values: dict[str, object] = field(default_factory=dict)
 
 
 class Slots:

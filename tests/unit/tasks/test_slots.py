@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.aws.writes import Put, Update
+from shared.aws.writes import Put
 from shared.chat.cancel import cancel_turn
+from shared.kernel.clock import to_millis
 from shared.kernel.errors import LimitReached
 from shared.tasks.pools import PoolLimit, SlotLimits
-from shared.tasks.records import Task, TaskStatus, task_key
+from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import put_task
 from tests.support.model import says
 from tests.support.region import Parley
@@ -28,14 +29,12 @@ def enter(parley: Parley, task: Task, way: int = 0) -> Task:
 
 def suspend(parley: Parley, task_id: str) -> None:
     """As the owner of a turn does it whose calls all wait."""
-    slots, task = parley.services.slots, parley.task(task_id)
-    suspension = slots.suspend(task)
-    waiting = Update(
-        task_key(task_id),
-        f"SET #status = :waiting, #lease_expires = :zero{suspension.also_set}",
-        values={"waiting": "waiting", "zero": 0, **suspension.values},
-    )
-    parley.database.transact([waiting, *suspension.writes])
+    slots, leases = parley.services.slots, parley.services.leases
+    taken = leases.take(task_id, "owner")
+    assert taken is not None
+    lease, task = taken
+    until = to_millis(parley.clock.now()) + 3_600_000
+    assert leases.release_to_wait(lease, task.inbox, until, slots.suspend(task))
     slots.promote_after(task)
 
 

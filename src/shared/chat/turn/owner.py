@@ -293,7 +293,12 @@ class TurnOwner:
         while not self._delivery.caught_up and self._clock.now() < limit:
             self._clock.sleep(_BUSY_POLL_SECONDS)
             self.attend()
-        return self._services.leases.release_to_wait(self._lease, self._handled_inbox, until)
+        slots = self._services.slots
+        suspension = slots.suspend(self.task)
+        if not self._services.leases.release_to_wait(self._lease, self._handled_inbox, until, suspension):
+            return False
+        slots.promote_after(self.task)
+        return True
 
     def deliver_end(self, seconds: float = _DELIVER_END_SECONDS) -> None:
         """After the task's end: post the rest and `end` to every viewer within `seconds`, then let go for good."""
