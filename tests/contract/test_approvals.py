@@ -1,6 +1,7 @@
 """What the official clients make of a request for approval, and Parley of their answers."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -91,30 +92,37 @@ def paused(api: ApiClient, query: str = "") -> tuple[str, str, str]:
     return session, asked["approval_id"], answer.text
 
 
+def recorded(api: ApiClient, compat: str, approved: bool) -> tuple[str, str]:
+    """A paused turn's stream, and the replay when the answered one has gone on."""
+    session, approval, asking = paused(api, f"?compat={compat}")
+    task = api.post(f"/chat/approvals/{approval}", json={"approved": approved}).json()["task_id"]
+    eventually(lambda: api.status(task) == "completed", "it has gone on", seconds=20)
+    return asking, api.get(f"/chat/sessions/{session}/stream?compat={compat}").text
+
+
+def state_of_the_mail(result: dict[str, Any]) -> str:
+    assert (result["error"], result["finished"]) == (None, True), result
+    (state,) = [part["state"] for part in result["parts"] if part.get("toolCallId") == "call_mail"]
+    return str(state)
+
+
 def test_older_clients(live: LiveParley, api: ApiClient) -> None:
     """`ai` 6 and 7 know the request; `ai` 5 is told by parts that it takes. Each takes the replay of both turns."""
     streams: dict[str, str] = {}
     for compat in ("5", "6", "7"):
         for approved in (True, False):
-            session, approval, asking = paused(api, f"?compat={compat}")
-            answered = api.post(f"/chat/approvals/{approval}", json={"approved": approved}).json()
-            eventually(lambda task=answered["task_id"]: api.status(task) == "completed", "it has gone on", seconds=20)
-            replay = api.get(f"/chat/sessions/{session}/stream?compat={compat}").text
-            streams |= {f"asking {compat} {approved}": asking, f"whole {compat} {approved}": replay}
+            asking, whole = recorded(api, compat, approved)
+            streams |= {f"asking {compat} {approved}": asking, f"whole {compat} {approved}": whole}
 
     results = parsed_by_versions(streams)
 
     for version, compat in (("ai-5", "5"), ("ai-6", "6"), ("ai-7-early", "6"), ("ai", "7")):
         for approved in (True, False):
-            asking = results[version][f"asking {compat} {approved}"]
-            assert (asking["error"], asking["finished"]) == (None, True), (version, asking)
-            states = {part["toolCallId"]: part["state"] for part in asking["parts"] if part["type"].startswith("tool-")}
-            assert states["call_mail"] == ("input-available" if compat == "5" else "approval-requested")
-            whole = results[version][f"whole {compat} {approved}"]
-            assert (whole["error"], whole["finished"]) == (None, True), (version, whole)
-            states = {part["toolCallId"]: part["state"] for part in whole["parts"] if part["type"].startswith("tool-")}
+            asked = state_of_the_mail(results[version][f"asking {compat} {approved}"])
+            assert asked == ("input-available" if compat == "5" else "approval-requested"), version
             denied = "output-error" if compat == "5" else "output-denied"
-            assert states["call_mail"] == ("output-available" if approved else denied), version
+            answered = state_of_the_mail(results[version][f"whole {compat} {approved}"])
+            assert answered == ("output-available" if approved else denied), version
     assert "data-approval-request" in streams["asking 5 True"]
     assert results["ai-5"]["asking 7 True"]["error"] is not None
 
@@ -140,8 +148,6 @@ def test_the_turn_that_goes_on_begins_with_the_old_calls_output(live: LiveParley
 
 def test_answers_from_all_sides_at_once(live: LiveParley, api: ApiClient) -> None:
     """Twenty at the same time, approvals and denials mixed: one outcome, one turn, at most one call."""
-    from concurrent.futures import ThreadPoolExecutor
-
     before = mails(live)
     session, approval, _ = paused(api)
     with ThreadPoolExecutor(20) as pool:

@@ -13,9 +13,9 @@ from shared.chat.cancel import cancel_turn
 from shared.chat.sessions import Session, create_session
 from shared.kernel.errors import Conflict, Gone, NotFound, ParleyError
 from shared.socket.connections import remember_connection
-from tests.support.checks import check_over, check_stream, kinds, roles, whole_message
+from tests.support.checks import check_over, kinds, roles, whole_message
 from tests.support.faults import Killed
-from tests.support.grammar import check_transcript
+from tests.support.grammar import check_stream, check_transcript
 from tests.support.model import calls, says
 from tests.support.region import Parley
 from tests.support.tools import Echo, Send

@@ -7,8 +7,8 @@ import pytest
 
 from shared.accounts.permissions import Permissions
 from shared.chat.sessions import Session, create_session
-from shared.tools.contract import ToolResponse
-from shared.tools.read_workspace_file import ReadWorkspaceFile
+from shared.tools.contract import Tool, ToolContext, ToolResponse
+from shared.tools.read_workspace_file import ReadWorkspaceFile, ReadWorkspaceFileInput
 from tests.support.checks import check_over
 from tests.support.model import calls, says
 from tests.support.region import Parley
@@ -17,13 +17,17 @@ from tests.support.tools import Echo, EchoInput, EchoResponse, Send
 ONLY_ECHO = Permissions.of_lists(["echo"], tools_exclude=False)
 
 
-class Reading(Echo):
+class Reading(Tool[ReadWorkspaceFileInput]):
     """Stands where the tool for files is."""
 
     name = ReadWorkspaceFile.name
-    input_model = ReadWorkspaceFile.input_model
+    description = "Read a file."
+    input_model = ReadWorkspaceFileInput
 
-    def run(self, context: Any, arguments: Any) -> ToolResponse:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def run(self, context: ToolContext, arguments: ReadWorkspaceFileInput) -> ToolResponse:
         self.calls.append(arguments.path)
         return EchoResponse(text=arguments.path)
 
