@@ -9,6 +9,7 @@ from shared import wiring
 from shared.aws.secrets import read_secret
 from shared.chat.openai_model import OpenAIModel
 from shared.chat.services import TurnEngine
+from shared.chat.sub_sessions import SubSessionTurns
 from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline, LambdaContext
 from shared.kernel.mailbox import ThreadWorkers
@@ -24,6 +25,9 @@ _settings = ModelSettings.from_environment()
 _tool_settings = ToolSettings.from_environment()
 _objects = wiring.workspace_objects(_tool_settings.workspace_bucket)
 _workers = ThreadWorkers()
+_dependencies = ToolDependencies(
+    _tool_settings, _services.database, _services.clock, read_secret, _objects, SubSessionTurns(_services)
+)
 _engine = TurnEngine(
     model=OpenAIModel(
         _settings.model_name,
@@ -31,9 +35,7 @@ _engine = TurnEngine(
         lambda: read_secret(_settings.model_api_key_parameter),
         _workers,
     ),
-    toolbox=Toolbox(
-        all_tools(ToolDependencies(_tool_settings, _services.database, _services.clock, read_secret, _objects))
-    ),
+    toolbox=Toolbox(all_tools(_dependencies)),
     workers=_workers,
     bounds=TurnBounds.from_environment(),
     prices=_settings.model_prices,

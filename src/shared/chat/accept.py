@@ -20,6 +20,7 @@ from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
 from shared.kernel.ids import Ids
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream.viewers import Viewer
+from shared.tasks.lineage import Lineage
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task, raise_inbox
 
@@ -85,7 +86,7 @@ class Acceptance:
 
         Raises:
             NotFound: the session does not exist for this user.
-            TurnRunning: a turn runs, and the policy is not `enqueue`.
+            TurnRunning: a turn runs, and the policy is not `enqueue`, or it may do more than this message's sender.
             LimitReached: the user has sent too many, or ten messages wait already; nothing was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
@@ -105,7 +106,7 @@ class Acceptance:
                     before_sending(task)
                 self._send(task)
                 return Accepted(task, "started")
-            if policy != "enqueue":
+            if policy != "enqueue" or not self._may_ride(session.active_task, submission.lineage):
                 raise TurnRunning(session.active_task)
             task = self._keep(session, session.active_task, submission)
             if task is not None:
@@ -148,6 +149,7 @@ class Acceptance:
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count else 0,
+            **vars(submission.lineage),
         )
         row = user_row(session.next_seq, submission, task, now)
         writes: list[Write] = [
@@ -165,6 +167,11 @@ class Acceptance:
             return None
         return task
 
+    def _may_ride(self, active_task: str, lineage: Lineage) -> bool:
+        """A user's own message may always wait for the turn that runs; a task's must not get around what binds it."""
+        running = get_task(self._database, active_task) if lineage.parent else None
+        return running is None or lineage.may_ride(running)
+
     def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:
         """The turn that will see the message, or None if that turn has just ended."""
         pending = Put(
@@ -176,6 +183,7 @@ class Acceptance:
                 "text": submission.text,
                 "context": submission.context,
                 "created_at": to_millis(self._clock.now()),
+                **({"lineage": vars(submission.lineage)} if submission.lineage.parent else {}),
             },
             condition="attribute_not_exists(#pk)",
         )

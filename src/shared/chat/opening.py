@@ -1,10 +1,11 @@
 """The writes that open a turn: in an idle session, or right behind the turn that ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.aws.writes import Put, Update, Write
 from shared.chat.sessions import Session, gsi_sort_key, session_key
 from shared.chat.transcript import Message
+from shared.tasks.lineage import Lineage, child_row
 from shared.tasks.records import Task, timer_item
 from shared.tasks.store import put_task
 
@@ -14,11 +15,13 @@ _TITLE_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client sends."""
+    """What a client sends, or a task for itself."""
 
     message_id: str
     text: str
     context: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
+    """Of the turn that answers it."""
 
 
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
@@ -27,9 +30,9 @@ def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
 
 
 def new_task_writes(task: Task) -> list[Write]:
-    """Create a task and the timer that watches over it."""
+    """Create a task and the timer that watches over it; its parent, if it has one, finds it from then on."""
     due = task.created_at + _FIRST_TIMER_SECONDS * 1000
-    return [put_task(task), Put(timer_item(task.id, due))]
+    return [put_task(task), Put(timer_item(task.id, due)), *child_row(task)]
 
 
 def activate(session: Session, task: Task, submission: Submission) -> Update:

@@ -2,7 +2,8 @@
 
 | record  | pk             | sk                | notes                                               |
 |---------|----------------|-------------------|-----------------------------------------------------|
-| session | `SESSION#{id}` | `META`            | on GSI1 under `USER#{owner}`, newest accept first   |
+| session | `SESSION#{id}` | `META`            | on GSI1 under `USER#{owner}`, newest accept first;  |
+|         |                |                   | a sub-session under `SUBSESSIONS#{parent session}`  |
 | claim   | `SESSION#{id}` | `CLAIM#{message}` | a client message id, taken once                     |
 | pending | `SESSION#{id}` | `PENDING#{ulid}`  | sent while a turn ran                               |
 | message | `SESSION#{id}` | `MSG#{seq}`       | see `transcript`                                    |
@@ -17,7 +18,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.aws.database import Database
+from shared.aws.database import ConditionFailed, Database
 from shared.aws.writes import Item, Key, Put
 from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.errors import Invalid, NotFound
@@ -46,6 +47,8 @@ class Session:
     claimed_from: str | None = None
     """The guest whose session it was."""
     totals: Spend = field(default_factory=Spend)
+    parent_session: str | None = None
+    """The session in which it was started; the user's own list leaves it out."""
 
     def to_item(self) -> Item:
         """The stored form of a new session."""
@@ -58,9 +61,11 @@ class Session:
             "next_seq": self.next_seq,
             "context_from": self.context_from,
             "pending_count": self.pending_count,
-            "gsi1pk": f"USER#{self.owner}",
+            "gsi1pk": _list_key(self.owner, self.parent_session),
             "gsi1sk": gsi_sort_key(self.updated_at, self.id),
         }
+        if self.parent_session:
+            item["parent_session"] = self.parent_session
         if self.title:
             item["title"] = self.title
         return item
@@ -81,6 +86,7 @@ class Session:
             pending_count=item["pending_count"],
             claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
+            parent_session=item.get("parent_session"),
         )
 
     def head(self) -> dict[str, Any]:
@@ -91,12 +97,18 @@ class Session:
             "created_at": iso(self.created_at),
             "updated_at": iso(self.updated_at),
             "is_processing": self.active_task is not None,
+            "parent_session": self.parent_session,
         }
 
 
 def session_key(session_id: str) -> Key:
     """Where a session's record is."""
     return {"pk": f"SESSION#{session_id}", "sk": "META"}
+
+
+def _list_key(owner: str, parent_session: str | None) -> str:
+    """The list that a session is in."""
+    return f"SUBSESSIONS#{parent_session}" if parent_session else f"USER#{owner}"
 
 
 def gsi_sort_key(millis: int, session_id: str) -> str:
@@ -113,6 +125,18 @@ def create_session(database: Database, clock: Clock, ids: Ids, user_id: str, tit
     return session
 
 
+def create_sub_session(database: Database, clock: Clock, parent: Session, session_id: str) -> Session:
+    """The sub-session `session_id` of `parent`, for the same user: a new one, or the one that is there already."""
+    now = to_millis(clock.now())
+    session = Session(session_id, parent.owner, None, created_at=now, updated_at=now, parent_session=parent.id)
+    try:
+        database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
+    except ConditionFailed:
+        return owned_session(database, session_id, parent.owner)
+    log_event("session.created", session_id=session.id, user_id=session.owner)
+    return session
+
+
 def owned_session(database: Database, session_id: str, user_id: str) -> Session:
     """The user's session.
 
@@ -126,14 +150,17 @@ def owned_session(database: Database, session_id: str, user_id: str) -> Session:
 
 
 def list_sessions(
-    database: Database, user_id: str, limit: int, cursor: str | None
+    database: Database, user_id: str, limit: int, cursor: str | None, parent_session: str | None = None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of the user's sessions, newest first, and the cursor of the next page.
 
+    Sub-sessions are not among them; those of `parent_session`, which must be the user's, are a list of their own.
+
     The index is eventually consistent: a session made an instant ago may still be missing.
     """
-    start = _start_key(user_id, cursor) if cursor else None
-    condition, values = "#gsi1pk = :user", {"user": f"USER#{user_id}"}
+    listed = _list_key(user_id, parent_session)
+    start = _start_key(listed, cursor) if cursor else None
+    condition, values = "#gsi1pk = :listed", {"listed": listed}
     items = list(database.query(condition, values, index="GSI1", forward=False, limit=limit + 1, start=start))
     page = items[:limit]
     rows = [
@@ -143,6 +170,7 @@ def list_sessions(
             "created_at": iso(item["created_at"]),
             "updated_at": iso(item["updated_at"]),
             "is_processing": bool(item.get("active_task")),
+            "parent_session": parent_session,
         }
         for item in page
     ]
@@ -154,10 +182,10 @@ def _cursor(sort_key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([sort_key]).encode()).decode()
 
 
-def _start_key(user_id: str, cursor: str) -> Item:
+def _start_key(listed: str, cursor: str) -> Item:
     try:
         (sort_key,) = json.loads(base64.urlsafe_b64decode(cursor))
         session_id = sort_key.encode().decode("ascii").split("#", 1)[1]
     except (binascii.Error, ValueError, TypeError, IndexError, AttributeError) as error:
         raise Invalid("The cursor is not one that this list has given.", code="invalid_cursor") from error
-    return {**session_key(session_id), "gsi1pk": f"USER#{user_id}", "gsi1sk": sort_key}
+    return {**session_key(session_id), "gsi1pk": listed, "gsi1sk": sort_key}

@@ -131,13 +131,15 @@ def load_messages(database: Database, session_id: str, first_seq: int) -> list[M
     return [Message.from_item(item) for item in found]
 
 
-def messages_before(database: Database, session_id: str, before_seq: int | None) -> Iterator[Message]:
-    """The rows below `before_seq` (None: all), newest first."""
+def messages_before(
+    database: Database, session_id: str, before_seq: int | None, most: int | None = None
+) -> Iterator[Message]:
+    """The rows below `before_seq` (None: all), newest first, `most` of them (None: all)."""
     last = "MSG#~" if before_seq is None else message_sort_key(before_seq - 1)
     if before_seq is not None and before_seq <= 0:
         return
     values = {"pk": f"SESSION#{session_id}", "first": message_sort_key(0), "last": last}
-    for item in database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values, forward=False):
+    for item in database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values, forward=False, limit=most):
         yield Message.from_item(item)
 
 

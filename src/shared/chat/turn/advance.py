@@ -27,6 +27,7 @@ from shared.stream import parts as wire
 from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
+from shared.tasks.lineage import is_orphan
 from shared.tasks.records import Spend, Task
 
 
@@ -76,7 +77,7 @@ class _Turn:
         self._profile = self._load_profile()
         ending = Ending(self._services, owner)
         try:
-            if owner.task.cancel_requested:
+            if owner.task.cancel_requested or is_orphan(self._services.database, owner.task):
                 raise TurnCancelled
             if not self._advance(ending, journalled):
                 return

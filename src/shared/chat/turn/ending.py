@@ -17,6 +17,7 @@ from shared.kernel.telemetry import count, log_event, log_problem, measure_secon
 from shared.stream import parts as wire
 from shared.stream.closing import OpenStream, shown_text
 from shared.stream.parts import FinishReason, Part, encode
+from shared.tasks.lineage import lineage_of
 from shared.tasks.records import Task, TaskStatus
 from shared.tools.contract import ErrorResponse
 
@@ -140,6 +141,7 @@ class Ending:
 
     def _next_turn(self, pending: Sequence[Item], next_seq: int) -> tuple[Task, list[Write]]:
         task, now = self._owner.task, to_millis(self._services.clock.now())
+        submissions = [submission_of(row) for row in pending]
         following = Task(
             id=self._services.ids.new(),
             session_id=task.session_id,
@@ -147,8 +149,8 @@ class Ending:
             status=TaskStatus.QUEUED,
             created_at=now,
             context_from=task.context_from,
+            **vars(next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))),
         )
-        submissions = [submission_of(row) for row in pending]
         rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]
         return following, [
             hand_over(task, following, next_seq + len(rows), len(pending), self._totals()),
