@@ -18,7 +18,7 @@ def codes_in(*rooms: str) -> set[str]:
     """The codes of errors in the source of some rooms, but for those of tool calls."""
     paths = [path for room in rooms for path in (ROOT / "src" / "shared" / room).rglob("*.py")]
     paths += (ROOT / "functions").rglob("*.py")
-    texts = [path.read_text() for path in paths if path.name != "tool_step.py"]
+    texts = [path.read_text() for path in paths if path.name not in {"tool_step.py", "sub_sessions.py"}]
     named = {code for text in texts for code in re.findall(r'code="(\w+)"', text)}
     return named | {code for text in texts for code in re.findall(r'ModelFailed\(\s*"(\w+)"', text)}
 
