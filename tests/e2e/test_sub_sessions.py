@@ -47,7 +47,8 @@ def test_a_turn_waits_for_its_sub_session_without_a_worker(demo: Deployed, ada: 
             socket.next_frame()
         task_id = socket.of("r1").parts[0]["messageId"].removeprefix("msg_")
 
-        parked = eventually(lambda: _waiting(record(demo, task_id)), "the turn lets go")
+        eventually(lambda: _waiting(demo, task_id), "the turn lets go")
+        parked = record(demo, task_id)
         assert (parked["lease_expires"], parked["epoch"]) == (0, 1)
         received = socket.until_end("r1", seconds=60)
 
@@ -68,7 +69,7 @@ def test_a_stop_reaches_the_sub_session(demo: Deployed, ada: ApiClient) -> None:
     """The stream tells of the parent's end, and the child's worker obeys."""
     session = ada.new_session()
     task_id = ada.accept(session, "delegate slow 60")
-    eventually(lambda: _waiting(record(demo, task_id)), "the turn lets go", seconds=30)
+    eventually(lambda: _waiting(demo, task_id), "the turn lets go", seconds=30)
     assert ada.post(f"/chat/sessions/{session}/cancel").json()["reason"] == "cancelled"
 
     (listed,) = ada.get(f"/chat/sessions?parent_session={session}").json()["sessions"]
@@ -83,5 +84,5 @@ def test_a_message_is_sent_and_its_answer_waited_for(ada: ApiClient) -> None:
     assert (answer["status"], answer["response"]) == ("completed", "1, 2, 3.")
 
 
-def _waiting(item: dict[str, Any]) -> dict[str, Any] | None:
-    return item if item["status"] == "waiting" else None
+def _waiting(demo: Deployed, task_id: str) -> bool:
+    return bool(record(demo, task_id)["status"] == "waiting")

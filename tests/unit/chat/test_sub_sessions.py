@@ -541,6 +541,27 @@ def test_a_stop_reaches_a_child_that_is_being_worked_on(parley: Parley) -> None:
     assert said(parley.transcript(child))[-1] == ("assistant", "Half")
 
 
+def test_the_turns_own_time_ends_a_wait(parley: Parley) -> None:
+    """A call that would wait on is answered, the turn fails for its time, and takes its child along."""
+    answering(parley, delegates(wait_for_result=300), lambda: says("never"))
+    session, task_id = parent_of(parley)
+    parley.with_bounds(turn_max_seconds=100)
+    (first,) = parley.messages_waiting()
+    parley.work(first)
+    child = sub_session_of(parley, session)
+    parley.messages_waiting()
+    parley.clock.advance(100)
+    began = parley.clock.now()
+    parley.work(task_id)
+
+    task = check_over(parley, session, task_id, "failed")
+    assert (task.error or {})["code"] == "time_limit"
+    assert parley.clock.now() - began < 5
+    assert result_of(parley, session)["code"] == "turn_time_over"
+    parley.settle()
+    check_over(parley, child, child.active_task or "", "cancelled")
+
+
 def test_a_turn_that_fails_takes_its_children_along(parley: Parley) -> None:
     """Nobody would hear of their answers."""
     answering(parley, delegates(), lambda: says("never"))
