@@ -6,6 +6,7 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     fetch <url>, read <url>   calls web_fetch, then says in a sentence what came back
     compare <url> and <url>   two web_fetch calls in parallel, then a sentence about both
     steps <n>                 n tool calls, one step after the other, then an answer
+    delegate <phrase>         has a sub-session answer the phrase, then says in a sentence what came back
     count to <n>              counts
     slow, slow <n>            an answer streamed over n seconds (12), about 500 words for 12 s
     long                      a long answer with headings, lists and code
@@ -123,7 +124,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 def plan_failure(request: Request) -> Failure | None:
     """Read from the user's words what shall fail, if anything; never after a tool ran."""
-    if request.results or request.title:
+    if request.results or request.title or _delegated(request):
         return None
     if request.find(r"\balways fail\b"):
         return Failure("status", 500, None)
@@ -141,6 +142,11 @@ def plan_reply(request: Request) -> Reply:
     """Decide what to say or which tools to call. Depends on nothing but the request."""
     if request.title:
         return Reply(_title(request))
+    if delegated := _delegated(request):
+        if request.results:
+            return Reply(_answer(request))
+        call = ToolCall("run_sub_session", json.dumps({"prompt": delegated, "wait_for_result": 300}))
+        return Reply("I will have somebody do that.", calls=(call,))
     reply = _tool_calls(request) or Reply(_answer(request))
     if not reply.calls and (match := request.find(r"\bslow\b(?: (\d+))?")):
         seconds = max(1, min(int(match[1] or 12), 600))
@@ -148,6 +154,12 @@ def plan_reply(request: Request) -> Reply:
     if request.find(r"\bthink\b") and not request.results:
         reply = replace(reply, reasoning=_repeat(_THOUGHT, 40))
     return reply
+
+
+def _delegated(request: Request) -> str:
+    """The phrase that is not for this conversation; empty: there is none."""
+    match = request.find(r"\bdelegate (\S[\s\S]*)") if "run_sub_session" in request.tools else None
+    return match[1] if match else ""
 
 
 def _tool_calls(request: Request) -> Reply | None:
@@ -228,7 +240,7 @@ def _summary(result: str) -> str:
     if fields.get("type") == "error" or "error" in fields:
         reason = fields.get("message") or fields.get("error")
         return f"The tool could not do that: {str(reason).strip()[:200].rstrip('.')}."
-    words = next((fields[key] for key in ("text", "content", "message") if fields.get(key)), result)
+    words = next((fields[key] for key in ("response", "text", "content", "message") if fields.get(key)), result)
     short = " ".join(str(words).split())
     short = short if len(short) <= 160 else short[:160].rsplit(" ", 1)[0] + " …"
     return f"**{fields['title']}** says: “{short}”" if fields.get("title") else f"The tool says: “{short}”"

@@ -1,4 +1,4 @@
-"""Hears from the State table's stream that a task has ended, and wakes whoever waits for it."""
+"""Hears from the State table's stream that a task has ended: wakes who waits for it, stops what it had started."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from shared import wiring
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
+from shared.tasks.lineage import stop_children
 from shared.tasks.waits import wake_waiters
 
 _services = wiring.services(StorageSettings.from_environment())
@@ -20,6 +21,8 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
 
     def notice(record: DynamoDBRecord) -> None:
         assert record.dynamodb is not None, "a stream's record describes a change"
-        wake_waiters(_services.database, _services.queue, _services.clock, record.dynamodb.keys["pk"])
+        awaited: str = record.dynamodb.keys["pk"]
+        wake_waiters(_services.database, _services.queue, _services.clock, awaited)
+        stop_children(_services.database, _services.queue, _services.clock, awaited.removeprefix("TASK#"))
 
     return process_partial_response(event, reporting_failures(notice), _processor)

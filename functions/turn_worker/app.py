@@ -9,6 +9,7 @@ from shared import wiring
 from shared.aws.secrets import read_secret
 from shared.chat.openai_model import OpenAIModel
 from shared.chat.services import TurnEngine
+from shared.chat.sub_sessions import SubSessionTurns
 from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline, LambdaContext
 from shared.kernel.mailbox import ThreadWorkers
@@ -31,12 +32,13 @@ def _model(name: str) -> OpenAIModel:
 
 
 _answering = _model(_settings.model_name)
+_dependencies = ToolDependencies(
+    _tool_settings, _services.database, _services.clock, read_secret, _objects, SubSessionTurns(_services)
+)
 _engine = TurnEngine(
     model=_answering,
     title_model=_model(_settings.model_title_name) if _settings.model_title_name else _answering,
-    toolbox=Toolbox(
-        all_tools(ToolDependencies(_tool_settings, _services.database, _services.clock, read_secret, _objects))
-    ),
+    toolbox=Toolbox(all_tools(_dependencies)),
     workers=_workers,
     bounds=TurnBounds.from_environment(),
     prices=_settings.model_prices,

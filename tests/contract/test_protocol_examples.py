@@ -97,7 +97,7 @@ def test_the_examples_about_identity(live: LiveParley, api: ApiClient, tmp_path:
     assert [sorted(json.loads(line)) for text in printed[1:] for line in text.replace("}{", "}\n{").splitlines()] == [
         ["expires_in", "ticket", "url"],
         ["expires_in", "token", "user_id"],
-        ["created_at", "id", "is_processing", "title", "updated_at"],
+        ["created_at", "id", "is_processing", "parent_session", "title", "updated_at"],
         ["instructions", "name", "timezone", "understanding", "updated_at"],
         ["instructions", "name", "timezone", "understanding", "updated_at"],
     ]

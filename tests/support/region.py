@@ -27,10 +27,12 @@ from shared.kernel.settings import TurnBounds
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
+from shared.tasks.lineage import stop_children
 from shared.tasks.pools import Pool, PoolLimit, SlotLimits, pool_key
-from shared.tasks.records import Task
+from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 from shared.tasks.sweep import Sweep
+from shared.tasks.waits import wake_waiters
 from shared.tools.registry import Toolbox
 from tests.support.faults import AwsWatch
 from tests.support.model import Script, ScriptedModel
@@ -87,6 +89,7 @@ class Parley:
     queue_url: str
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
+    ends_told: set[str] = field(default_factory=set)
 
     @property
     def database(self) -> Database:
@@ -161,6 +164,21 @@ class Parley:
             for task_id in tasks:
                 self.work(task_id)
 
+    def state_changes(self) -> int:
+        """What the State table's stream tells: the tasks that have ended since the last time; how many."""
+        ended = [awaited for awaited in _ended_tasks() if awaited not in self.ends_told]
+        for awaited in ended:
+            wake_waiters(self.database, self.services.queue, self.clock, awaited)
+            stop_children(self.database, self.services.queue, self.clock, awaited.removeprefix("TASK#"))
+            self.ends_told.add(awaited)
+        return len(ended)
+
+    def settle(self) -> None:
+        """Let workers and the stream do what there is to do, until there is nothing."""
+        self.drain_queue()
+        while self.state_changes():
+            self.drain_queue()
+
     def sweep(self) -> int:
         """The minute tick."""
 
@@ -178,6 +196,7 @@ class Parley:
         """Empty tables, queue and sockets, for the next of many runs."""
         for name in ("state", "chunks"):
             _table(name).items.clear()
+        self.ends_told.clear()
         self.sockets.frames.clear()
         self.model.requests.clear()
         self.messages_waiting()
@@ -200,6 +219,13 @@ class Parley:
 
 def _table(name: str) -> Any:
     return moto_backends[ACCOUNT_ID]["eu-central-1"].tables[name]
+
+
+def _ended_tasks() -> list[str]:
+    """The partition keys of tasks that have ended, as the emulator itself has them."""
+    rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
+    tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
+    return [row["pk"].value for row in tasks if TaskStatus(row["status"].value).ended]
 
 
 @functools.cache

@@ -92,6 +92,10 @@ class Permissions:
         levels = dict.fromkeys((*self.levels, *parent.levels))
         return Permissions(tuple(levels), self.needs_approval | parent.needs_approval)
 
+    def is_within(self, parent: "Permissions") -> bool:
+        """Whether each of the parent's levels binds here too, and what it asks for is asked for here."""
+        return set(self.levels) >= set(parent.levels) and self.needs_approval >= parent.needs_approval
+
     def to_item(self) -> dict[str, Any]:
         """The stored form; {} allows everything."""
         item: dict[str, Any] = {}

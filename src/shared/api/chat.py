@@ -21,6 +21,7 @@ from shared.chat.requests import (
     OwnSend,
     PendingSend,
     RenameSession,
+    RunSend,
     is_cut_blind_client,
     parse_json,
     send_from,
@@ -28,6 +29,7 @@ from shared.chat.requests import (
     validated,
 )
 from shared.chat.resume import Holding, behind, earlier_parts, owned_task, resumable_task
+from shared.chat.run_and_wait import RunAndWait
 from shared.chat.sending import Sending
 from shared.chat.services import Services
 from shared.chat.sessions import MAX_TITLE_CHARACTERS, create_session, list_sessions, owned_session, rename_session
@@ -39,6 +41,7 @@ from shared.stream.parts import Part
 from shared.stream.replay import replay
 from shared.stream.sse import HEADERS, segment
 from shared.tasks.records import Task
+from shared.tasks.run_state import RunState
 
 POST_HOLD_SECONDS = 20.0
 RESUME_HOLD_SECONDS = 25.0
@@ -65,6 +68,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
     router = APIRouter(prefix="/api/chat", tags=["chat"], dependencies=[Depends(possible_ids)])
     sending = Sending(services)
     answering = Answering(services)
+    running = RunAndWait(services, limited=True)
     holding = Holding(services)
 
     @router.post("/sessions", status_code=201)
@@ -88,9 +92,12 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
         search: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
+        parent_session: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
     ) -> dict[str, Any]:
-        """The caller's sessions, newest first; with `search`, those whose title contains it."""
-        rows, following = list_sessions(services.database, user.id, limit, cursor, search.strip())
+        """The caller's sessions, newest first, or the sub-sessions of one; with `search`, whose title contains it."""
+        if parent_session is not None:
+            owned_session(services.database, parent_session, user.id)
+        rows, following = list_sessions(services.database, user.id, limit, cursor, search.strip(), parent_session)
         return {"sessions": rows, "next_cursor": following}
 
     @router.get("/sessions/{session_id}")
@@ -151,6 +158,18 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         if not held.finished and is_cut_blind:
             parts.append(wire.error("still_running"))
         return _stream(segment(parts, 0, done=held.finished), task)
+
+    @router.post("/sessions/{session_id}/run")
+    async def run(session_id: str, request: Request, user: caller) -> dict[str, Any]:
+        """Send a message and wait for what it answers, without a stream."""
+        sent: RunSend = validated(RunSend, parse_json(await read_body(request)))
+        submission = submission_from(sent, services.ids)
+
+        def begin_and_wait() -> RunState:
+            followed = running.begin(user.id, session_id, submission)
+            return running.wait(user.id, followed, sent.wait_seconds)
+
+        return _public_run(await _in_thread(begin_and_wait))
 
     @router.get("/sessions/{session_id}/stream")
     def resume(session_id: str, user: caller, compat: Compat = "7") -> Response:
@@ -266,6 +285,23 @@ def _cursor(start_index: int | None, last_id: str | None, head: int) -> int:
     if not last_id.isascii() or not last_id.isdigit() or len(last_id) > 12:
         raise Invalid("The cursor must be an event id of this stream.", code="invalid_cursor")
     return int(last_id) + 1
+
+
+def _public_run(state: RunState) -> dict[str, Any]:
+    spend = state.spend
+    return {
+        "status": state.status,
+        "session_id": state.session_id,
+        "task_id": state.task_id,
+        "response": state.response or None,
+        "error": state.error or None,
+        "tool_calls": [vars(call) for call in state.tool_calls],
+        "usage": {
+            "prompt_tokens": spend.prompt_tokens,
+            "completion_tokens": spend.completion_tokens,
+            "total_tokens": spend.tokens,
+        },
+    }
 
 
 def _public_task(task: Task) -> dict[str, Any]:

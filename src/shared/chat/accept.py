@@ -13,7 +13,7 @@ from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Item, Put, Update, Write
 from shared.chat.approvals import WENT_ON, closing_writes
-from shared.chat.opening import Submission, activate, new_task_writes, user_row
+from shared.chat.opening import Submission, activate, bound_by, may_ride, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
 from shared.kernel.clock import Clock, to_millis
@@ -21,6 +21,7 @@ from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
 from shared.kernel.ids import Ids
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream.viewers import Viewer
+from shared.tasks.lineage import Lineage
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.slots import Slots
 from shared.tasks.store import get_task, raise_inbox
@@ -94,7 +95,7 @@ class Acceptance:
 
         Raises:
             NotFound: the session does not exist for this user.
-            TurnRunning: a turn runs, and the policy is not `enqueue`.
+            TurnRunning: a turn runs, and the policy is not `enqueue`, or it may do more than this message's sender.
             LimitReached: the user has sent too many, has too many turns, or ten messages wait already; nothing
                 was kept.
             Retryable: nothing was decided; the same message may be sent again.
@@ -118,7 +119,7 @@ class Acceptance:
                 if not task.awaits_slot:
                     self._send(task)
                 return Accepted(task, "started")
-            if policy != "enqueue":
+            if policy != "enqueue" or not self._may_ride(session.active_task, submission.lineage):
                 raise TurnRunning(session.active_task)
             task = self._keep(session, session.active_task, submission)
             if task is not None:
@@ -161,8 +162,7 @@ class Acceptance:
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count else 0,
-            dry_run=session.dry_run,
-            permissions=session.permissions,
+            **vars(bound_by(submission.lineage, session.dry_run, session.permissions)),
         )
         return self._slots.open(task, lambda counted: self._opening(session, submission, counted, requester))
 
@@ -181,6 +181,11 @@ class Acceptance:
             writes += viewer.puts(self._clock)
         return writes
 
+    def _may_ride(self, active_task: str, lineage: Lineage) -> bool:
+        """A user's own message may always wait for the turn that runs; a task's must not get around what binds it."""
+        running = get_task(self._database, active_task) if lineage.parent else None
+        return running is None or may_ride(lineage, running)
+
     def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:
         """The turn that will see the message, or None if that turn has just ended."""
         pending = Put(
@@ -192,6 +197,7 @@ class Acceptance:
                 "text": submission.text,
                 "context": submission.context,
                 "created_at": to_millis(self._clock.now()),
+                **({"lineage": vars(submission.lineage)} if submission.lineage.parent else {}),
             },
             condition="attribute_not_exists(#pk)",
         )

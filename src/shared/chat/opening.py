@@ -1,11 +1,15 @@
 """The writes that open a turn: in an idle session, or right behind the turn that ends."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from shared.accounts.permissions import Permissions
 from shared.aws.writes import Put, Update, Write
 from shared.chat.approvals import awaiting_is, awaiting_values
 from shared.chat.sessions import Awaiting, Session, gsi_sort_key, session_key
 from shared.chat.transcript import Message
+from shared.tasks.lineage import Lineage, child_row
 from shared.tasks.records import Task, timer_item
 from shared.tasks.store import put_task
 
@@ -15,11 +19,25 @@ _TITLE_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client sends."""
+    """What a client sends, or a task for itself."""
 
     message_id: str
     text: str
     context: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
+    """Of the turn that answers it."""
+
+
+def bound_by(lineage: Lineage, dry_run: bool, permissions: Mapping[str, Any]) -> Lineage:
+    """The lineage, and what binds whoever speaks in the same session on top."""
+    own, inherited = Permissions.from_item(permissions), Permissions.from_item(lineage.permissions)
+    return replace(lineage, dry_run=dry_run or lineage.dry_run, permissions=own.within(inherited).to_item())
+
+
+def may_ride(lineage: Lineage, running: Task) -> bool:
+    """Whether a message of this lineage may be heard by a task that runs already: it must not be let do more."""
+    binds = Permissions.from_item(running.permissions).is_within(Permissions.from_item(lineage.permissions))
+    return binds and (running.dry_run or not lineage.dry_run)
 
 
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
@@ -28,9 +46,9 @@ def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
 
 
 def new_task_writes(task: Task) -> list[Write]:
-    """Create a task and the timer that watches over it."""
+    """Create a task and the timer that watches over it; its parent, if it has one, finds it from then on."""
     due = task.created_at + _FIRST_TIMER_SECONDS * 1000
-    return [put_task(task), Put(timer_item(task.id, due))]
+    return [put_task(task), Put(timer_item(task.id, due)), *child_row(task)]
 
 
 def activate(session: Session, task: Task, submission: Submission) -> Update:

@@ -9,6 +9,7 @@ from shared.chat.accept import MAX_PENDING
 from shared.chat.opening import Submission
 from shared.chat.sessions import session_key
 from shared.kernel.clock import iso
+from shared.tasks.lineage import Lineage
 
 
 def load_pending(database: Database, session_id: str) -> list[Item]:
@@ -29,7 +30,8 @@ def lower_count(session_id: str, by: int) -> Update:
 
 def submission_of(row: Item) -> Submission:
     """The message that a row holds."""
-    return Submission(row["message_id"], row["text"], context=row.get("context", ""))
+    lineage = Lineage(**row.get("lineage", {}))
+    return Submission(row["message_id"], row["text"], context=row.get("context", ""), lineage=lineage)
 
 
 def public_pending(rows: Sequence[Item]) -> dict[str, Any]:

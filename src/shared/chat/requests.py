@@ -110,6 +110,13 @@ class PendingSend(OwnSend):
     policy: Literal["enqueue"] = "enqueue"
 
 
+class RunSend(OwnSend):
+    """POST /run: the answer is waited for."""
+
+    policy: Literal["enqueue"] = "enqueue"
+    wait_seconds: int = Field(default=20, ge=0, le=25)
+
+
 class UIPart(BaseModel):
     """A part of a UI message; only text is read."""
 

@@ -17,12 +17,16 @@ _INTERRUPT_AGAIN_SECONDS = 2.0
 
 
 class Sending:
-    """Takes messages in: `enqueue` and `reject` as they come, `interrupt` by stopping the turn that runs."""
+    """Takes messages in: `enqueue` and `reject` as they come, `interrupt` by stopping the turn that runs.
 
-    def __init__(self, services: Services) -> None:
+    Those of a user are `limited`; what a turn sends for itself has bounds of its own.
+    """
+
+    def __init__(self, services: Services, *, limited: bool = True) -> None:
         self._services = services
         database, clock = services.database, services.clock
-        limit = RateLimit(database, clock, "send", services.sends_per_minute, _SEND_WINDOW_SECONDS)
+        most = services.sends_per_minute if limited else None
+        limit = RateLimit(database, clock, "send", most, _SEND_WINDOW_SECONDS)
         self._acceptance = Acceptance(database, services.queue, clock, services.ids, services.slots, limit)
 
     def submit(

@@ -2,7 +2,8 @@
 
 | record  | pk             | sk                | notes                                               |
 |---------|----------------|-------------------|-----------------------------------------------------|
-| session | `SESSION#{id}` | `META`            | on GSI1 under `USER#{owner}`, newest accept first   |
+| session | `SESSION#{id}` | `META`            | on GSI1 under `USER#{owner}`, newest accept first;  |
+|         |                |                   | a sub-session under `SUBSESSIONS#{parent session}`  |
 | claim   | `SESSION#{id}` | `CLAIM#{message}` | a client message id, taken once                     |
 | pending | `SESSION#{id}` | `PENDING#{ulid}`  | sent while a turn ran                               |
 | message | `SESSION#{id}` | `MSG#{seq}`       | see `transcript`                                    |
@@ -27,7 +28,7 @@ from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.errors import Invalid, NotFound
 from shared.kernel.ids import Ids
 from shared.kernel.telemetry import log_event
-from shared.tasks.records import Spend
+from shared.tasks.records import Spend, Task
 
 RECORD_VERSION = 1
 MAX_TITLE_CHARACTERS = 200
@@ -74,6 +75,8 @@ class Session:
     permissions: Mapping[str, Any] = field(default_factory=dict)
     """What its turns may use, as `accounts.permissions` stores it."""
     awaiting: "Awaiting | None" = None
+    parent_session: str | None = None
+    """The session in which it was started; the user's own list leaves it out."""
 
     def to_item(self) -> Item:
         """The stored form of a new session."""
@@ -86,9 +89,11 @@ class Session:
             "next_seq": self.next_seq,
             "context_from": self.context_from,
             "pending_count": self.pending_count,
-            "gsi1pk": f"USER#{self.owner}",
+            "gsi1pk": _list_key(self.owner, self.parent_session),
             "gsi1sk": gsi_sort_key(self.updated_at, self.id),
         }
+        if self.parent_session:
+            item["parent_session"] = self.parent_session
         if self.title:
             item["title"] = self.title
         if self.title_by:
@@ -119,6 +124,7 @@ class Session:
             dry_run=item.get("dry_run", False),
             permissions=item.get("permissions", {}),
             awaiting=Awaiting(**item["awaiting"]) if item.get("awaiting") else None,
+            parent_session=item.get("parent_session"),
         )
 
     def head(self) -> dict[str, Any]:
@@ -129,12 +135,18 @@ class Session:
             "created_at": iso(self.created_at),
             "updated_at": iso(self.updated_at),
             "is_processing": self.active_task is not None,
+            "parent_session": self.parent_session,
         }
 
 
 def session_key(session_id: str) -> Key:
     """Where a session's record is."""
     return {"pk": f"SESSION#{session_id}", "sk": "META"}
+
+
+def _list_key(owner: str, parent_session: str | None) -> str:
+    """The list that a session is in."""
+    return f"SUBSESSIONS#{parent_session}" if parent_session else f"USER#{owner}"
 
 
 def gsi_sort_key(millis: int, session_id: str) -> str:
@@ -166,6 +178,30 @@ def create_session(
     )
     database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
     log_event("session.created", session_id=session.id, user_id=user_id)
+    return session
+
+
+def create_sub_session(database: Database, clock: Clock, parent: Task, session_id: str) -> Session:
+    """The sub-session `session_id` of a turn, for the same user: a new one, or the one that is there already.
+
+    It may do what the turn may, and no more.
+    """
+    now = to_millis(clock.now())
+    session = Session(
+        session_id,
+        parent.user_id,
+        None,
+        created_at=now,
+        updated_at=now,
+        parent_session=parent.session_id,
+        dry_run=parent.dry_run,
+        permissions=parent.permissions,
+    )
+    try:
+        database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
+    except ConditionFailed:
+        return owned_session(database, session_id, parent.user_id)
+    log_event("session.created", session_id=session.id, user_id=session.owner)
     return session
 
 
@@ -202,18 +238,25 @@ def rename_session(database: Database, session_id: str, user_id: str, title: str
 
 
 def list_sessions(
-    database: Database, user_id: str, limit: int, cursor: str | None, search: str = ""
+    database: Database,
+    user_id: str,
+    limit: int,
+    cursor: str | None,
+    search: str = "",
+    parent_session: str | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of the user's sessions, newest first, and the cursor of the next page.
 
+    Sub-sessions are not among them; those of `parent_session`, which must be the user's, are a list of their own.
     With `search`, those whose title contains it, in whatever case. A page looks at `MOST_SCANNED` sessions at
     most, so it may hold fewer than `limit`, or none, and still have a next one.
 
     The index is eventually consistent: a session made an instant ago may still be missing.
     """
     most = MOST_SCANNED if search else limit
-    start = _start_key(user_id, cursor) if cursor else None
-    condition, values = "#gsi1pk = :user", {"user": f"USER#{user_id}"}
+    listed = _list_key(user_id, parent_session)
+    start = _start_key(listed, cursor) if cursor else None
+    condition, values = "#gsi1pk = :listed", {"listed": listed}
     items = list(database.query(condition, values, index="GSI1", forward=False, limit=most + 1, start=start))
     page, seen = _matching(items[:most], limit, search.casefold())
     rows = [
@@ -223,6 +266,7 @@ def list_sessions(
             "created_at": iso(item["created_at"]),
             "updated_at": iso(item["updated_at"]),
             "is_processing": bool(item.get("active_task")),
+            "parent_session": parent_session,
         }
         for item in page
     ]
@@ -248,10 +292,10 @@ def _cursor(sort_key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([sort_key]).encode()).decode()
 
 
-def _start_key(user_id: str, cursor: str) -> Item:
+def _start_key(listed: str, cursor: str) -> Item:
     try:
         (sort_key,) = json.loads(base64.urlsafe_b64decode(cursor))
         session_id = sort_key.encode().decode("ascii").split("#", 1)[1]
     except (binascii.Error, ValueError, TypeError, IndexError, AttributeError) as error:
         raise Invalid("The cursor is not one that this list has given.", code="invalid_cursor") from error
-    return {**session_key(session_id), "gsi1pk": f"USER#{user_id}", "gsi1sk": sort_key}
+    return {**session_key(session_id), "gsi1pk": listed, "gsi1sk": sort_key}

@@ -169,7 +169,9 @@ def load_messages(database: Database, session_id: str, first_seq: int) -> list[M
     return [Message.from_item(item) for item in found]
 
 
-def messages_before(database: Database, session_id: str, before_seq: int | None, portion: int) -> Iterator[Message]:
+def messages_before(
+    database: Database, session_id: str, before_seq: int | None, portion: int = 50
+) -> Iterator[Message]:
     """The rows below `before_seq` (None: all), newest first, read so many at a time."""
     last = "MSG#~" if before_seq is None else message_sort_key(before_seq - 1)
     if before_seq is not None and before_seq <= 0:

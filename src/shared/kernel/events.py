@@ -64,6 +64,8 @@ Event = Literal[
     "workspace.file_written",
     "workspace.file_deleted",
     "workspace.object_left",
+    # what the product's owners want to know
+    "copilot_sub_session_started",
     # what keeps turns going
     "slots.promotion_failed",
     "sweep.done",
@@ -131,3 +133,5 @@ class Fields(TypedDict, total=False):
     cost_micros: int
     size_bytes: int
     seconds: float | None
+
+    sub_session_id: str

@@ -7,6 +7,7 @@
 | viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
 | view   | `CONN#{id}`    | `VIEW#{request}`                 |
 | waiter | `WAIT#{record}`| see `waits`                      |
+| child  | `TASK#{parent}`| see `lineage`                    |
 | timer  | `TIMER#{shard}`| `{due, 13 digits}#{task}`        |
 
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.

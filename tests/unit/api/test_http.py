@@ -352,3 +352,36 @@ def test_an_event_source_is_told_when_to_come_back(ada: TestClient, parley: Parl
     parley.scripted(says("Hello!"))
     task_id = send(ada, new_session(ada)).json()["task_id"]
     assert "retry: 250\n" in ada.get(f"/api/chat/tasks/{task_id}/stream").text
+
+
+def test_an_answer_is_waited_for_without_a_stream(ada: TestClient, parley: Parley) -> None:
+    """It comes when the turn has ended, with its tokens; the same message id asks for the same turn."""
+    session_id = new_session(ada)
+    parley.scripted(says("Seven", tokens=(30, 7)))
+    parley.clock.at(1.0, parley.drain_queue)
+    began = parley.clock.now()
+    body = {"message": "Count rivers", "message_id": "m1"}
+    answer = ada.post(f"/api/chat/sessions/{session_id}/run", json=body).json()
+
+    assert 1 <= parley.clock.now() - began < 2
+    assert (answer["status"], answer["response"], answer["usage"]["total_tokens"]) == ("completed", "Seven", 37)
+    assert ada.post(f"/api/chat/sessions/{session_id}/run", json=body).json() == answer
+
+
+def test_a_wait_that_is_too_short_says_what_there_is(ada: TestClient, parley: Parley) -> None:
+    """`running`, and `queued` for a message that waits for another turn."""
+    session_id = new_session(ada)
+    first = ada.post(f"/api/chat/sessions/{session_id}/run", json={"message": "Hm", "wait_seconds": 0}).json()
+    second = ada.post(f"/api/chat/sessions/{session_id}/run", json={"message": "Hey", "wait_seconds": 2}).json()
+    assert [first["status"], second["status"]] == ["running", "queued"]
+    assert (
+        ada.post(f"/api/chat/sessions/{session_id}/run", json={"message": "Hm", "wait_seconds": 26}).status_code == 422
+    )
+    assert ada.post("/api/chat/sessions/nope/run", json={"message": "Hm"}).status_code == 404
+
+
+def test_the_sub_sessions_of_a_foreign_session_are_not_listed(ada: TestClient, parley: Parley) -> None:
+    """404, as for everything else of it."""
+    foreign = parley.new_session("grace").id
+    assert ada.get("/api/chat/sessions", params={"parent_session": foreign}).json()["code"] == "SESSION_NOT_FOUND"
+    assert ada.get("/api/chat/sessions", params={"parent_session": new_session(ada)}).json()["sessions"] == []

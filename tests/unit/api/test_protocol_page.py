@@ -14,11 +14,15 @@ NEVER_SHOWN = {"queue_unavailable", "stopped_by_user"}
 """Codes that stay inside: one is logged, the other is in a tool's response."""
 
 
+_OF_CALLS = {"tool_step.py", "offer.py", "sub_sessions.py"}
+"""What answers the model, not the client."""
+
+
 def codes_in(*rooms: str) -> set[str]:
     """The codes of errors in the source of some rooms, but for those of tool calls."""
     paths = [path for room in rooms for path in (ROOT / "src" / "shared" / room).rglob("*.py")]
     paths += (ROOT / "functions").rglob("*.py")
-    texts = [path.read_text() for path in paths if path.name not in {"tool_step.py", "offer.py"}]
+    texts = [path.read_text() for path in paths if path.name not in _OF_CALLS]
     named = {code for text in texts for code in re.findall(r'code="(\w+)"', text)}
     return named | {code for text in texts for code in re.findall(r'ModelFailed\(\s*"(\w+)"', text)}
 

@@ -53,6 +53,7 @@ class SessionHead(BaseModel):
     created_at: str
     updated_at: str
     is_processing: bool = Field(description="a turn runs")
+    parent_session: str | None = Field(description="of a sub-session: the session in which it was started")
 
 
 class SessionList(BaseModel):
@@ -158,6 +159,38 @@ class SendAccepted(BaseModel):
     task_id: str
     session_id: str
     status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "pending", "recorded"]
+
+
+class RunCall(BaseModel):
+    """A tool call that the turn has made."""
+
+    id: str
+    name: str
+    arguments: str = Field(description="JSON text")
+    output: str = Field(description="JSON text; empty: none came")
+    is_error: bool
+
+
+class RunUsage(BaseModel):
+    """Tokens of the turn."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class RunAnswer(BaseModel):
+    """Where the turn is that hears the message, and once it has ended, what it has answered."""
+
+    status: Literal["running", "completed", "cancelled", "error", "queued"] = Field(
+        description="`queued`: another turn runs, and has not heard the message yet"
+    )
+    session_id: str
+    task_id: str
+    response: str | None
+    error: str | None = Field(description="why it failed")
+    tool_calls: list[RunCall]
+    usage: RunUsage
 
 
 class PendingAccepted(BaseModel):

@@ -17,6 +17,7 @@ PARAMETERS: dict[str, Any] = {
     "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
     "search": "rivers",
     "before_sequence": 120,
+    "parent_session": SESSION_ID,
     "startIndex": 0,
     "last_message_id": "0-0",
     "last-event-id": "6",
@@ -44,7 +45,14 @@ NEW_PROFILE = {
     "understanding": {"job": "analyst"},
 }
 PROFILE = {**NEW_PROFILE, "updated_at": _LATER}
-SESSION = {"id": SESSION_ID, "title": "Rivers", "created_at": _CREATED, "updated_at": _CREATED, "is_processing": False}
+SESSION = {
+    "id": SESSION_ID,
+    "title": "Rivers",
+    "created_at": _CREATED,
+    "updated_at": _CREATED,
+    "is_processing": False,
+    "parent_session": None,
+}
 SESSIONS = {"sessions": [SESSION], "next_cursor": None}
 
 _CALL = {"id": "call_1", "name": "web_fetch", "arguments": '{"url":"https://example.com/"}'}
@@ -135,6 +143,16 @@ ANSWER_GIVEN = {
     "task_id": "01K0XQ6A0T5J9E2GMX7HSVD4QB",
 }
 SEND_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "queued"}
+OWN_RUN = {"message": "Tell me about rivers.", "message_id": "m1", "wait_seconds": 20}
+RUN_ANSWER: dict[str, Any] = {
+    "status": "completed",
+    "session_id": SESSION_ID,
+    "task_id": TASK_ID,
+    "response": "A river flows.",
+    "error": None,
+    "tool_calls": [],
+    "usage": {"prompt_tokens": 310, "completion_tokens": 42, "total_tokens": 352},
+}
 OWN_PENDING = {"message": "And about lakes.", "message_id": "m2"}
 PENDING_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "pending"}
 PENDING = {

@@ -14,7 +14,7 @@ from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
 from shared.chat.answer_requests import ApprovalAnswer
-from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, TransportSend
+from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, RunSend, TransportSend
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ ROUTES: dict[tuple[str, str], Route] = {
         ),
     ),
     ("GET", "/api/chat/sessions"): Route(
-        {200: Answer("A page.", answers.SessionList, examples.SESSIONS)}, ("validation_failed", "invalid_cursor")
+        {200: Answer("A page.", answers.SessionList, examples.SESSIONS)},
+        ("SESSION_NOT_FOUND", "validation_failed", "invalid_cursor"),
     ),
     ("GET", "/api/chat/sessions/{session_id}"): Route(
         {200: Answer("The session.", answers.SessionPage, examples.SESSION_PAGE)},
@@ -138,6 +139,17 @@ ROUTES: dict[tuple[str, str], Route] = {
         {200: Answer("The answer counts.", answers.AnswerGiven, examples.ANSWER_GIVEN)},
         ("TASK_NOT_FOUND", "approval_answered", *_OF_ANSWERS, *OF_BODIES),
         Body((ApprovalAnswer,), {"approve": {"approved": True}, "deny": {"approved": False, "reason": "Not today."}}),
+    ),
+    ("POST", "/api/chat/sessions/{session_id}/run"): Route(
+        {
+            200: Answer(
+                "As soon as the turn has ended, or as it is after `wait_seconds`.",
+                answers.RunAnswer,
+                examples.RUN_ANSWER,
+            )
+        },
+        ("SESSION_NOT_FOUND", "TASK_NOT_FOUND", "too_many_pending", "rate_limited", "session_busy", *OF_BODIES),
+        Body((RunSend,), {"own": examples.OWN_RUN}),
     ),
     ("GET", "/api/chat/sessions/{session_id}/stream"): Route(
         {

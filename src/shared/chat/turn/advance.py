@@ -35,6 +35,7 @@ from shared.stream import parts as wire
 from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
+from shared.tasks.lineage import is_orphan
 from shared.tasks.records import Spend, Task
 from shared.tasks.store import get_task
 
@@ -97,7 +98,7 @@ class _Turn:
         self._answers = self._load_answers()
         ending = Ending(self._services, owner)
         try:
-            if owner.task.cancel_requested:
+            if owner.task.cancel_requested or is_orphan(self._services.database, owner.task):
                 raise TurnCancelled
             if not self._advance(ending, journalled):
                 return

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.aws.writes import Item, Write
 from shared.chat.approvals import Approval, put_approval
-from shared.chat.opening import free_session, hand_over, new_task_writes, user_row
+from shared.chat.opening import bound_by, free_session, hand_over, new_task_writes, user_row
 from shared.chat.pending import deletions, load_pending, submission_of
 from shared.chat.services import Services
 from shared.chat.sessions import Awaiting
@@ -19,6 +19,7 @@ from shared.kernel.telemetry import count, log_event, log_problem, measure_secon
 from shared.stream import parts as wire
 from shared.stream.closing import OpenStream, shown_text
 from shared.stream.parts import FinishReason, Part, encode
+from shared.tasks.lineage import lineage_of
 from shared.tasks.records import Task, TaskStatus
 from shared.tools.contract import ErrorResponse
 
@@ -178,6 +179,8 @@ class Ending:
 
     def _next_turn(self, pending: Sequence[Item], next_seq: int) -> tuple[Task, list[Write]]:
         task, now = self._owner.task, to_millis(self._services.clock.now())
+        submissions = [submission_of(row) for row in pending]
+        lineage = next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))
         following = Task(
             id=self._services.ids.new(),
             session_id=task.session_id,
@@ -187,10 +190,8 @@ class Ending:
             context_from=task.context_from,
             pool=task.pool,
             slot=(task.slot or task.id) if task.pool else "",
-            dry_run=task.dry_run,
-            permissions=task.permissions,
+            **vars(bound_by(lineage, task.dry_run, task.permissions)),
         )
-        submissions = [submission_of(row) for row in pending]
         rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]
         return following, [
             hand_over(task, following, next_seq + len(rows), len(pending), self._totals()),

@@ -67,8 +67,8 @@ class ToolStep:
         self._offer = offer
         self._cancellation = Cancellation()
         self._started_at: dict[int, float] = {}
-        ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
-        self._parking = Parking(services, owner, ends_at)
+        self._turn_ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
+        self._parking = Parking(services, owner, self._turn_ends_at)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
@@ -245,6 +245,8 @@ class ToolStep:
             if isinstance(answer, Wait) and over_soon(services, answer, context.cancellation):
                 note = answer.note
                 answer = _run(tool, context, call, spill, lambda given: tool.resume(context, given, note))
+            if isinstance(answer, Wait) and to_millis(services.clock.now()) >= self._turn_ends_at:
+                answer = ErrorResponse(code="turn_time_over", message="The time that this turn may take is over.")
             mailbox.put(Suspended(seq, call, answer) if isinstance(answer, Wait) else Result(seq, call, answer))
 
         self._engine.workers.start(f"tool-{call.name}", work)
