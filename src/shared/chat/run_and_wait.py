@@ -7,6 +7,7 @@ runs, nothing is said of the turns before it.
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from shared.chat.approvals import ApprovalState, approvals_of
 from shared.chat.opening import Submission
 from shared.chat.pending import load_pending
 from shared.chat.sending import Sending
@@ -19,6 +20,8 @@ from shared.tasks.run_state import Followed, MadeCall, RunState, RunStatus
 from shared.tasks.store import get_task
 
 _POLL_SECONDS = 0.25
+
+_ASKS = "It has paused, because it asks the user for an approval. It goes on when they have answered."
 
 _STATUS: dict[TaskStatus, RunStatus] = {
     TaskStatus.COMPLETED: "completed",
@@ -107,6 +110,12 @@ class RunAndWait:
     def _state(self, task: Task) -> RunState:
         if not task.status.ended:
             return RunState("running", task.session_id, task.id, awaits=task.id)
+        asked = approvals_of(self._database, task.session_id, task.id)
+        if any(approval.state is ApprovalState.OPEN for approval in asked):
+            return RunState("running", task.session_id, task.id, error=_ASKS)
+        going_on = get_task(self._database, asked[0].next_task) if asked else None
+        if going_on is not None:
+            return self._state(going_on)
         rows = list(self._rows_of(task))
         answer = next((row.content for row in reversed(rows) if row.role == "assistant"), "")
         status, calls = _STATUS[task.status], tuple(_calls(rows))

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 
+from shared.accounts.permissions import Permissions
+from shared.chat.answering import Answering, UserAnswer
 from shared.chat.cancel import cancel_turn
 from shared.chat.model import ModelRequest
 from shared.chat.opening import Submission
+from shared.chat.run_and_wait import RunAndWait
 from shared.chat.sending import Sending
-from shared.chat.sessions import Session, list_sessions
+from shared.chat.sessions import Session, create_session, list_sessions
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.kernel.errors import ParleyError
 from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
+from shared.tasks.run_state import Followed
 from shared.tasks.waits import Wait
 from shared.tools.get_sub_session_result import GetSubSessionResult, GetSubSessionResultInput
 from shared.tools.run_sub_session import RunSubSession, RunSubSessionInput
@@ -23,7 +27,7 @@ from tests.support.faults import FAULT_KINDS, Killed
 from tests.support.logs import logged
 from tests.support.model import Script, calls, says
 from tests.support.region import Parley
-from tests.support.tools import Echo
+from tests.support.tools import Asking, Echo
 
 
 def with_sub_sessions(parley: Parley) -> None:
@@ -72,6 +76,64 @@ def result_of(parley: Parley, session: Session, row: int = 2) -> dict[str, Any]:
 def sub_session_of(parley: Parley, session: Session) -> Session:
     (row,), _ = list_sessions(parley.database, session.owner, 10, None, session.id)
     return parley.session(row["id"], session.owner)
+
+
+# -- what binds it -----------------------------------------------------------------------------
+
+
+def test_a_sub_session_may_do_no_more_than_its_parent(parley: Parley) -> None:
+    """The new session and its turn have the permissions of the turn that starts them."""
+    with_sub_sessions(parley)
+    narrow = Permissions.of_lists(tools=["echo"]).to_item()
+    session = create_session(parley.database, parley.clock, parley.services.ids, "ada", permissions=narrow)
+    answering(parley, delegates(), lambda: says("Three"))
+    parley.send(session, "Go")
+    parley.settle()
+
+    child = sub_session_of(parley, session)
+    assert child.permissions == narrow
+    assert parley.task(child.last_task or "").permissions == narrow
+    offered = {schema["function"]["name"] for request in parley.model.requests for schema in request.tools}
+    assert offered == {"run_sub_session", "get_sub_session_result"}
+
+
+def test_an_older_session_is_bound_by_both(parley: Parley) -> None:
+    """What it forbids itself and what its caller may not do: each level must allow."""
+    own = Permissions.of_lists(tools=["send"])
+    callers = Permissions.of_lists(tools=["echo"])
+    other = create_session(parley.database, parley.clock, parley.services.ids, "ada", permissions=own.to_item())
+    with_sub_sessions(parley)
+    session = create_session(parley.database, parley.clock, parley.services.ids, "ada", permissions=callers.to_item())
+    answering(parley, delegates(sub_session_id=other.id), lambda: says("Three"))
+    parley.send(session, "Go")
+    parley.settle()
+
+    bound = Permissions.from_item(parley.task(parley.session(other.id).last_task or "").permissions)
+    assert bound == own.within(callers)
+
+
+def test_a_child_that_asks_its_user_is_not_taken_for_done(parley: Parley) -> None:
+    """Its parent is told at once, and gets the whole answer when the user has approved."""
+    with_sub_sessions(parley)
+    parley.with_tools(*(parley.engine.toolbox.get(name) for name in parley.engine.toolbox.names), Asking())
+    session = parley.new_session()
+    parley.model.choose = lambda request: (
+        (says("done") if results_in(request) else delegates())
+        if asked_of(request) == "Go"
+        else (says("Sent") if results_in(request) else calls(("c1", "send_mail", '{"text":"mail"}')))
+    )
+    parley.send(session, "Go")
+    parley.settle()
+    assert result_of(parley, session)["status"] == "running"
+    assert "approval" in result_of(parley, session)["error"]
+
+    child = sub_session_of(parley, session)
+    followed = Followed(child.id, child.last_task or "")
+    (asked,) = Answering(parley.services).pending("ada", child.id)
+    Answering(parley.services).answer("ada", UserAnswer(asked["approval_id"], approved=True))
+    parley.settle()
+    state = RunAndWait(parley.services, limited=False).look("ada", followed)
+    assert (state.status, state.response) == ("completed", "Sent")
 
 
 # -- waiting -----------------------------------------------------------------------------------
