@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.stream import parts as wire
+from shared.stream.older import for_clients_that_know_no_approvals
+from shared.stream.sse import segment
 from tests.contract.test_official_clients import TRANSPORTS, played, says, text_of
 from tests.support.api_client import ApiClient, events_of
 from tests.support.node import Place, parsed_by_versions
@@ -161,3 +164,26 @@ def test_answers_from_all_sides_at_once(live: LiveParley, api: ApiClient) -> Non
     eventually(lambda: api.status(task) == "completed", "it has gone on", seconds=20)
     assert mails(live) - before == int(counted[0]["approved"])
     assert [row.role for row in live.rows(session)] == ["user", "assistant", "tool", "tool", "assistant"]
+
+
+def test_a_budget_pause_is_a_request_like_any_other() -> None:
+    """Each version shows a call of `raise_budget` that waits for approval, and the part with the numbers."""
+    asked = {"bound": "tokens", "spent": 15, "limit": 15, "asked_for": 15}
+    parts = [
+        wire.start("msg_1"),
+        wire.start_step(),
+        wire.tool_input_available("raise_budget_4", "raise_budget", asked),
+        wire.data("budget-pause", {**asked, "approval_id": "a1"}),
+        wire.tool_approval_request("a1", "raise_budget_4"),
+        wire.finish_step(),
+        wire.finish("tool-calls"),
+    ]
+    told = for_clients_that_know_no_approvals(parts)
+    results = parsed_by_versions({"new": segment(parts, done=True), "old": segment(told, done=True)})
+
+    for version, stream in (("ai-5", "old"), ("ai-6", "new"), ("ai-7-early", "new"), ("ai", "new")):
+        result = results[version][stream]
+        assert (result["error"], result["finished"]) == (None, True), (version, result)
+        kinds = [part["type"] for part in result["parts"]]
+        assert kinds[:3] == ["step-start", "tool-raise_budget", "data-budget-pause"], version
+        assert result["parts"][1]["state"] == ("input-available" if stream == "old" else "approval-requested"), version

@@ -30,7 +30,7 @@ from shared.kernel.clock import to_millis
 from shared.kernel.errors import Conflict, Gone, NotFound, Retryable
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream.viewers import Viewer
-from shared.tasks.records import Spend, Task, TaskStatus
+from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 
 _ATTEMPTS = 8
@@ -196,31 +196,24 @@ class Answering:
         paused = get_task(self._services.database, answered.task_id)
         if paused is None:
             raise NotFound("The turn that asked is gone.", code="TASK_NOT_FOUND")
-        task = replace(
-            paused,
+        task = Task(
             id=answered.next_task,
+            session_id=session.id,
             user_id=session.owner,
             status=TaskStatus.QUEUED,
             created_at=now,
             context_from=session.context_from,
-            epoch=0,
-            lease_owner="",
-            lease_expires=0,
+            kind=paused.kind,
             inbox=1 if session.pending_count else 0,
-            takeovers=0,
-            cancel_requested=False,
-            ended_at=None,
-            error=None,
-            spend=Spend(),
-            wait_until=0,
-            timer_generation=0,
-            pool="",
-            slot="",
-            awaits_slot=False,
-            promoted_at=0,
+            parent=paused.parent,
+            root=paused.tree,
+            depth=paused.depth,
+            dry_run=paused.dry_run,
+            permissions=paused.permissions,
             continues=paused.continues or paused.id,
             resumes=paused.id,
             carried=paused.carried.plus(paused.spend),
+            raised=paused.raised,
         )
         raises = answered.bound and answered.state is ApprovalState.APPROVED
         return raise_bound(task, answered.bound) if raises else task

@@ -242,16 +242,16 @@ def _result(place: Message, approval: Approval | None, why: str, now: int) -> Me
     return gone.closing_row(why, now)
 
 
-def close_approvals(database: Database, session: Session, why: str, now: int) -> None:
-    """Nobody asks any more; the session stays idle.
+def close_approvals(database: Database, session: Session, why: str, now: int, discarded: Sequence[Write] = ()) -> None:
+    """Nobody asks any more; the session stays idle. `discarded` takes out messages that wait, one a write.
 
     Raises:
         TransactionFailed: somebody was quicker with an answer, or a turn has begun.
     """
     stop_waiting = Update(
         session_key(session.id),
-        "REMOVE #awaiting",
+        "SET #pending_count = #pending_count - :gone REMOVE #awaiting",
         condition=f"#owner = :owner AND attribute_not_exists(#active_task) AND {awaiting_is(session)}",
-        values={"owner": session.owner, **awaiting_values(session)},
+        values={"owner": session.owner, "gone": len(discarded), **awaiting_values(session)},
     )
-    database.transact([stop_waiting, *closing_writes(database, session, why, now)])
+    database.transact([stop_waiting, *discarded, *closing_writes(database, session, why, now)])

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from shared.aws.database import TransactionFailed
 from shared.chat.approvals import STOPPED, close_approvals
+from shared.chat.pending import deletions, load_pending
 from shared.chat.services import Services
 from shared.chat.sessions import owned_session
 from shared.chat.turn.ending import Outcome
@@ -70,7 +71,8 @@ def _stop_asking(services: Services, user_id: str, session_id: str) -> None:
         if session.awaiting is None:
             return
         try:
-            close_approvals(services.database, session, STOPPED, to_millis(services.clock.now()))
+            discarded = deletions(load_pending(services.database, session.id))
+            close_approvals(services.database, session, STOPPED, to_millis(services.clock.now()), discarded)
         except TransactionFailed:  # an answer was quicker, or another message
             continue
         log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)

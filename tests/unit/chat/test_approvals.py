@@ -10,6 +10,7 @@ from shared.accounts.permissions import Permissions
 from shared.chat.accept import Requester
 from shared.chat.answering import AlreadyAnswered, Answered, Answering, UserAnswer
 from shared.chat.cancel import cancel_turn
+from shared.chat.pending import load_pending
 from shared.chat.sessions import Session, create_session
 from shared.kernel.errors import Conflict, Gone, NotFound, ParleyError
 from shared.socket.connections import remember_connection
@@ -383,6 +384,22 @@ def test_what_was_pending_waits_for_the_answer(parley: Parley) -> None:
     check_over(parley, session, task, "completed")
     assert roles(parley.transcript(session)) == ["user", "assistant", "tool", "tool", "user", "assistant"]
     assert parley.session(session.id).pending_count == 0
+
+
+def test_a_stop_discards_what_waits_for_the_answer(parley: Parley) -> None:
+    """As it does while a turn runs."""
+    session = parley.new_session()
+    parley.with_tools(AskingSend(), Echo(lambda *_: parley.send(session, "And hurry", "p1")))
+    parley.scripted(calls(MAIL, ECHO), says("Done"))
+    parley.send(session)
+    parley.drain_queue()
+    assert parley.session(session.id).pending_count == 1
+
+    cancel_turn(parley.services, "ada", session.id)
+
+    assert parley.session(session.id).pending_count == 0
+    assert load_pending(parley.database, session.id) == []
+    check_transcript(parley.transcript(session))
 
 
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "kill_before", "kill_after"])
