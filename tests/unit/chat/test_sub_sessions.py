@@ -74,7 +74,7 @@ def result_of(parley: Parley, session: Session, row: int = 2) -> dict[str, Any]:
 
 
 def sub_session_of(parley: Parley, session: Session) -> Session:
-    (row,), _ = list_sessions(parley.database, session.owner, 10, None, session.id)
+    (row,), _ = list_sessions(parley.database, session.owner, 10, None, parent_session=session.id)
     return parley.session(row["id"], session.owner)
 
 
@@ -466,7 +466,7 @@ def test_three_levels_and_no_more(parley: Parley) -> None:
         level, depth = sub_session_of(parley, level), depth + 1
         task = parley.task(level.last_task or "")
         assert (task.depth, task.root) == (depth, task_id)
-    assert list_sessions(parley.database, "ada", 10, None, level.id)[0] == []
+    assert list_sessions(parley.database, "ada", 10, None, parent_session=level.id)[0] == []
     assert said(parley.transcript(level))[-1] == ("assistant", "did: sub_session_too_deep")
 
 
@@ -539,7 +539,9 @@ def test_sub_sessions_are_not_in_the_users_list(parley: Parley) -> None:
     parley.send(child, "More", "u1")
     parley.settle()
     assert [row["id"] for row in list_sessions(parley.database, "ada", 10, None)[0]] == [session.id]
-    assert [row["id"] for row in list_sessions(parley.database, "ada", 10, None, session.id)[0]] == [child.id]
+    assert [row["id"] for row in list_sessions(parley.database, "ada", 10, None, parent_session=session.id)[0]] == [
+        child.id
+    ]
 
 
 # -- stopping ----------------------------------------------------------------------------------
