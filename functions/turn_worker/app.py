@@ -38,6 +38,7 @@ _engine = TurnEngine(
     bounds=TurnBounds.from_environment(),
     prices=_settings.model_prices,
     max_attempts=_settings.model_max_attempts,
+    max_output_tokens=_settings.model_max_output_tokens,
     spill=ToolOutputs(_objects) if _objects else NoSpill(),
 )
 _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)

@@ -36,6 +36,7 @@ def services(settings: StorageSettings) -> Services:
         ids=RandomIds(clock),
         executor=ThreadPoolExecutor(max_workers=_POSTING_THREADS, thread_name_prefix="post"),
         sends_per_minute=settings.sends_per_minute,
+        limits=settings,
     )
 
 

@@ -11,7 +11,7 @@ from shared.chat.model import Model
 from shared.kernel.clock import Clock
 from shared.kernel.ids import Ids
 from shared.kernel.mailbox import Workers
-from shared.kernel.settings import ModelPrice, TurnBounds
+from shared.kernel.settings import BudgetLimits, ModelPrice, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tools.registry import Toolbox
@@ -33,6 +33,8 @@ class Services:
     """Runs posts to sockets."""
     sends_per_minute: int | None = None
     """How many messages a user may send; None: as many as they like."""
+    limits: BudgetLimits = field(default_factory=BudgetLimits)
+    """What may be spent on models."""
 
 
 @dataclass(frozen=True)
@@ -45,5 +47,7 @@ class TurnEngine:
     bounds: TurnBounds
     prices: Mapping[str, ModelPrice]
     max_attempts: int
+    max_output_tokens: int | None = None
+    """Of one answer; None: the model's own limit."""
     spill: Spill = field(default_factory=NoSpill)
     """Keeps tool outputs that are too large for a row."""

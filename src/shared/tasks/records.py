@@ -4,6 +4,7 @@
 |--------|----------------|----------------------------------|
 | task   | `TASK#{id}`    | `META`                           |
 | call   | `TASK#{id}`    | `CALL#{tool_call_id}`            |
+| reserved | `TASK#{id}`  | `RESERVED#{call}#{epoch}`        |
 | viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
 | view   | `CONN#{id}`    | `VIEW#{request}`                 |
 | waiter | `WAIT#{record}`| see `waits`                      |
@@ -107,6 +108,10 @@ class Task:
     """Whether nothing may take effect or be charged."""
     continues: str = ""
     """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
+    claimed_tokens: int = 0
+    """Of the turn's budget: spent + reserved - raised; see `accounts.budgets.meters`."""
+    claimed_micros: int = 0
+    """The same in millionths of a US dollar."""
 
     @property
     def message_id(self) -> str:
@@ -135,6 +140,8 @@ class Task:
             "depth": self.depth,
             "dry_run": self.dry_run,
             "continues": self.continues,
+            "claimed_tokens": self.claimed_tokens,
+            "claimed_micros": self.claimed_micros,
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -181,6 +188,8 @@ class Task:
             depth=item.get("depth", 0),
             dry_run=item.get("dry_run", False),
             continues=item.get("continues", ""),
+            claimed_tokens=item.get("claimed_tokens", 0),
+            claimed_micros=item.get("claimed_micros", 0),
         )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
-from shared.chat.bounds import check_hard_bounds, exhausted
+from shared.chat.bounds import check_time, exhausted
 from shared.chat.opening import user_row
+from shared.chat.metering import Metering
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
 from shared.chat.prompt import WRAP_UP, system_prompt
 from shared.chat.services import Services, TurnEngine
@@ -61,12 +62,15 @@ class _Turn:
         self._deadline = deadline
         self._messages: list[Message] = []
         self._profile: Profile | None = None
+        price = engine.prices.get(engine.model.name)
+        self._metering = Metering(owner.tab, price, engine.max_output_tokens)
 
     def run(self) -> None:
         """Advance, and tell the viewers how it ended."""
         owner = self._owner
         journalled = {record["sk"].removeprefix("CALL#"): record for record in owner.open()}
         if owner.task.status.ended:
+            owner.tab.settle(owner.task)  # of a call that was made behind the end
             owner.deliver_end()
             return
         if not owner.parts:
@@ -133,16 +137,16 @@ class _Turn:
         if not in_step(owner.parts):
             owner.commit([], [wire.start_step()])
         age = self._services.clock.now() - owner.task.created_at / 1000
-        check_hard_bounds(bounds, owner.spend, age)
+        check_time(bounds, age)
         used_up = exhausted(bounds, owner.spend)
         messages = [{"role": "system", "content": system_prompt(self._profile)}, *for_model(self._messages)]
         if used_up:
             messages.append({"role": "system", "content": WRAP_UP.format(what=used_up)})
         used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)
-        step = ModelStep(owner, self._engine, self._services.clock)
+        step = ModelStep(owner, self._engine, self._services.clock, self._metering)
         answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
-        owner.spend = owner.spend.plus(answer.spend)
-        _count_spend(answer.spend)
+        owner.tab.use(Spend(steps=1, tool_calls=len(answer.calls)))
+        count("Steps")
         if used_up:  # a model that calls on without being offered a tool is not listened to
             if not answer.text.strip():
                 raise Terminal(f"The turn has used up its {used_up}.", code="step_limit")
@@ -219,13 +223,6 @@ def _report_taking(task: Task, age_seconds: float) -> None:
     log_event(name, **task.ids, epoch=task.epoch, takeovers=task.takeovers, status=task.status.value)
     if task.epoch == 1:
         measure_seconds("QueueWait", age_seconds)
-
-
-def _count_spend(spend: Spend) -> None:
-    count("Steps", spend.steps)
-    count("PromptTokens", spend.prompt_tokens)
-    count("CompletionTokens", spend.completion_tokens)
-    count("SpendMicros", spend.cost_micros)
 
 
 def _storable(call: ToolCall) -> tuple[ToolCall, Part]:
