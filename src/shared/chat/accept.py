@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.accounts.budgets.usage import UsageOf
 from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
@@ -15,6 +16,7 @@ from shared.aws.writes import Item, Put, Update, Write
 from shared.chat.opening import Submission, activate, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
+from shared.kernel.analytics import message_sent
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
 from shared.kernel.ids import Ids
@@ -62,9 +64,11 @@ class Acceptance:
     """Takes messages in."""
 
     def __init__(
-        self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids, limit: RateLimit | None = None
+        self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids, limit: RateLimit | None = None,
+        usage: UsageOf | None = None,
     ) -> None:
         self._limit = limit
+        self._usage = usage
         self._database = database
         self._queue = queue
         self._clock = clock
@@ -86,7 +90,8 @@ class Acceptance:
         Raises:
             NotFound: the session does not exist for this user.
             TurnRunning: a turn runs, and the policy is not `enqueue`.
-            LimitReached: the user has sent too many, or ten messages wait already; nothing was kept.
+            LimitReached: the user has sent too many or has spent too much, or ten messages wait already; nothing
+                was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
         for _ in range(_ATTEMPTS):
@@ -94,6 +99,8 @@ class Acceptance:
             repeated = self._find_repeated(session_id, submission.message_id)
             if repeated:
                 return repeated
+            if self._usage:
+                self._usage.require_left(user_id)
             if self._limit:
                 self._limit.charge(user_id, f"{session_id}/{submission.message_id}")
             if session.active_task is None:
@@ -101,6 +108,7 @@ class Acceptance:
                 if task is None:
                     continue
                 _report(task, requester)
+                message_sent(task.ids, len(submission.text))
                 if before_sending:
                     before_sending(task)
                 self._send(task)
@@ -110,6 +118,7 @@ class Acceptance:
             task = self._keep(session, session.active_task, submission)
             if task is not None:
                 log_event("message.pending", **task.ids)
+                message_sent(task.ids, len(submission.text))
                 return Accepted(task, "pending")
         raise Retryable("The session is too busy right now; send the message again.", code="session_busy")
 

@@ -100,7 +100,7 @@ class Metering:
             yield metered
         finally:
             spend = metered.spend if metered.spend is not None else metered.estimate()
-            self._tab.use(spend)
+            self._tab.use(spend, name)
             self._learn(request, metered.prompt_tokens)
             count("PromptTokens", spend.prompt_tokens)
             count("CompletionTokens", spend.completion_tokens)

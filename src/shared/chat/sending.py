@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from shared.accounts.budgets.usage import UsageOf
 from shared.accounts.limits import RateLimit
 from shared.chat.accept import Acceptance, Accepted, Policy, Requester, TurnRunning
 from shared.chat.cancel import cancel_turn
@@ -23,7 +24,8 @@ class Sending:
         self._services = services
         database, clock = services.database, services.clock
         limit = RateLimit(database, clock, "send", services.sends_per_minute, _SEND_WINDOW_SECONDS)
-        self._acceptance = Acceptance(database, services.queue, clock, services.ids, limit)
+        usage = UsageOf(database, clock, services.limits)
+        self._acceptance = Acceptance(database, services.queue, clock, services.ids, limit, usage)
 
     def submit(
         self,

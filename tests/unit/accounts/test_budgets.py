@@ -81,7 +81,7 @@ def test_the_maximum_is_held_until_the_call_is_settled_at_what_it_used(midday: P
     for scope in ("turn", "tree", "day", "week"):
         assert claimed(midday, scope, task) == Amount(2_000, 3_000), scope
     assert len(reserved_rows(midday, task)) == 1
-    tab.use(tokens(900, 50))
+    tab.use(tokens(900, 50), "0")
     tab.settle(task)
     for scope in ("turn", "tree", "day", "week"):
         assert claimed(midday, scope, task) == Amount(950, 1_000), scope
@@ -94,7 +94,7 @@ def test_a_call_that_never_reached_the_provider_costs_nothing(midday: Parley) ->
     task = new_task(midday)
     tab = tab_of(midday, task, **ALL)
     tab.reserve(task, "0", size())
-    tab.use(Spend())
+    tab.use(Spend(), "0")
     tab.settle(task)
     assert claimed(midday, "tree", task) == Amount()
     assert reserved_rows(midday, task) == []
@@ -126,7 +126,7 @@ def test_money_is_held_like_tokens(midday: Parley, limit: str) -> None:
     task = new_task(midday)
     tab = tab_of(midday, task, **{limit: 0.003})
     assert tab.reserve(task, "0", size()) >= 999
-    tab.use(tokens(1_000, 1_000))
+    tab.use(tokens(1_000, 1_000), "0")
     tab.settle(task)
     with pytest.raises(BudgetExhausted):
         tab.reserve(task, "1", size())
@@ -154,10 +154,10 @@ def test_the_last_call_is_bounded_by_what_is_left(midday: Parley) -> None:
     task = new_task(midday)
     tab = tab_of(midday, task, tree_max_tokens=3_400)
     tab.reserve(task, "0", size())
-    tab.use(tokens(1_000, 1_000))
+    tab.use(tokens(1_000, 1_000), "0")
     tab.settle(task)
     assert tab.reserve(task, "1", size()) == 400
-    tab.use(tokens(1_000, 145))
+    tab.use(tokens(1_000, 145), "1")
     tab.settle(task)
     with pytest.raises(BudgetExhausted):
         tab.reserve(task, "2", size())
@@ -168,11 +168,11 @@ def test_a_failed_attempt_stays_counted_while_the_next_one_is_reserved(midday: P
     task = new_task(midday)
     tab = tab_of(midday, task, **ALL)
     tab.reserve(task, "0", size())
-    tab.use(tokens(600, 0))
+    tab.use(tokens(600, 0), "0")
     tab.reserve(task, "0", size())
     assert claimed(midday, "tree", task).tokens == 2_600
     assert len(reserved_rows(midday, task)) == 1
-    tab.use(tokens(1_000, 10))
+    tab.use(tokens(1_000, 10), "0")
     tab.settle(task)
     assert claimed(midday, "tree", task).tokens == 1_610
     assert claimed(midday, "turn", task).tokens == 1_610
@@ -191,7 +191,7 @@ def test_a_dead_owners_reservation_is_settled_in_full_and_once(midday: Parley) -
     for scope in ("tree", "day", "week"):
         assert claimed(midday, scope, task) == Amount(2_000, 3_000), scope
     assert reserved_rows(midday, task) == []
-    dead.use(tokens(10, 10))
+    dead.use(tokens(10, 10), "0")
     with pytest.raises(TransactionFailed):
         dead.settle(task)
     with pytest.raises(LeaseLost):
@@ -210,7 +210,7 @@ def test_raising_a_bound_counts_once_for_each_approval(midday: Parley) -> None:
     limits = {"tree_max_tokens": 2_000}
     tab = tab_of(midday, task, **limits)
     tab.reserve(task, "0", size())
-    tab.use(tokens(1_000, 1_000))
+    tab.use(tokens(1_000, 1_000), "0")
     tab.settle(task)
     with pytest.raises(BudgetExhausted) as caught:
         tab.reserve(task, "1", size())
@@ -219,7 +219,7 @@ def test_raising_a_bound_counts_once_for_each_approval(midday: Parley) -> None:
     with pytest.raises(TransactionFailed):
         midday.database.transact([more])
     assert tab.reserve(task, "1", size()) == 1_000
-    tab.use(tokens(1_000, 1_000))
+    tab.use(tokens(1_000, 1_000), "1")
     tab.settle(task)
     with pytest.raises(BudgetExhausted):
         tab.reserve(task, "2", size())
@@ -246,7 +246,7 @@ def test_thirty_callers_never_overspend_one_tree() -> None:
                 with lock:
                     highest[0] = max(highest[0], claimed(parley, "tree", task).tokens)
                     spent[0] += 280 + output
-                tab.use(tokens(280, output))
+                tab.use(tokens(280, output), str(step))
                 tab.settle(task)
 
         threads = [threading.Thread(target=call, args=(task,)) for task in tasks]
@@ -286,7 +286,7 @@ def test_a_new_day_is_whole_again_and_the_week_goes_on(midday: Parley) -> None:
     tab = tab_of(midday, task, **limits)
     for day in range(2):
         tab.reserve(task, f"{day}", size())
-        tab.use(tokens(1_000, 1_000))
+        tab.use(tokens(1_000, 1_000), f"{day}")
         tab.settle(task)
         with pytest.raises(BudgetExhausted) as caught:
             tab.reserve(task, "x", size())
@@ -306,7 +306,7 @@ def test_a_call_across_midnight_counts_where_it_was_reserved(midday: Parley) -> 
     tab.reserve(task, "0", size())
     day, week = user_meters("ada", day_of(midday.clock.now()))
     midday.clock.advance(86_400)
-    tab.use(tokens(900, 50))
+    tab.use(tokens(900, 50), "0")
     tab.settle(task)
     item = midday.database.get(week.key)
     assert day.claimed(item) == day.spent(item) == week.spent(item) == Amount(950, 1_000)

@@ -1,6 +1,7 @@
 """A task's running account between two of its transactions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.accounts.budgets.amounts import Amount, CallSize
 from shared.accounts.budgets.meters import Change, added, counting, day_of, turn_meter, user_meters
@@ -10,6 +11,13 @@ from shared.kernel.telemetry import log_event
 from shared.tasks.records import Spend, Task, task_key
 
 _COUNTED = ("steps", "tool_calls", "prompt_tokens", "completion_tokens", "cost_micros")
+
+
+@dataclass(frozen=True)
+class _Held:
+    reservation: Reservation
+    used: Spend
+    """By the attempts so far."""
 
 
 class Tab:
@@ -23,8 +31,7 @@ class Tab:
         self._budgets = budgets
         self._task_id = task_id
         self._epoch = epoch
-        self._held: Reservation | None = None
-        self._held_used = Spend()
+        self._held: dict[str, _Held] = {}
         self._left_behind: list[Reservation] = []
         self.used = Spend()
         """Not yet stored in the task's record."""
@@ -38,7 +45,7 @@ class Tab:
     @property
     def open(self) -> bool:
         """Whether anything is left to settle."""
-        return self.used != Spend() or self._held is not None
+        return self.used != Spend() or bool(self._held)
 
     @property
     def limited(self) -> bool:
@@ -47,23 +54,22 @@ class Tab:
 
     def reserve(self, task: Task, call: str, size: CallSize) -> int:
         """Hold the most that a call can cost; how many tokens its answer may have. See `Budgets.reserve`."""
-        before = self._held if self._held and self._held.call == call else None
-        if self._held and before is None:
-            raise RuntimeError(f"Task {self._task_id} reserves for {call} before it has settled {self._held.call}")
-        self._held, output = self._budgets.reserve(task, self._epoch, call, size, self._held_used, before)
+        held = self._held.get(call)
+        used, before = (held.used, held.reservation) if held else (Spend(), None)
+        reservation, output = self._budgets.reserve(task, self._epoch, call, size, used, before)
+        self._held[call] = _Held(reservation, used)
         return output
 
-    def use(self, spend: Spend) -> None:
-        """Count what was really used, out of what is held if anything is."""
+    def use(self, spend: Spend, call: str = "") -> None:
+        """Count what was really used, out of what is held for `call` if anything is."""
         self.used = self.used.plus(spend)
-        if self._held:
-            self._held_used = self._held_used.plus(spend)
+        if held := self._held.get(call):
+            self._held[call] = _Held(held.reservation, held.used.plus(spend))
 
     def writes(self, task: Task) -> list[Write]:
         """The counters' part of the transaction."""
         settled = [(one, one.most) for one in self._left_behind]
-        if self._held:
-            settled.append((self._held, self._held_used))
+        settled += [(one.reservation, one.used) for one in self._held.values()]
         now = self._budgets.clock.now()
         free = Amount.of(self.used)
         changes: list[Change] = []
@@ -77,7 +83,7 @@ class Tab:
     def also(self) -> tuple[str, dict[str, int]]:
         """What the transaction's write to the task's record adds (empty if nothing), and its values."""
         reserved = Amount()
-        for reservation in [*self._left_behind, *([self._held] if self._held else [])]:
+        for reservation in [*self._left_behind, *(one.reservation for one in self._held.values())]:
             reserved = reserved.plus(Amount.of(reservation.most))
         return added([Change(turn_meter(self._task_id), claimed=Amount.of(self.used).minus(reserved))])
 
@@ -85,7 +91,7 @@ class Tab:
         """All of it is stored."""
         for reservation in self._left_behind:
             log_event("budget.settled_in_full", task_id=self._task_id, cost_micros=reservation.most.cost_micros)
-        self._held, self._held_used, self._left_behind, self.used = None, Spend(), [], Spend()
+        self._held, self._left_behind, self.used = {}, [], Spend()
 
     def settle(self, task: Task) -> None:
         """Store it in a transaction of its own, for a call that belongs to no step.

@@ -44,6 +44,16 @@ PROBLEMS: dict[str, Known] = {
         "No more than 30 in 60 s are allowed. Try again in 12 s.",
         {"limit": 30, "window_seconds": 60, "retry_after_seconds": 12},
     ),
+    "daily_budget": Known(
+        429,
+        "The budget of today is used up.",
+        {"resets_at": "2025-07-19T00:00:00.000Z", "retry_after_seconds": 46_740, "percent_used": 100.0},
+    ),
+    "weekly_budget": Known(
+        429,
+        "The budget of this week is used up.",
+        {"resets_at": "2025-07-21T00:00:00.000Z", "retry_after_seconds": 219_540, "percent_used": 100.0},
+    ),
     "too_many_pending": Known(429, "10 messages already wait for this turn."),
     "internal_error": Known(500, "Something went wrong on our side."),
     "misconfigured": Known(500, "The deployment is not configured."),

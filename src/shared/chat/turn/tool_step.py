@@ -13,13 +13,15 @@ from shared.accounts.users import is_guest
 from shared.aws.writes import Put, Write
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
-from shared.chat.turn.owner import TurnOwner
+from shared.chat.turn.charging import Charging
+from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
+from shared.kernel.analytics import tool_called
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
-from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
+from shared.kernel.telemetry import count, log_event, log_failure, log_problem, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
@@ -36,6 +38,7 @@ _PREVIEW_CHARACTERS = 15_000
 _MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
 _ATTEMPTS = 3
+_TIMEOUT = "tool_timeout"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class ToolStep:
         self._started_at: dict[int, float] = {}
         ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
         self._parking = Parking(services, owner, ends_at)
+        self._charging = Charging(services, engine.toolbox)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
@@ -80,6 +84,9 @@ class ToolStep:
             self._start(seq, call, journalled, mailbox)
         try:
             return self._collect(step, mailbox)
+        except TurnCancelled:
+            self._charging.charge(self._owner.task, step.missing.values())
+            raise
         finally:
             self._cancellation.cancel()
 
@@ -129,6 +136,8 @@ class ToolStep:
         now = to_millis(self._services.clock.now())
         rows = [self._row(result, now) for result in results]
         puts = [put_message(self._owner.task.session_id, row) for row in rows]
+        # Before they are stored: a call that is repeated after a kill is not charged again, but a stored one can't be.
+        self._charging.charge(self._owner.task, (result.call for result in results if _is_paid(result)))
         self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
         for result in results:
             self._report(result)
@@ -149,6 +158,23 @@ class ToolStep:
             measure_seconds("ToolSeconds", seconds)
         if result.is_error:
             count("ToolErrors")
+        if isinstance(result.response, ErrorResponse) and result.response.code == _TIMEOUT:
+            self._report_timeout(result.call)
+
+    def _report_timeout(self, call: ToolCall) -> None:
+        tool, progress, task = self._engine.toolbox.get(call.name), self._charging.progress(call), self._owner.task
+        fields = tool.input_model.model_fields if tool else {}
+        log_problem(
+            "copilot_tool_timeout",
+            task_id=task.id,
+            tool=tool.name if tool else None,
+            block=progress.block,
+            block_id=progress.block_id,
+            input_keys=[name for name in arguments_of(call) or {} if name in fields],
+            user=task.user_id,
+            session=task.session_id,
+            cap_s=MAX_TOOL_WAIT_SECONDS,
+        )
 
     def _boundary(self) -> list[Part]:
         """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
@@ -202,6 +228,7 @@ class ToolStep:
             return
         self._started_at[seq] = self._services.clock.now()
         log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
+        tool_called(self._owner.task.ids, call.name, call.id)
         context = self._context(call)
         self._work(seq, call, tool, context, lambda given: tool.run(context, given), mailbox)
 
@@ -220,6 +247,7 @@ class ToolStep:
             task_id=self._owner.task.id,
             tool_call_id=call.id,
             cancellation=self._cancellation,
+            progress=self._charging.progress(call),
         )
 
     def _work(
@@ -254,7 +282,7 @@ class ToolStep:
                 message="The call was started, and then interrupted. It may have taken effect or not; "
                 "find out before you repeat it.",
             )
-        return None
+        return None if _waits(call, journalled) else self._charging.refusal(self._owner.task, tool)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:
@@ -295,7 +323,10 @@ def _run(
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
         response = begin(arguments) if tool.side_effect else _again(begin, arguments)
-        return response if isinstance(response, Wait) else _bounded(response, context, spill)
+        if isinstance(response, Wait):
+            return response
+        context.progress.output_exists |= not isinstance(response, ErrorResponse)
+        return _bounded(response, context, spill)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
         return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
@@ -357,7 +388,12 @@ def _timed_out(seq: int, call: ToolCall) -> Result:
         f"The tool was stopped after {MAX_TOOL_WAIT_SECONDS} s. For work that takes so long use run_agent "
         "or run_sub_session, if they are on offer."
     )
-    return Result(seq, call, ErrorResponse(code="tool_timeout", message=message))
+    return Result(seq, call, ErrorResponse(code=_TIMEOUT, message=message))
+
+
+def _is_paid(result: Result) -> bool:
+    """Whether its output, if there is any, is charged: a failure is free, unless it is we who have stopped it."""
+    return not isinstance(result.response, ErrorResponse) or result.response.code == _TIMEOUT
 
 
 def _part(result: Result) -> Part:

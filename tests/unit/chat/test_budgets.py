@@ -1,0 +1,247 @@
+"""Turns under a budget: what ends them, what they hold, and that nothing stays reserved."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.accounts.budgets.amounts import Amount
+from shared.accounts.budgets.meters import day_of, tree_meter, user_meters
+from shared.chat.cancel import cancel_turn
+from shared.chat.model import ModelFailed, ModelFinished, TextDelta
+from shared.chat.sessions import Session
+from shared.kernel.errors import LimitReached, Retryable
+from shared.kernel.settings import ModelPrice
+from shared.tasks.records import Task
+from tests.support.checks import check_over
+from tests.support.faults import FAULT_KINDS, FaultKind, Killed
+from tests.support.model import Script, calls, fails, says
+from tests.support.region import Parley
+from tests.support.sockets import shown_text
+from tests.support.tools import Echo
+
+CALL = calls(("c1", "echo", '{"text":"x"}'))
+PLENTY = {
+    "turn_max_tokens": 500_000,
+    "tree_max_tokens": 500_000,
+    "user_day_max_cost_usd": 50,
+    "user_week_max_cost_usd": 50,
+}
+
+
+@pytest.fixture
+def limited(parley: Parley) -> Parley:
+    """Everything is limited, and the model has a price."""
+    parley.engine = replace(parley.engine, prices={"scripted": ModelPrice(input=1.0, output=2.0)})
+    parley.with_tools(Echo())
+    parley.with_limits(**PLENTY)
+    return parley
+
+
+def run(parley: Parley, *scripts: Script, **limits: Any) -> tuple[Session, Task]:
+    if limits:
+        parley.with_limits(**limits)
+    parley.scripted(*scripts)
+    session = parley.new_session()
+    task = parley.send(session).task
+    parley.drain_queue()
+    return session, check_over(parley, session, task.id)
+
+
+def check_settled(parley: Parley, task: Task) -> None:
+    """Nothing is reserved anywhere, and every counter has what the turn says that it has spent."""
+    day, week = user_meters(task.user_id, day_of(parley.clock.now()))
+    tree = tree_meter(task.tree)
+    spent = Amount.of(task.spend)
+    for meter in (day, week, tree):
+        item = parley.database.get(meter.key)
+        assert meter.reserved(item) == Amount(), meter
+        assert meter.spent(item) == spent, meter
+    assert Amount(task.claimed_tokens, task.claimed_micros) == spent
+    left = parley.database.query("#pk = :pk AND begins_with(#sk, :sk)", {"pk": f"TASK#{task.id}", "sk": "RESERVED#"})
+    assert list(left) == []
+
+
+def test_every_call_is_reserved_before_and_settled_after(limited: Parley) -> None:
+    """By the provider's own numbers, in the transactions that store the steps."""
+    _, task = run(limited, CALL, says("Done"))
+    assert task.status == "completed"
+    assert (task.spend.tokens, task.spend.cost_micros) == (30, 40)
+    check_settled(limited, task)
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"turn_max_tokens": 3_500}, "turn_budget"),
+        ({"turn_max_cost_usd": 0.0035}, "turn_budget"),
+        ({"tree_max_tokens": 3_500}, "tree_budget"),
+        ({"user_day_max_tokens": 3_500}, "daily_budget"),
+        ({"user_week_max_tokens": 3_500}, "weekly_budget"),
+    ],
+)
+def test_a_budget_that_is_used_up_ends_the_turn_with_its_name(
+    limited: Parley, limits: dict[str, Any], code: str
+) -> None:
+    """The first call fits, the second one doesn't: what was done stays, and is paid."""
+    first = calls(("c1", "echo", '{"text":"x"}'), tokens=(3_000, 200))
+    _, task = run(limited, first, says("Never"), **{**limits, "tree_max_cost_usd": 40})
+    assert task.error is not None
+    assert (task.status, task.error["code"]) == ("failed", code)
+    assert task.spend.tokens == 3_200
+    assert len(limited.model.requests) == 1
+    check_settled(limited, task)
+
+
+def test_the_answer_is_as_long_as_is_left(limited: Parley) -> None:
+    """The provider is told, so that it can't spend more than was reserved."""
+    first = calls(("c1", "echo", '{"text":"x"}'), tokens=(1_000, 100))
+    _, task = run(limited, first, says("Done"), turn_max_tokens=4_000, tree_max_tokens=900_000)
+    assert task.status == "completed"
+    bounds = [request.max_output_tokens for request in limited.model.requests]
+    assert bounds[0] is not None
+    assert bounds[1] is not None
+    assert 256 <= bounds[1] < bounds[0] < 4_000
+    check_settled(limited, task)
+
+
+def test_without_limits_nothing_is_reserved_and_everything_is_counted(parley: Parley) -> None:
+    """And the answer may be as long as the model likes, or as the deployment says."""
+    parley.scripted(CALL, says("Done"))
+    parley.with_tools(Echo())
+    session = parley.new_session()
+    task = parley.send(session).task
+    parley.watch.reset()
+    parley.drain_queue()
+    task = check_over(parley, session, task.id, "completed")
+    _, week = user_meters("ada", day_of(parley.clock.now()))
+    assert week.spent(parley.database.get(week.key)) == Amount(30, 0)
+    assert [request.max_output_tokens for request in parley.model.requests] == [None, None]
+    parley.engine = replace(parley.engine, max_output_tokens=700)
+    run(parley, says("Short"))
+    assert parley.model.requests[-1].max_output_tokens == 700
+
+
+def test_a_failed_attempt_that_said_something_is_paid(limited: Parley) -> None:
+    """By what the provider counted, or by three bytes a token where it didn't; one that never began is free."""
+    cut = [TextDelta("x" * 300), ModelFailed("stream_cut", "Broke off.", True, 0.0, 2_000, 100)]
+    _, task = run(limited, fails("model_unavailable"), cut, says("Whole"))
+    assert (task.spend.prompt_tokens, task.spend.completion_tokens) == (2_010, 105)
+    check_settled(limited, task)
+
+    uncounted = [TextDelta("x" * 300), ModelFailed("stream_cut", "Broke off.", True)]
+    session = limited.new_session("grace")
+    limited.scripted(uncounted, says("Whole"))
+    task = limited.send(session).task
+    limited.drain_queue()
+    task = check_over(limited, session, task.id, "completed")
+    assert task.spend.completion_tokens == 100 + 5
+    assert task.spend.prompt_tokens > 100
+    check_settled(limited, task)
+
+
+def test_an_answer_that_nobody_counted_is_estimated(limited: Parley) -> None:
+    """Some servers send no usage."""
+    _, task = run(limited, [TextDelta("x" * 300), ModelFinished("stop")])
+    assert task.spend.completion_tokens == 100
+    assert task.spend.cost_micros > 200
+    check_settled(limited, task)
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_stopped_turn_leaves_nothing_reserved(limited: Parley, forced: bool) -> None:
+    """The worker settles what it has seen; whoever ends it by force, in full."""
+    session = limited.new_session()
+
+    def stop() -> None:
+        if forced:
+            limited.clock.advance(1)
+        cancel_turn(limited.services, "ada", session.id)
+
+    limited.scripted([TextDelta("x" * 300), 0.5, stop, 30.0, *says("Never")])
+    task = limited.send(session).task
+    limited.drain_queue()
+    task = check_over(limited, session, task.id, "cancelled")
+    assert task.spend.tokens > 100
+    check_settled(limited, task)
+
+
+def test_a_killed_worker_pays_in_full_and_the_next_one_goes_on(limited: Parley) -> None:
+    """What its call cost nobody will ever know: the maximum counts, once."""
+    session = limited.new_session()
+
+    def die() -> None:
+        raise Killed
+
+    limited.scripted([TextDelta("Half"), 0.5, die], says("Whole"))
+    task = limited.send(session).task
+    with pytest.raises(Killed):
+        limited.drain_queue()
+    limited.clock.advance(60)
+    limited.sweep()
+    limited.drain_queue()
+    task = check_over(limited, session, task.id, "completed")
+    assert task.spend.tokens > 16_384
+    assert shown_text(limited.parts(task.id)) == "Whole"
+    check_settled(limited, task)
+
+
+@pytest.mark.parametrize("kind", FAULT_KINDS)
+def test_a_fault_at_any_call_leaves_every_counter_settled(limited: Parley, kind: FaultKind) -> None:
+    """Between the reservation and its settlement, and everywhere else: counters agree with the turn."""
+    names: list[str] = []
+    at = -1
+    while at < len(names):
+        limited.wipe()
+        limited.clock.advance(7 * 86_400)
+        limited.scripted(CALL, says("Done"))
+        limited.model.choose = lambda request: (
+            says("Done") if any(m["role"] == "tool" for m in request.messages) else CALL
+        )
+        session = limited.new_session()
+        task = limited.send(session).task
+        limited.watch.reset(at if at >= 0 else None, kind)
+        for _ in range(20):
+            try:
+                limited.drain_queue()
+                if limited.timers() == 0:
+                    break
+                limited.clock.advance(20)
+                limited.sweep()
+            except (Killed, Retryable):
+                continue
+        if at < 0:
+            names = list(limited.watch.calls)
+        try:
+            task = check_over(limited, session, task.id, "completed")
+            check_settled(limited, task)
+        except AssertionError as problem:
+            problem.add_note(f"{kind} at call {at}: {names[max(0, at - 2) : at + 1]}")
+            raise
+        at += 1
+
+
+def test_a_send_is_refused_when_nothing_is_left(limited: Parley) -> None:
+    """With the time at which it will be taken; a message that was sent before keeps its turn."""
+    limited.with_limits(user_day_max_tokens=3_000)
+    limited.scripted(says("Yes", tokens=(2_000, 1_000)))
+    session = limited.new_session()
+    first = limited.send(session)
+    limited.drain_queue()
+    with pytest.raises(LimitReached) as caught:
+        limited.send(session, "More", "m2")
+    assert caught.value.code == "daily_budget"
+    assert limited.send(session).task.id == first.task.id
+    assert len(limited.transcript(session)) == 2
+    limited.clock.advance(86_400)
+    assert limited.send(session, "More", "m2").outcome == "started"
+
+
+def test_a_send_is_refused_when_the_budget_can_not_be_read(limited: Parley) -> None:
+    """503, and nothing is kept."""
+    session = limited.new_session()
+    limited.watch.on_call = None
+    limited.watch.reset(fault_at=2)
+    with pytest.raises(Retryable):
+        limited.send(session)
+    assert limited.transcript(session) == []
