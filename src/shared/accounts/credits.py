@@ -4,7 +4,7 @@
 |---------|-------------------|------------------|---------------------------------------------------|
 | balance | `CREDITS#{user}`  | `BALANCE`        | never negative                                    |
 | grant   | `CREDITS#{user}`  | `GRANT#{id}`     | one for each grant                                |
-| charge  | `CREDITS#{user}`  | `CHARGE#{call}`  | one for each call, whatever is repeated; `leaked` says that it could not be paid |
+| charge  | `CREDITS#{user}`  | `CHARGE#{call}`  | one for each call; `leaked`: it could not be paid |
 
 An entry and the balance change in one transaction, and an entry is made once: that is the whole idempotency.
 """

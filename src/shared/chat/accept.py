@@ -64,7 +64,12 @@ class Acceptance:
     """Takes messages in."""
 
     def __init__(
-        self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids, limit: RateLimit | None = None,
+        self,
+        database: Database,
+        queue: TurnQueue,
+        clock: Clock,
+        ids: Ids,
+        limit: RateLimit | None = None,
         usage: UsageOf | None = None,
     ) -> None:
         self._limit = limit

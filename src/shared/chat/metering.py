@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.accounts.budgets.amounts import CallSize, cost_micros
+from shared.accounts.budgets.amounts import BudgetExhausted, CallSize, cost_micros
 from shared.accounts.budgets.tab import Tab
 from shared.chat.model import ModelFailed, ModelFinished, ModelRequest
 from shared.kernel.settings import ModelPrice
-from shared.kernel.telemetry import count
+from shared.kernel.telemetry import count, log_event
 from shared.tasks.records import Spend, Task
 
 OUTPUT_TOKENS = 16_384
@@ -83,8 +83,18 @@ class Metering:
         self._measured = _Measured((), 0, 0)
 
     @contextmanager
-    def call(self, task: Task, name: str, request: ModelRequest, written: Callable[[], int]) -> Iterator[MeteredCall]:
+    def call(
+        self,
+        task: Task,
+        name: str,
+        request: ModelRequest,
+        written: Callable[[], int],
+        wait: Callable[[], bool] = lambda: False,
+    ) -> Iterator[MeteredCall]:
         """A metered call; `name` tells the calls of a task apart, `written` is how many bytes have come so far.
+
+        While other calls hold what this one needs, `wait` is called, until it answers False: then the call takes
+        what is left.
 
         What it has used is on the task's tab when the block ends, however it ends. If that was by an
         exception, the usage is estimated.
@@ -94,7 +104,7 @@ class Metering:
         """
         output = self._max_output_tokens
         if self._tab.limited:
-            output = self._tab.reserve(task, name, self._size(request))
+            output = self._reserve(task, name, self._size(request), wait)
         metered = MeteredCall(replace(request, max_output_tokens=output), self._price, written)
         try:
             yield metered
@@ -105,6 +115,17 @@ class Metering:
             count("PromptTokens", spend.prompt_tokens)
             count("CompletionTokens", spend.completion_tokens)
             count("SpendMicros", spend.cost_micros)
+
+    def _reserve(self, task: Task, name: str, size: CallSize, wait: Callable[[], bool]) -> int:
+        patient = True
+        while True:
+            try:
+                return self._tab.reserve(task, name, size, patient=patient)
+            except BudgetExhausted as exhausted:
+                if not (patient and exhausted.held_by_others):
+                    log_event("budget.exhausted", **task.ids, code=exhausted.code, scope=exhausted.scope)
+                    raise
+                patient = wait()
 
     def _size(self, request: ModelRequest) -> CallSize:
         """A token is a byte at least; what the last call had as well is known by the provider's own count."""

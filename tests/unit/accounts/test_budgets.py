@@ -59,9 +59,7 @@ def claimed(parley: Parley, scope: str, task: Task) -> Amount:
 
 def reserved_rows(parley: Parley, task: Task) -> list[Any]:
     return list(
-        parley.database.query(
-            "#pk = :pk AND begins_with(#sk, :sk)", {"pk": f"TASK#{task.id}", "sk": "RESERVED#"}
-        )
+        parley.database.query("#pk = :pk AND begins_with(#sk, :sk)", {"pk": f"TASK#{task.id}", "sk": "RESERVED#"})
     )
 
 
@@ -225,6 +223,21 @@ def test_raising_a_bound_counts_once_for_each_approval(midday: Parley) -> None:
         tab.reserve(task, "2", size())
 
 
+def test_what_others_hold_is_worth_waiting_for(midday: Parley) -> None:
+    """The patient are told instead of bounded; when the others have settled, there is room again."""
+    one, two = new_task(midday, "a", root="root"), new_task(midday, "b", root="root")
+    first, second = (tab_of(midday, task, tree_max_tokens=3_000) for task in (one, two))
+    first.reserve(one, "0", size())
+    with pytest.raises(BudgetExhausted) as caught:
+        second.reserve(two, "0", size(prompt=500), patient=True)
+    assert caught.value.held_by_others
+    assert second.reserve(two, "0", size(prompt=500)) == 500
+    second.settle(two)
+    first.use(tokens(10, 10), "0")
+    first.settle(one)
+    assert second.reserve(two, "0", size(prompt=500), patient=True) == 1_000
+
+
 def test_thirty_callers_never_overspend_one_tree() -> None:
     """Thirty sub-sessions call at once, again and again, until the tree has no room: it never holds more."""
     limit = 20_000
@@ -381,4 +394,3 @@ def test_what_can_not_be_read_is_not_allowed_but_shown(midday: Parley) -> None:
 def test_percent_is_of_the_limit_that_is_nearer(bound: Bound, used: Amount, percent: float | None) -> None:
     """No limit, no percentage; 0 is used up from the start."""
     assert bound.percent(used) == percent
-

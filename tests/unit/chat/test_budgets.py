@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from shared.accounts.budgets.amounts import Amount
-from shared.accounts.budgets.meters import day_of, tree_meter, user_meters
+from shared.accounts.budgets.amounts import Amount, CallSize
+from shared.accounts.budgets.meters import day_of, user_meters
+from shared.accounts.budgets.reservations import Budgets
+from shared.accounts.budgets.tab import Tab
 from shared.chat.cancel import cancel_turn
 from shared.chat.model import ModelFailed, ModelFinished, TextDelta
 from shared.chat.sessions import Session
@@ -14,8 +16,9 @@ from shared.kernel.errors import LimitReached, Retryable
 from shared.kernel.settings import ModelPrice
 from shared.tasks.records import Task
 from shared.tasks.store import request_cancel
+from tests.support.budgets import check_settled
 from tests.support.checks import check_over
-from tests.support.faults import FAULT_KINDS, FaultKind, Killed
+from tests.support.faults import Killed
 from tests.support.model import Script, calls, fails, says
 from tests.support.region import Parley
 from tests.support.sockets import shown_text
@@ -47,20 +50,6 @@ def run(parley: Parley, *scripts: Script, **limits: Any) -> tuple[Session, Task]
     task = parley.send(session).task
     parley.drain_queue()
     return session, check_over(parley, session, task.id)
-
-
-def check_settled(parley: Parley, task: Task) -> None:
-    """Nothing is reserved anywhere, and every counter has what the turn says that it has spent."""
-    day, week = user_meters(task.user_id, day_of(parley.clock.now()))
-    tree = tree_meter(task.tree)
-    spent = Amount.of(task.spend)
-    for meter in (day, week, tree):
-        item = parley.database.get(meter.key)
-        assert meter.reserved(item) == Amount(), meter
-        assert meter.spent(item) == spent, meter
-    assert Amount(task.claimed_tokens, task.claimed_micros) == spent
-    left = parley.database.query("#pk = :pk AND begins_with(#sk, :sk)", {"pk": f"TASK#{task.id}", "sk": "RESERVED#"})
-    assert list(left) == []
 
 
 def test_every_call_is_reserved_before_and_settled_after(limited: Parley) -> None:
@@ -104,6 +93,23 @@ def test_the_answer_is_as_long_as_is_left(limited: Parley) -> None:
     assert bounds[1] is not None
     assert 256 <= bounds[1] < bounds[0] < 4_000
     check_settled(limited, task)
+
+
+def test_a_call_waits_for_others_that_hold_the_rest(limited: Parley) -> None:
+    """A minute at most; here somebody else's call ends after five seconds."""
+    limited.with_limits(user_day_max_tokens=20_000)
+    other = limited.send(limited.new_session(), message_id="other").task
+    tab = Tab(Budgets(limited.database, limited.clock, limited.services.limits), other.id, 0)
+    tab.reserve(other, "0", CallSize(10, 16_000, None))
+    limited.clock.at(5, lambda: tab.settle(other))
+    session = limited.new_session()
+    limited.scripted(says("Done"))
+    task = limited.send(session).task
+    began = limited.clock.now()
+    limited.work(task.id)
+    check_over(limited, session, task.id, "completed")
+    assert 5 <= limited.clock.now() - began < 10
+    assert limited.model.requests[0].max_output_tokens == 16_384
 
 
 def test_without_limits_nothing_is_reserved_and_everything_is_counted(parley: Parley) -> None:
@@ -186,41 +192,6 @@ def test_a_killed_worker_pays_in_full_and_the_next_one_goes_on(limited: Parley) 
     assert task.spend.tokens > 16_384
     assert shown_text(limited.parts(task.id)) == "Whole"
     check_settled(limited, task)
-
-
-@pytest.mark.parametrize("kind", FAULT_KINDS)
-def test_a_fault_at_any_call_leaves_every_counter_settled(limited: Parley, kind: FaultKind) -> None:
-    """Between the reservation and its settlement, and everywhere else: counters agree with the turn."""
-    names: list[str] = []
-    at = -1
-    while at < len(names):
-        limited.wipe()
-        limited.clock.advance(7 * 86_400)
-        limited.scripted(CALL, says("Done"))
-        limited.model.choose = lambda request: (
-            says("Done") if any(m["role"] == "tool" for m in request.messages) else CALL
-        )
-        session = limited.new_session()
-        task = limited.send(session).task
-        limited.watch.reset(at if at >= 0 else None, kind)
-        for _ in range(20):
-            try:
-                limited.drain_queue()
-                if limited.timers() == 0:
-                    break
-                limited.clock.advance(20)
-                limited.sweep()
-            except (Killed, Retryable):
-                continue
-        if at < 0:
-            names = list(limited.watch.calls)
-        try:
-            task = check_over(limited, session, task.id, "completed")
-            check_settled(limited, task)
-        except AssertionError as problem:
-            problem.add_note(f"{kind} at call {at}: {names[max(0, at - 2) : at + 1]}")
-            raise
-        at += 1
 
 
 def test_a_send_is_refused_when_nothing_is_left(limited: Parley) -> None:

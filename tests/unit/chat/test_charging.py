@@ -9,12 +9,11 @@ import pytest
 from shared.accounts.credits import Credits
 from shared.aws.writes import Put
 from shared.chat.sessions import Session
-from shared.kernel.errors import Retryable, ToolError
+from shared.kernel.errors import ToolError
 from shared.tasks.records import Task
 from shared.tasks.store import request_cancel
 from shared.tools.contract import ToolContext, ToolResponse
 from tests.support.checks import check_over
-from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.logs import logged
 from tests.support.model import calls, says
 from tests.support.region import Parley
@@ -165,35 +164,6 @@ def test_a_stop_charges_what_has_brought_something(parley: Parley, has_output: b
     _, task = run(parley, SlowPaint(begin))
     assert task.status == "cancelled"
     assert credits(parley).balance("ada") == (6 if has_output else 10)
-
-
-@pytest.mark.parametrize("kind", FAULT_KINDS)
-def test_a_fault_at_any_call_charges_once(parley: Parley, kind: FaultKind) -> None:
-    """Neither twice nor not at all."""
-    names: list[str] = []
-    at = -1
-    while at < len(names):
-        parley.wipe()
-        parley.clock.advance(1_000)
-        parley.model.choose = lambda request: (
-            says("Done") if any(m["role"] == "tool" for m in request.messages) else PAINT
-        )
-        session, task = start(parley, Paint())
-        parley.watch.reset(at if at >= 0 else None, kind)
-        for _ in range(20):
-            try:
-                parley.drain_queue()
-                if parley.timers() == 0:
-                    break
-                parley.clock.advance(20)
-                parley.sweep()
-            except (Killed, Retryable):
-                continue
-        if at < 0:
-            names = list(parley.watch.calls)
-        check_over(parley, session, task.id, "completed")
-        assert credits(parley).balance("ada") == 6, (kind, at)
-        at += 1
 
 
 def test_what_is_called_and_said_is_counted(parley: Parley) -> None:

@@ -36,6 +36,9 @@ class Amount:
         return Amount(self.tokens - other.tokens, self.micros - other.micros)
 
 
+NOTHING = Amount()
+
+
 @dataclass(frozen=True)
 class Bound:
     """How much a budget holds; None: as much as you like."""
@@ -153,8 +156,10 @@ class BudgetExhausted(Terminal):
     user may: the deployer's limits of a day and a week, and a limit of 0, are not theirs to raise.
     """
 
-    def __init__(self, scope: Scope, bound: Bound) -> None:
+    def __init__(self, scope: Scope, bound: Bound, *, held_by_others: bool = False) -> None:
         self.scope: Scope = scope
+        self.held_by_others = held_by_others
+        """Calls that are under way hold what this one needs: some of it will be free when they end."""
         self.asks_for = Amount(bound.tokens or 0, bound.micros or 0)
         self.raisable = scope in {"turn", "tree"} and not bound.blocks
         details = {

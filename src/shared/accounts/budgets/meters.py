@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from shared.accounts.budgets.amounts import Amount, Bound, Scope, bound_of
+from shared.accounts.budgets.amounts import NOTHING, Amount, Bound, Scope, bound_of
 from shared.aws.writes import Item, Key, Update
 from shared.kernel.settings import BudgetLimits
 from shared.tasks.records import task_key
@@ -101,8 +101,8 @@ class Change:
     """What is added to a counter."""
 
     meter: Meter
-    spent: Amount = Amount()
-    claimed: Amount = Amount()
+    spent: Amount = NOTHING
+    claimed: Amount = NOTHING
 
 
 def counting(changes: Sequence[Change], now: float) -> list[Update]:
@@ -132,12 +132,12 @@ def within(changes: Sequence[Change], limits: BudgetLimits) -> tuple[str, dict[s
 
 
 def added(changes: Sequence[Change]) -> tuple[str, dict[str, int]]:
-    """What to ADD for the changes of one record (empty if nothing changes), and its values."""
+    """The ADD clause for the changes of one record (empty if nothing changes), and its values."""
     values: dict[str, int] = {}
     for change in changes:
         for kind, amount in (("spent", change.spent), ("claimed", change.claimed)):
             values |= {change.meter.name(kind, unit): n for unit, n in vars(amount).items() if n}
-    return ", ".join(f"#{name} :{name}" for name in values), values
+    return ("ADD " + ", ".join(f"#{name} :{name}" for name in values) if values else ""), values
 
 
 def raising(meter: Meter, amount: Amount, by: str) -> Update:
@@ -163,9 +163,7 @@ def _by_record(changes: Sequence[Change]) -> list[list[Change]]:
     for change in changes:
         group = groups.setdefault((change.meter.pk, change.meter.sk), {})
         before = group.get(change.meter, Change(change.meter))
-        group[change.meter] = Change(
-            change.meter, before.spent.plus(change.spent), before.claimed.plus(change.claimed)
-        )
+        group[change.meter] = Change(change.meter, before.spent.plus(change.spent), before.claimed.plus(change.claimed))
     return [list(group.values()) for group in groups.values()]
 
 
@@ -174,7 +172,7 @@ def _update(group: Sequence[Change], now: float, limits: BudgetLimits | None) ->
     condition, rooms = within(group, limits) if limits else ("", {})
     return Update(
         group[0].meter.key,
-        f"SET #v = :v, #expires_at = :expires{' ADD ' + adds if adds else ''}",
+        f"SET #v = :v, #expires_at = :expires {adds}",
         condition=condition or None,
         values={"v": RECORD_VERSION, "expires": int(now) + _KEPT_SECONDS, **amounts, **rooms},
     )

@@ -10,11 +10,20 @@ that its owner has left behind (it died) is settled in full by the next owner of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
-from shared.accounts.budgets.amounts import SCOPES, Amount, Bound, BudgetExhausted, CallSize, Scope, bound_of
-from shared.accounts.budgets.amounts import LEAST_OUTPUT_TOKENS as LEAST
+from shared.accounts.budgets.amounts import (
+    LEAST_OUTPUT_TOKENS,
+    NOTHING,
+    SCOPES,
+    Amount,
+    Bound,
+    BudgetExhausted,
+    CallSize,
+    Scope,
+    bound_of,
+)
 from shared.accounts.budgets.meters import (
     RECORD_VERSION,
     Change,
@@ -97,6 +106,28 @@ class Reservation:
         return [Change(meter, spent, spent.minus(Amount.of(self.most))) for meter in self.meters]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A call that is to be reserved for."""
+
+    call: str
+    """Its name within the task."""
+    size: CallSize
+    used: Spend = field(default_factory=Spend)
+    """By earlier attempts at it."""
+    patient: bool = False
+    """Rather be refused (`held_by_others`) than bounded by what others hold for the moment."""
+
+
+@dataclass(frozen=True)
+class _Room:
+    scope: Scope
+    left: Bound
+    """With what the call holds already."""
+    others: Amount
+    """What other calls hold."""
+
+
 class Budgets:
     """The deployment's limits, and the counters behind them."""
 
@@ -122,13 +153,17 @@ class Budgets:
         return any(bound.is_set for bound in self._bounds.values())
 
     def reserve(
-        self, task: Task, epoch: int, call: str, size: CallSize, used: Spend, before: Reservation | None = None
+        self,
+        task: Task,
+        epoch: int,
+        wanted: "Wanted",
+        before: Reservation | None = None,
     ) -> tuple[Reservation, int]:
         """Hold what one call may cost at most; the reservation, and how many tokens its answer may have.
 
         If less than the maximum is left, the answer is bounded by what is left, down to 256 tokens. `before`
         is the reservation of an earlier attempt at the same call: it grows into this one, which also
-        covers what the earlier attempts have `used`.
+        covers what the earlier attempts have used.
 
         Raises:
             BudgetExhausted: a budget doesn't hold that much any more.
@@ -136,26 +171,26 @@ class Budgets:
             Terminal: `price_missing`: a limit in US dollars, and nobody has said what the model costs.
             Retryable: it can't be reserved, so there can be no call.
         """
+        size = wanted.size
         if size.price is None and any(bound.micros is not None for bound in self._bounds.values()):
             raise Terminal("A budget in US dollars is set, but the model has no price.", code="price_missing")
         output = size.output_tokens
         for _ in range(_ATTEMPTS):
-            wanted = self._reservation(task, epoch, call, used.plus(size.spend(output)), before)
+            made = self._reservation(task, epoch, wanted.call, wanted.used.plus(size.spend(output)), before)
             held = before.most if before else Spend()
             try:
-                self._database.transact(self._writes(wanted, held))
+                self._database.transact(self._writes(made, held))
             except TransactionFailed as failure:
-                scope, left = self._what_is_left(wanted, held, failure)
-                output = min(output, size.fitting(_less(left, Amount.of(used))))
-                if output < min(LEAST, size.output_tokens):
-                    raise BudgetExhausted(scope, self._bounds[scope]) from failure
+                room = self._room(made, held, failure)
+                output = min(output, size.fitting(_less(room.left, Amount.of(wanted.used))))
+                others = size.fitting(_less(room.left, Amount.of(wanted.used).minus(room.others))) > output
+                if output < min(LEAST_OUTPUT_TOKENS, size.output_tokens) or (others and wanted.patient):
+                    raise BudgetExhausted(room.scope, self._bounds[room.scope], held_by_others=others) from failure
                 continue
-            return wanted, output
+            return made, output
         raise Retryable("Too many calls compete for the rest of a budget.", code="budget_busy")
 
-    def _reservation(
-        self, task: Task, epoch: int, call: str, most: Spend, before: Reservation | None
-    ) -> Reservation:
+    def _reservation(self, task: Task, epoch: int, call: str, most: Spend, before: Reservation | None) -> Reservation:
         tree = task.tree if self._bounds["tree"].is_set else ""
         if before:  # it stays in the day in which it began
             return Reservation(task.id, call, epoch, most, before.user_id, before.day, before.tree)
@@ -168,21 +203,19 @@ class Budgets:
         condition, rooms = within(own, self._limits)
         fenced = Update(
             task_key(wanted.task_id),
-            f"ADD {adds}" if adds else "SET #epoch = :epoch",
+            adds or "SET #epoch = :epoch",
             condition="#epoch = :epoch" + (f" AND {condition}" if condition else ""),
             values={"epoch": wanted.epoch, **amounts, **rooms},
         )
         changes = [Change(meter, claimed=more) for meter in wanted.meters]
         return [fenced, wanted.put(), *claiming(changes, self._clock.now(), self._limits)]
 
-    def _what_is_left(
-        self, wanted: Reservation, held: Spend, failure: TransactionFailed
-    ) -> tuple[Scope, Bound]:
-        """The budget that holds least, and what it has for this call (what the call holds already included)."""
+    def _room(self, wanted: Reservation, held: Spend, failure: TransactionFailed) -> "_Room":
+        """The budget that has least for this call."""
         fence = failure.failed.get(0)
         if 0 in failure.failed and (fence is None or fence["epoch"] != wanted.epoch):
             raise LeaseLost(wanted.task_id) from failure
-        lefts: list[tuple[Scope, Bound]] = []
+        rooms: list[_Room] = []
         meters = [(0, turn_meter(wanted.task_id))]
         records = list(dict.fromkeys((meter.pk, meter.sk) for meter in wanted.meters))
         meters += [(2 + records.index((meter.pk, meter.sk)), meter) for meter in wanted.meters]
@@ -190,10 +223,13 @@ class Budgets:
         for position, meter in meters:
             if position not in failure.failed:
                 continue
-            claimed, bound = meter.claimed(failure.failed[position]), self._bounds[meter.scope]
+            item, bound = failure.failed[position], self._bounds[meter.scope]
+            claimed = meter.claimed(item)
             if Bound(_beyond(bound.tokens), _beyond(bound.micros)).used_up(claimed.plus(more)):
-                lefts.append((meter.scope, _less(bound, claimed.minus(Amount.of(held)))))
-        return min(lefts, key=lambda one: _rank(one[1]))
+                own = Amount.of(held)
+                others = NOTHING if meter.scope == "turn" else meter.reserved(item).minus(own)
+                rooms.append(_Room(meter.scope, _less(bound, claimed.minus(own)), others))
+        return min(rooms, key=lambda room: _rank(room.left))
 
 
 def _beyond(limit: int | None) -> int | None:

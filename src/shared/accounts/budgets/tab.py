@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.accounts.budgets.amounts import Amount, CallSize
 from shared.accounts.budgets.meters import Change, added, counting, day_of, turn_meter, user_meters
-from shared.accounts.budgets.reservations import Budgets, Reservation, left_behind
+from shared.accounts.budgets.reservations import Budgets, Reservation, Wanted, left_behind
 from shared.aws.writes import Item, Update, Write
 from shared.kernel.telemetry import log_event
 from shared.tasks.records import Spend, Task, task_key
@@ -52,11 +52,11 @@ class Tab:
         """Whether calls need a reservation."""
         return self._budgets.limited
 
-    def reserve(self, task: Task, call: str, size: CallSize) -> int:
+    def reserve(self, task: Task, call: str, size: CallSize, *, patient: bool = False) -> int:
         """Hold the most that a call can cost; how many tokens its answer may have. See `Budgets.reserve`."""
         held = self._held.get(call)
         used, before = (held.used, held.reservation) if held else (Spend(), None)
-        reservation, output = self._budgets.reserve(task, self._epoch, call, size, used, before)
+        reservation, output = self._budgets.reserve(task, self._epoch, Wanted(call, size, used, patient), before)
         self._held[call] = _Held(reservation, used)
         return output
 
@@ -81,7 +81,7 @@ class Tab:
         return [*(one.removal() for one, _ in settled), *counting(changes, now)]
 
     def also(self) -> tuple[str, dict[str, int]]:
-        """What the transaction's write to the task's record adds (empty if nothing), and its values."""
+        """The ADD clause of the transaction's write to the task's record (empty if nothing changes), and its values."""
         reserved = Amount()
         for reservation in [*self._left_behind, *(one.reservation for one in self._held.values())]:
             reserved = reserved.plus(Amount.of(reservation.most))
@@ -107,7 +107,7 @@ class Tab:
         sets = ", ".join(f"#spend.#{name} = #spend.#{name} + :used_{name}" for name in sums) or "#epoch = :epoch"
         counted = Update(
             task_key(self._task_id),
-            f"SET {sets}{' ADD ' + adds if adds else ''}",
+            f"SET {sets} {adds}",
             condition="#epoch = :epoch",
             values={"epoch": self._epoch, **values, **{f"used_{name}": n for name, n in sums.items()}},
         )

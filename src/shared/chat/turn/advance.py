@@ -7,8 +7,8 @@ from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
 from shared.chat.bounds import check_time, exhausted
-from shared.chat.opening import user_row
 from shared.chat.metering import Metering
+from shared.chat.opening import user_row
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
 from shared.chat.prompt import WRAP_UP, system_prompt
 from shared.chat.services import Services, TurnEngine

@@ -19,6 +19,9 @@ from shared.stream.parts import FinishReason
 from shared.tasks.records import Spend
 
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+_ROOM_SECONDS = 60.0
+"""So long a call waits for others that hold the rest of a budget, before it takes what is left."""
+_ROOM_PAUSE_SECONDS = 2.0
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "tool_calls": "tool-calls",
@@ -65,9 +68,7 @@ class ModelStep:
             self._owner.new_step()
             draft = Draft(step, used_ids)
             began = self._clock.now()
-            with self._metering.call(self._owner.task, str(step), request, lambda: draft.written) as metered:  # noqa: B023 - called within the loop's turn
-                last = self._attempt(metered.request, draft, cut_at)
-                spend = metered.ended(last)
+            last, spend = self._metered(request, draft, cut_at)
             measure_seconds("ModelSeconds", self._clock.now() - began)
             if isinstance(last, ModelFinished) and draft.empty:
                 last = ModelFailed("empty_completion", "The model answered with nothing.", retryable=True)
@@ -82,6 +83,18 @@ class ModelStep:
             self._withdraw()
             self._pause(max(last.retry_after_seconds, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1]))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _metered(self, request: ModelRequest, draft: Draft, cut_at: float) -> tuple[ModelFinished | ModelFailed, Spend]:
+        task, name = self._owner.task, str(draft.step)
+        patient_until = self._clock.now() + _ROOM_SECONDS
+
+        def wait() -> bool:
+            self._pause(_ROOM_PAUSE_SECONDS)
+            return self._clock.now() < patient_until
+
+        with self._metering.call(task, name, request, lambda: draft.written, wait) as call:
+            last = self._attempt(call.request, draft, cut_at)
+            return last, call.ended(last)
 
     def _attempt(self, request: ModelRequest, draft: Draft, cut_at: float) -> ModelFinished | ModelFailed:
         mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()

@@ -194,7 +194,7 @@ class TurnOwner:
         adds, claims = self.tab.also()
         return Update(
             task_key(self.task.id),
-            f"SET #spend = :spend, #takeovers = :zero, #lease_expires = :expiry{also_set}{' ADD ' + adds if adds else ''}",
+            f"SET #spend = :spend, #takeovers = :zero, #lease_expires = :expiry{also_set} {adds}",
             condition=condition,
             values={**used, **claims},
         )
