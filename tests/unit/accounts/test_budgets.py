@@ -39,7 +39,7 @@ def new_task(parley: Parley, task_id: str = "t1", user: str = "ada", **fields: A
     return task
 
 
-def tab_of(parley: Parley, task: Task, epoch: int = 1, **limits: Any) -> Tab:
+def tab_of(parley: Parley, task: Task, /, epoch: int = 1, **limits: Any) -> Tab:
     return Tab(Budgets(parley.database, parley.clock, BudgetLimits(**limits)), task.id, epoch)
 
 
@@ -122,7 +122,8 @@ def test_each_budget_refuses_by_its_own_name(midday: Parley, limit: str, code: s
 def test_money_is_held_like_tokens(midday: Parley, limit: str) -> None:
     """3,000 micros fit into $0.003, and not a second time."""
     task = new_task(midday)
-    tab = tab_of(midday, task, **{limit: 0.003})
+    wanted: dict[str, Any] = {limit: 0.003}
+    tab = tab_of(midday, task, **wanted)
     assert tab.reserve(task, "0", size()) >= 999
     tab.use(tokens(1_000, 1_000), "0")
     tab.settle(task)

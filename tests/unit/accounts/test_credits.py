@@ -55,7 +55,7 @@ def test_a_charge_whose_answer_was_lost_counts_once(parley: Parley) -> None:
     credits = ledger(parley)
     credits.grant("ada", 10, "g")
     for fault in ("error_after", "error_before"):
-        parley.watch.reset(0, fault)  # type: ignore[arg-type]
+        parley.watch.reset(0, fault)
         with pytest.raises(Retryable):
             credits.charge("ada", f"t1#{fault}", 4, "paint")
         credits.charge("ada", f"t1#{fault}", 4, "paint")

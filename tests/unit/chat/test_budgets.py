@@ -131,12 +131,12 @@ def test_without_limits_nothing_is_reserved_and_everything_is_counted(parley: Pa
 
 def test_a_failed_attempt_that_said_something_is_paid(limited: Parley) -> None:
     """By what the provider counted, or by three bytes a token where it didn't; one that never began is free."""
-    cut = [TextDelta("x" * 300), ModelFailed("stream_cut", "Broke off.", True, 0.0, 2_000, 100)]
+    cut: Script = [TextDelta("x" * 300), ModelFailed("stream_cut", "Broke off.", True, 0.0, 2_000, 100)]
     _, task = run(limited, fails("model_unavailable"), cut, says("Whole"))
     assert (task.spend.prompt_tokens, task.spend.completion_tokens) == (2_010, 105)
     check_settled(limited, task)
 
-    uncounted = [TextDelta("x" * 300), ModelFailed("stream_cut", "Broke off.", True)]
+    uncounted: Script = [TextDelta("x" * 300), ModelFailed("stream_cut", "Broke off.", True)]
     session = limited.new_session("grace")
     limited.scripted(uncounted, says("Whole"))
     task = limited.send(session).task
