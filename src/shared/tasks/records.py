@@ -1,14 +1,14 @@
 """The task record and its neighbours in the State table.
 
-| record | pk             | sk                               |
-|--------|----------------|----------------------------------|
-| task   | `TASK#{id}`    | `META`                           |
-| call   | `TASK#{id}`    | `CALL#{tool_call_id}`            |
-| reserved | `TASK#{id}`  | `RESERVED#{call}#{epoch}`        |
-| viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
-| view   | `CONN#{id}`    | `VIEW#{request}`                 |
-| waiter | `WAIT#{record}`| see `waits`                      |
-| timer  | `TIMER#{shard}`| `{due, 13 digits}#{task}`        |
+| record   | pk              | sk                              |
+|----------|-----------------|---------------------------------|
+| task     | `TASK#{id}`     | `META`                          |
+| call     | `TASK#{id}`     | `CALL#{tool_call_id}`           |
+| reserved | `TASK#{id}`     | `RESERVED#{call}#{epoch}`       |
+| viewer   | `TASK#{id}`     | `VIEWER#{connection}#{request}` |
+| view     | `CONN#{id}`     | `VIEW#{request}`                |
+| waiter   | `WAIT#{record}` | see `waits`                     |
+| timer    | `TIMER#{shard}` | `{due, 13 digits}#{task}`       |
 
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
 """
