@@ -191,7 +191,7 @@ def test_a_dead_owners_reservation_is_settled_in_full_and_once(midday: Parley) -
         assert claimed(midday, scope, task) == Amount(2_000, 3_000), scope
     assert reserved_rows(midday, task) == []
     dead.use(tokens(10, 10), "0")
-    with pytest.raises(TransactionFailed):
+    with pytest.raises(LeaseLost):
         dead.settle(task)
     with pytest.raises(LeaseLost):
         dead.reserve(task, "0", size())

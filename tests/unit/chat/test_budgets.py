@@ -9,6 +9,8 @@ from shared.accounts.budgets.amounts import Amount, CallSize
 from shared.accounts.budgets.meters import day_of, user_meters
 from shared.accounts.budgets.reservations import Budgets
 from shared.accounts.budgets.tab import Tab
+from shared.aws.writes import Put
+from shared.chat.accept import Requester
 from shared.chat.cancel import cancel_turn
 from shared.chat.model import ModelFailed, ModelFinished, TextDelta
 from shared.chat.sessions import Session
@@ -192,6 +194,24 @@ def test_a_killed_worker_pays_in_full_and_the_next_one_goes_on(limited: Parley) 
     assert task.spend.tokens > 16_384
     assert shown_text(limited.parts(task.id)) == "Whole"
     check_settled(limited, task)
+
+
+def test_a_call_behind_the_end_is_settled_by_whoever_delivers_it(limited: Parley) -> None:
+    """A title, say, whose worker dies: the ended turn is still owed to a viewer, so another one comes."""
+    session = limited.new_session()
+    limited.scripted(says("Done"))
+    task = limited.send(session, requester=Requester("slow", "r1")).task
+    limited.drain_queue()
+    task = limited.task(task.id)
+    tab = Tab(Budgets(limited.database, limited.clock, limited.services.limits), task.id, task.epoch)
+    tab.reserve(task, "title", CallSize(100, 1_000, limited.engine.prices["scripted"]))
+    limited.database.write(Put(replace(limited.task(task.id), lease_expires=1).to_item()))
+
+    limited.work(task.id)
+
+    ended = check_over(limited, session, task.id, "completed")
+    assert ended.spend.tokens == task.spend.tokens + 1_100
+    check_settled(limited, ended)
 
 
 def test_a_send_is_refused_when_nothing_is_left(limited: Parley) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from shared.accounts.budgets.amounts import Amount, CallSize
 from shared.accounts.budgets.meters import Change, added, counting, day_of, turn_meter, user_meters
 from shared.accounts.budgets.reservations import Budgets, Reservation, Wanted, left_behind
+from shared.aws.database import TransactionFailed
 from shared.aws.writes import Item, Update, Write
 from shared.kernel.telemetry import log_event
+from shared.tasks.lease import LeaseLost
 from shared.tasks.records import Spend, Task, task_key
 
 _COUNTED = ("steps", "tool_calls", "prompt_tokens", "completion_tokens", "cost_micros")
@@ -97,7 +99,7 @@ class Tab:
         """Store it in a transaction of its own, for a call that belongs to no step.
 
         Raises:
-            TransactionFailed: another owner has taken over, and settles it.
+            LeaseLost: another owner has taken over, and settles it.
             Retryable: it may or may not have been stored.
         """
         if not self.open:
@@ -111,5 +113,8 @@ class Tab:
             condition="#epoch = :epoch",
             values={"epoch": self._epoch, **values, **{f"used_{name}": n for name, n in sums.items()}},
         )
-        self._budgets.database.transact([counted, *self.writes(task)])
+        try:
+            self._budgets.database.transact([counted, *self.writes(task)])
+        except TransactionFailed as failure:
+            raise LeaseLost(self._task_id) from failure
         self.close()
