@@ -6,6 +6,8 @@ from typing import Any
 from shared.accounts.credits import Credits
 from shared.chat.services import Services
 from shared.chat.transcript import ToolCall
+from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
+from shared.kernel.telemetry import log_problem
 from shared.tasks.records import Task
 from shared.tools.contract import CallProgress, ErrorResponse, Tool
 from shared.tools.registry import Toolbox
@@ -37,6 +39,22 @@ class Charging:
         return ErrorResponse(
             code="insufficient_credits",
             message=f"This costs {tool.price_credits} credits and the user has {balance}. Tell the user.",
+        )
+
+    def report_cap(self, task: Task, call: ToolCall, arguments: Iterable[str]) -> None:
+        """Say that the call was stopped at the cap: what it was, and the names of what it was given."""
+        tool, progress = self._toolbox.get(call.name), self.progress(call)
+        fields = tool.input_model.model_fields if tool else {}
+        log_problem(
+            "copilot_tool_timeout",
+            task_id=task.id,
+            tool=tool.name if tool else None,
+            block=progress.block,
+            block_id=progress.block_id,
+            input_keys=[name for name in arguments if name in fields],
+            user=task.user_id,
+            session=task.session_id,
+            cap_s=MAX_TOOL_WAIT_SECONDS,
         )
 
     def charge(self, task: Task, calls: Iterable[ToolCall]) -> None:

@@ -21,7 +21,7 @@ from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
-from shared.kernel.telemetry import count, log_event, log_failure, log_problem, measure_seconds
+from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
@@ -53,6 +53,11 @@ class Result:
     def is_error(self) -> bool:
         """Whether the model and the viewers are told of a failure."""
         return isinstance(self.response, ErrorResponse)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was stopped at the cap."""
+        return isinstance(self.response, ErrorResponse) and self.response.code == _TIMEOUT
 
 
 class ToolStep:
@@ -136,8 +141,9 @@ class ToolStep:
         now = to_millis(self._services.clock.now())
         rows = [self._row(result, now) for result in results]
         puts = [put_message(self._owner.task.session_id, row) for row in rows]
-        # Before they are stored: a call that is repeated after a kill is not charged again, but a stored one can't be.
-        self._charging.charge(self._owner.task, (result.call for result in results if _is_paid(result)))
+        # Before they are stored: a call that is repeated after a kill is charged once, a stored one is not repeated.
+        paid = [one.call for one in results if not one.is_error or one.timed_out]  # a failure of its own is free
+        self._charging.charge(self._owner.task, paid)
         self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
         for result in results:
             self._report(result)
@@ -158,23 +164,8 @@ class ToolStep:
             measure_seconds("ToolSeconds", seconds)
         if result.is_error:
             count("ToolErrors")
-        if isinstance(result.response, ErrorResponse) and result.response.code == _TIMEOUT:
-            self._report_timeout(result.call)
-
-    def _report_timeout(self, call: ToolCall) -> None:
-        tool, progress, task = self._engine.toolbox.get(call.name), self._charging.progress(call), self._owner.task
-        fields = tool.input_model.model_fields if tool else {}
-        log_problem(
-            "copilot_tool_timeout",
-            task_id=task.id,
-            tool=tool.name if tool else None,
-            block=progress.block,
-            block_id=progress.block_id,
-            input_keys=[name for name in arguments_of(call) or {} if name in fields],
-            user=task.user_id,
-            session=task.session_id,
-            cap_s=MAX_TOOL_WAIT_SECONDS,
-        )
+        if result.timed_out:
+            self._charging.report_cap(self._owner.task, result.call, arguments_of(result.call) or {})
 
     def _boundary(self) -> list[Part]:
         """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
@@ -389,11 +380,6 @@ def _timed_out(seq: int, call: ToolCall) -> Result:
         "or run_sub_session, if they are on offer."
     )
     return Result(seq, call, ErrorResponse(code=_TIMEOUT, message=message))
-
-
-def _is_paid(result: Result) -> bool:
-    """Whether its output, if there is any, is charged: a failure is free, unless it is we who have stopped it."""
-    return not isinstance(result.response, ErrorResponse) or result.response.code == _TIMEOUT
 
 
 def _part(result: Result) -> Part:
