@@ -44,6 +44,7 @@ _engine = TurnEngine(
     prices=_settings.model_prices,
     max_attempts=_settings.model_max_attempts,
     context_tokens=_settings.model_context_tokens,
+    max_output_tokens=_settings.model_max_output_tokens,
     spill=ToolOutputs(_objects) if _objects else NoSpill(),
     tools_needing_approval=_tool_settings.tools_needing_approval,
     approval_seconds=_tool_settings.approval_seconds,

@@ -41,6 +41,7 @@ def services(settings: StorageSettings) -> Services:
             user=PoolLimit(settings.max_running_turns, settings.max_turns_in_flight),
             tree=PoolLimit(settings.max_running_sub_sessions),
         ),
+        limits=settings,
     )
 
 

@@ -168,7 +168,7 @@ def test_answers_from_all_sides_at_once(live: LiveParley, api: ApiClient) -> Non
 
 def test_a_budget_pause_is_a_request_like_any_other() -> None:
     """Each version shows a call of `raise_budget` that waits for approval, and the part with the numbers."""
-    asked = {"bound": "tokens", "spent": 15, "limit": 15, "asked_for": 15}
+    asked = {"budget": "turn", "limit_tokens": 4_000, "limit_usd": None}
     parts = [
         wire.start("msg_1"),
         wire.start_step(),

@@ -284,8 +284,11 @@ def approved(world: World, request: ModelRequest) -> Script:
 
 
 def paid(world: World, request: ModelRequest) -> Script:
-    """The bound of tokens is reached behind the first step; the user raises it."""
-    return tools(world, request)
+    """The budget has no room for a second call; the user raises it."""
+    if has_results(request):
+        return [0.3, *says("All ", "done")]
+    wanted = calls(("c1", "send", '{"text":"mail"}'), ("c2", "echo", '{"text":"b"}'), tokens=(2_000, 1_900))
+    return [TextDelta("Wait. "), 0.5, *wanted]
 
 
 TURNS: dict[str, Answer] = {
@@ -302,7 +305,7 @@ TURNS: dict[str, Answer] = {
     "approved": approved,
     "paid": paid,
 }
-BOUNDS: dict[str, dict[str, int]] = {"paid": {"turn_max_tokens": 15}}
+LIMITS: dict[str, dict[str, int]] = {"paid": {"turn_max_tokens": 4_000}}
 
 
 @pytest.fixture(scope="module")
@@ -317,11 +320,11 @@ def parley(request: pytest.FixtureRequest) -> Iterator[Parley]:
     patch.undo()
 
 
-def run(parley: Parley, answer: Answer, fault_at: int | None, fault: FaultKind, **bounds: int) -> World:
+def run(parley: Parley, answer: Answer, fault_at: int | None, fault: FaultKind, **limits: int) -> World:
     """The turn, disturbed at one call, and what follows."""
     parley.wipe()
     parley.clock.advance(1_000)
-    parley.with_bounds(**bounds)
+    parley.with_limits(**limits)
     world = World(parley, answer)
     parley.watch.reset(fault_at, fault)
     world.say()
@@ -338,14 +341,14 @@ def worth_striking(names: list[str]) -> list[int]:
 @pytest.mark.parametrize("name", TURNS)
 def test_a_fault_at_any_call_changes_nothing_in_the_end(parley: Parley, name: str, kind: FaultKind) -> None:
     """Whatever call it strikes, and however."""
-    bounds = BOUNDS.get(name, {})
-    undisturbed = run(parley, TURNS[name], None, kind, **bounds)
+    limits = LIMITS.get(name, {})
+    undisturbed = run(parley, TURNS[name], None, kind, **limits)
     calls_made = list(parley.watch.calls)
     undisturbed.check()
     shown, rows = undisturbed.shown(), undisturbed.rows()
     for at in worth_striking(calls_made)[FAULT_KINDS.index(kind) % EVERY :: EVERY]:
         try:
-            world = run(parley, TURNS[name], at, kind, **bounds)
+            world = run(parley, TURNS[name], at, kind, **limits)
             world.check()
             if name in {"text", "withdrawn", "newcomer", "zombie"}:
                 assert world.shown() == shown

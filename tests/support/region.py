@@ -23,7 +23,7 @@ from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
-from shared.kernel.settings import TurnBounds
+from shared.kernel.settings import BudgetLimits, TurnBounds
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
@@ -139,6 +139,9 @@ class Parley:
         """How many turns a user may have, and how many of a tree may run."""
         limits = SlotLimits(PoolLimit(running, in_flight), PoolLimit(tree))
         self.services = replace(self.services, slot_limits=limits)
+
+    def with_limits(self, **limits: Any) -> None:
+        self.services = replace(self.services, limits=BudgetLimits(**limits))
 
     def with_tools(self, *tools: Any) -> None:
         self.engine = replace(self.engine, toolbox=Toolbox(tools))

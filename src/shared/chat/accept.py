@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.accounts.budgets.usage import UsageOf
 from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
@@ -16,6 +17,7 @@ from shared.chat.approvals import WENT_ON, closing_writes
 from shared.chat.opening import Submission, activate, bound_by, may_ride, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
+from shared.kernel.analytics import message_sent
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
 from shared.kernel.ids import Ids
@@ -72,9 +74,11 @@ class Acceptance:
         ids: Ids,
         slots: Slots,
         limit: RateLimit | None = None,
+        usage: UsageOf | None = None,
     ) -> None:
         self._slots = slots
         self._limit = limit
+        self._usage = usage
         self._database = database
         self._queue = queue
         self._clock = clock
@@ -96,7 +100,8 @@ class Acceptance:
         Raises:
             NotFound: the session does not exist for this user.
             TurnRunning: a turn runs, and the policy is not `enqueue`, or it may do more than this message's sender.
-            LimitReached: the user has sent too many, has too many turns, or ten messages wait already; nothing
+            LimitReached: the user has sent too many, has spent too much or has too many turns, or ten messages wait
+                already; nothing was kept.
                 was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
@@ -105,6 +110,8 @@ class Acceptance:
             repeated = self._find_repeated(session_id, submission.message_id)
             if repeated:
                 return repeated
+            if self._usage:
+                self._usage.require_left(user_id)
             if self._limit:
                 self._limit.charge(user_id, f"{session_id}/{submission.message_id}")
             if session.active_task is None:
@@ -114,6 +121,7 @@ class Acceptance:
                 _report(task, requester)
                 if session.awaiting:
                     log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)
+                message_sent(task.ids, len(submission.text))
                 if before_sending:
                     before_sending(task)
                 if not task.awaits_slot:
@@ -124,6 +132,7 @@ class Acceptance:
             task = self._keep(session, session.active_task, submission)
             if task is not None:
                 log_event("message.pending", **task.ids)
+                message_sent(task.ids, len(submission.text))
                 return Accepted(task, "pending")
         raise Retryable("The session is too busy right now; send the message again.", code="session_busy")
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from shared.accounts.budgets.amounts import NOTHING, Amount, Scope
+from shared.accounts.budgets.meters import raising, tree_meter
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Update, Write
 from shared.chat.accept import Requester
@@ -21,7 +23,6 @@ from shared.chat.approvals import (
     session_of,
     settle,
 )
-from shared.chat.bounds import raise_bound
 from shared.chat.opening import new_task_writes
 from shared.chat.services import Services
 from shared.chat.sessions import Session, gsi_sort_key, owned_session, session_key
@@ -176,7 +177,7 @@ class Answering:
         if is_last:
             following = self._next_turn(session, answered, now)
             task = self._services.slots.open(
-                following, lambda counted: [settled, *self._go_on(session, counted, requester)]
+                following, lambda counted: [settled, *self._go_on(session, counted, answered, requester)]
             )
             if task is None:
                 return None
@@ -196,7 +197,8 @@ class Answering:
         paused = get_task(self._services.database, answered.task_id)
         if paused is None:
             raise NotFound("The turn that asked is gone.", code="TASK_NOT_FOUND")
-        task = Task(
+        raised = _raised(answered, "turn")
+        return Task(
             id=answered.next_task,
             session_id=session.id,
             user_id=session.owner,
@@ -213,12 +215,12 @@ class Answering:
             continues=paused.continues or paused.id,
             resumes=paused.id,
             carried=paused.carried.plus(paused.spend),
-            raised=paused.raised,
+            # Its budget is that of the whole message; what is claimed of it is spent, less what was raised.
+            claimed_tokens=paused.claimed_tokens - raised.tokens,
+            claimed_micros=paused.claimed_micros - raised.micros,
         )
-        raises = answered.bound and answered.state is ApprovalState.APPROVED
-        return raise_bound(task, answered.bound) if raises else task
 
-    def _go_on(self, session: Session, task: Task, requester: Requester | None) -> list[Write]:
+    def _go_on(self, session: Session, task: Task, answered: Approval, requester: Requester | None) -> list[Write]:
         """The session's calls are open again, and `task` is the turn that makes them."""
         asked = approvals_of(self._services.database, session.id, task.resumes)
         resumed = Update(
@@ -234,6 +236,8 @@ class Answering:
             },
         )
         writes: list[Write] = [resumed, *new_task_writes(task)]
+        if (more := _raised(answered, "tree")) != NOTHING:
+            writes.append(raising(tree_meter(task.tree), more, answered.id))
         writes += [free_place(session.id, approval.seq, approval.id) for approval in asked]
         if requester:
             viewer = Viewer(task.id, requester.connection_id, requester.request_id, from_seq=0, offset=0)
@@ -255,6 +259,12 @@ class Answering:
             self._services.queue.send(task.id, task.user_id)
         except Retryable as error:  # stored is accepted: the timer sends it again within a minute
             log_problem("turn.send_failed", **task.ids, code=error.code)
+
+
+def _raised(approval: Approval, scope: Scope) -> Amount:
+    """By how much the answer raises that budget."""
+    approved = approval.state is ApprovalState.APPROVED and approval.bound == scope
+    return Amount(approval.more_tokens, approval.more_micros) if approved else NOTHING
 
 
 class AlreadyAnswered(Conflict):

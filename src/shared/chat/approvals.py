@@ -73,7 +73,10 @@ class Approval:
     state: ApprovalState = ApprovalState.OPEN
     reason: str = ""
     bound: str = ""
-    """It is about spending more: which bound would be raised."""
+    """It is about spending more: which budget would be raised (`turn` or `tree`)."""
+    more_tokens: int = 0
+    more_micros: int = 0
+    """By how much; in millionths of a US dollar."""
     code: str = ""
     """How a turn fails that may not spend more."""
 

@@ -1,6 +1,7 @@
 """The model behind any OpenAI-compatible server, through the `openai` package."""
 
 import json
+import math
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -103,6 +104,8 @@ class _Call:
             "stream_options": {"include_usage": True},
             "user": self._request.user_id,
         }
+        if self._request.max_output_tokens is not None:
+            request["max_completion_tokens"] = self._request.max_output_tokens
         if self._request.tools:
             request["tools"] = list(self._request.tools)
         stream: openai.Stream[ChatCompletionChunk] = self._client.chat.completions.create(**request)
@@ -119,7 +122,8 @@ class _Call:
                 for event in _events(choice.delta):
                     self._mailbox.put(event)
         if not reason:
-            return ModelFailed("stream_cut", "The model's answer broke off.", retryable=True)
+            broken = "The model's answer broke off."
+            return ModelFailed("stream_cut", broken, True, 0.0, prompt_tokens, completion_tokens)
         return ModelFinished(reason, prompt_tokens, completion_tokens)
 
 
@@ -146,8 +150,8 @@ def _whole(text: str) -> str:
 
 
 def _whole_number(count: object) -> int:
-    """A count of tokens as it is stored; the package doesn't check what servers send."""
-    return int(count) if isinstance(count, int | float) else 0
+    """A count of tokens as it is stored; the package doesn't check what servers send. What makes no sense is 0."""
+    return int(count) if isinstance(count, int | float) and math.isfinite(count) and count > 0 else 0
 
 
 def _failure(error: openai.OpenAIError) -> ModelFailed:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from shared.accounts.budgets.usage import UsageOf
 from shared.accounts.limits import RateLimit
 from shared.chat.accept import Acceptance, Accepted, Policy, Requester, TurnRunning
 from shared.chat.cancel import cancel_turn
@@ -27,7 +28,8 @@ class Sending:
         database, clock = services.database, services.clock
         most = services.sends_per_minute if limited else None
         limit = RateLimit(database, clock, "send", most, _SEND_WINDOW_SECONDS)
-        self._acceptance = Acceptance(database, services.queue, clock, services.ids, services.slots, limit)
+        usage = UsageOf(database, clock, services.limits) if limited else None
+        self._acceptance = Acceptance(database, services.queue, clock, services.ids, services.slots, limit, usage)
 
     def submit(
         self,

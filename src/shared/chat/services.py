@@ -11,7 +11,7 @@ from shared.chat.model import Model
 from shared.kernel.clock import Clock
 from shared.kernel.ids import Ids
 from shared.kernel.mailbox import Workers
-from shared.kernel.settings import ModelPrice, TurnBounds
+from shared.kernel.settings import BudgetLimits, ModelPrice, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tasks.pools import SlotLimits
@@ -37,6 +37,8 @@ class Services:
     """How many messages a user may send; None: as many as they like."""
     slot_limits: SlotLimits = field(default_factory=SlotLimits)
     """How many turns run at once."""
+    limits: BudgetLimits = field(default_factory=BudgetLimits)
+    """What may be spent on models."""
 
     @property
     def slots(self) -> Slots:
@@ -56,6 +58,8 @@ class TurnEngine:
     max_attempts: int
     context_tokens: int = 128_000
     """What the model takes in one call."""
+    max_output_tokens: int | None = None
+    """Of one answer; None: the model's own limit."""
     spill: Spill = field(default_factory=NoSpill)
     """Keeps tool outputs that are too large for a row."""
     title_model: Model | None = None

@@ -4,22 +4,25 @@ The turn has ended by then, and every viewer has its `end`: nobody waits for thi
 turn. Only the title is written, and only over the one that the first words gave.
 """
 
+import io
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.accounts.budgets.amounts import BudgetExhausted
 from shared.aws.database import ConditionFailed
 from shared.aws.writes import Update
+from shared.chat.metering import Metering
 from shared.chat.model import Model, ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta
 from shared.chat.opening import title_from
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import session_key
 from shared.chat.transcript import Message
-from shared.chat.turn.model_step import cost_micros
+from shared.chat.turn.owner import TurnOwner
 from shared.kernel.deadline import Deadline
 from shared.kernel.mailbox import Mailbox
-from shared.kernel.telemetry import count, log_event, log_failure, log_problem
+from shared.kernel.telemetry import log_event, log_failure, log_problem
 from shared.tasks.records import Spend, Task
 
 TITLE_SECONDS = 15.0
@@ -45,17 +48,18 @@ class _Titled:
 
 
 def title_first_turn(
-    services: Services, engine: TurnEngine, task: Task, messages: Sequence[Message], deadline: Deadline
+    services: Services, engine: TurnEngine, owner: TurnOwner, messages: Sequence[Message], deadline: Deadline
 ) -> None:
-    """Let the model find a title if `task`, which has just ended, is the session's first completed turn.
+    """Let the model find a title if the owner's turn, which has just ended, is the session's first completed one.
 
     `messages` are the rows that the turn had loaded and written. Never raises.
     """
-    model = engine.title_model
+    model, task = engine.title_model, owner.task
     if model is None or not is_first_completed(messages, task.id) or deadline.seconds_left < _LEAST_SECONDS_LEFT:
         return
     try:
-        _Titling(services, engine, model, task).run(messages)
+        _Titling(services, engine, model, owner).run(messages)
+        owner.tab.settle(task)
     except Exception as error:  # noqa: BLE001 - the turn is over; its message must not come again for a title
         log_failure("session.title_failed", error, **task.ids)
 
@@ -72,11 +76,12 @@ def is_first_completed(messages: Sequence[Message], task_id: str) -> bool:
 
 
 class _Titling:
-    def __init__(self, services: Services, engine: TurnEngine, model: Model, task: Task) -> None:
+    def __init__(self, services: Services, engine: TurnEngine, model: Model, owner: TurnOwner) -> None:
         self._services = services
         self._engine = engine
         self._model = model
-        self._task = task
+        self._task: Task = owner.task
+        self._metering = Metering(owner.tab, engine.prices.get(model.name), engine.max_output_tokens)
 
     def run(self, messages: Sequence[Message]) -> None:
         """Ask and store, unless somebody has chosen a title or deleted the session."""
@@ -96,38 +101,33 @@ class _Titling:
         """The title, from one call; None if it failed."""
         conversation = f"User: {asked[:_MAX_SHOWN_CHARACTERS]}\n\nAssistant: {answered[:_MAX_SHOWN_CHARACTERS]}"
         messages = [{"role": "system", "content": _INSTRUCTIONS}, {"role": "user", "content": conversation}]
-        mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
-        call = self._model.start(ModelRequest(messages, [], self._task.user_id), mailbox)
+        request, text = ModelRequest(messages, [], self._task.user_id), io.StringIO()
         try:
-            text, last = self._read(mailbox)
-        finally:
-            call.close()
+            with self._metering.call(self._task, "title", request, text.tell) as metered:
+                last = self._follow(metered.request, text)
+                spend = metered.ended(last)
+        except BudgetExhausted as exhausted:
+            log_problem("session.title_failed", **self._task.ids, code=exhausted.code)
+            return None
         if isinstance(last, ModelFailed):
             log_problem("session.title_failed", **self._task.ids, code=last.code)
             return None
-        return _Titled(title_of(text), self._spend(last))
+        return _Titled(title_of(text.getvalue()), spend)
 
-    def _read(self, mailbox: Mailbox[ModelEvent]) -> tuple[str, ModelFinished | ModelFailed]:
-        text, until = "", self._services.clock.now() + TITLE_SECONDS
-        while (event := mailbox.get(max(0.0, until - self._services.clock.now()))) is not None:
-            if isinstance(event, ModelFinished | ModelFailed):
-                return text, event
-            if isinstance(event, TextDelta):
-                text += event.text
-            if len(text) > _MAX_ANSWER_CHARACTERS:
-                return "", ModelFinished("length")
-        return text, ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
-
-    def _spend(self, finished: ModelFinished) -> Spend:
-        spend = Spend(
-            prompt_tokens=finished.prompt_tokens,
-            completion_tokens=finished.completion_tokens,
-            cost_micros=cost_micros(self._engine.prices.get(self._model.name), finished),
-        )
-        count("PromptTokens", spend.prompt_tokens)
-        count("CompletionTokens", spend.completion_tokens)
-        count("SpendMicros", spend.cost_micros)
-        return spend
+    def _follow(self, request: ModelRequest, text: io.StringIO) -> ModelFinished | ModelFailed:
+        mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
+        call, until = self._model.start(request, mailbox), self._services.clock.now() + TITLE_SECONDS
+        try:
+            while (event := mailbox.get(max(0.0, until - self._services.clock.now()))) is not None:
+                if isinstance(event, ModelFinished | ModelFailed):
+                    return event
+                if isinstance(event, TextDelta):
+                    text.write(event.text)
+                if text.tell() > _MAX_ANSWER_CHARACTERS:
+                    return ModelFailed("title_too_long", "The model is not writing a title.", retryable=False)
+        finally:
+            call.close()
+        return ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
 
     def _store(self, titled: _Titled, automatic: str) -> bool:
         """Write the title and what it cost; False if the automatic title is there no more."""

@@ -64,7 +64,19 @@ Event = Literal[
     "workspace.file_written",
     "workspace.file_deleted",
     "workspace.object_left",
+    # money
+    "budget.exhausted",
+    "budget.settled_in_full",
+    "usage.unavailable",
+    "credits.granted",
+    "credits.charged",
+    "credits.leaked",
     # what the product's owners want to know
+    "copilot_message_sent",
+    "copilot_tool_called",
+    "copilot_tool_timeout",
+    "copilot_operation_started",
+    "copilot_operation_finished",
     "copilot_sub_session_started",
     # what keeps turns going
     "slots.promotion_failed",
@@ -135,3 +147,18 @@ class Fields(TypedDict, total=False):
     seconds: float | None
 
     sub_session_id: str
+    scope: str
+    """Which budget: `turn`, `tree`, `day`, `week`."""
+    credits: int
+
+    message_length: int
+    """Characters."""
+    tool_name: str
+    operation_id: str
+    block: str | None
+    block_id: str | None
+    input_keys: list[str]
+    """Which of its arguments a tool was given; those that it doesn't have are left out."""
+    user: str
+    session: str
+    cap_s: int

@@ -36,7 +36,20 @@ class TableSettings(Settings):
     chunks_table: str = ""
 
 
-class StorageSettings(TableSettings):
+class BudgetLimits(Settings):
+    """What may be spent on models, in tokens (prompt + completion) and US dollars. None: no limit; 0: nothing."""
+
+    turn_max_tokens: int | None = Field(default=None, ge=0, description="of one turn")
+    turn_max_cost_usd: float | None = Field(default=None, ge=0)
+    tree_max_tokens: int | None = Field(default=None, ge=0, description="of a turn and all that it starts for itself")
+    tree_max_cost_usd: float | None = Field(default=None, ge=0)
+    user_day_max_tokens: int | None = Field(default=None, ge=0, description="of a user, from 00:00 UTC")
+    user_day_max_cost_usd: float | None = Field(default=None, ge=0)
+    user_week_max_tokens: int | None = Field(default=None, ge=0, description="of a user, from Monday 00:00 UTC")
+    user_week_max_cost_usd: float | None = Field(default=None, ge=0)
+
+
+class StorageSettings(BudgetLimits, TableSettings):
     """What every function that touches the tables, the queue and the sockets needs."""
 
     turn_queue_url: str
@@ -59,8 +72,6 @@ class TurnBounds(Settings):
 
     turn_max_steps: int = Field(default=30, ge=1)
     turn_max_tool_calls: int = Field(default=100, ge=1)
-    turn_max_tokens: int | None = Field(default=None, ge=1, description="prompt + completion of all steps")
-    turn_max_cost_usd: float | None = Field(default=None, ge=0)
     turn_max_seconds: int = Field(default=6 * 3600, ge=1, description="wall time, waiting included")
 
 
@@ -81,6 +92,7 @@ class ModelSettings(Settings):
     model_prices: dict[str, ModelPrice] = Field(default_factory=dict)
     model_max_attempts: int = Field(default=4, ge=1, le=10)
     model_context_tokens: int = Field(default=128_000, ge=1_000, description="what it takes in one call")
+    model_max_output_tokens: int | None = Field(default=None, ge=1, description="of one call; None: the model's own")
 
     @field_validator("model_prices", mode="before")
     @classmethod

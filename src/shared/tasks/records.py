@@ -1,14 +1,15 @@
 """The task record and its neighbours in the State table.
 
-| record | pk             | sk                               |
-|--------|----------------|----------------------------------|
-| task   | `TASK#{id}`    | `META`                           |
-| call   | `TASK#{id}`    | `CALL#{tool_call_id}`            |
-| viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
-| view   | `CONN#{id}`    | `VIEW#{request}`                 |
-| waiter | `WAIT#{record}`| see `waits`                      |
-| child  | `TASK#{parent}`| see `lineage`                    |
-| timer  | `TIMER#{shard}`| `{due, 13 digits}#{task}`        |
+| record   | pk              | sk                              |
+|----------|-----------------|---------------------------------|
+| task     | `TASK#{id}`     | `META`                          |
+| call     | `TASK#{id}`     | `CALL#{tool_call_id}`           |
+| reserved | `TASK#{id}`     | `RESERVED#{call}#{epoch}`       |
+| viewer   | `TASK#{id}`     | `VIEWER#{connection}#{request}` |
+| view     | `CONN#{id}`     | `VIEW#{request}`                |
+| waiter   | `WAIT#{record}` | see `waits`                     |
+| child    | `TASK#{parent}` | see `lineage`                   |
+| timer    | `TIMER#{shard}` | `{due, 13 digits}#{task}`       |
 
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
 """
@@ -128,10 +129,12 @@ class Task:
     """The turn that paused, and that this one goes on with: of those that write the message, the one before."""
     carried: Spend = field(default_factory=Spend)
     """What the turns before it in the same message had spent: its bounds are theirs."""
-    raised: Mapping[str, int] = field(default_factory=dict)
-    """How many times the user has raised each of its bounds."""
     permissions: Mapping[str, Any] = field(default_factory=dict)
     """What it may use, as `accounts.permissions` stores it; the session's at the time of its accept."""
+    claimed_tokens: int = 0
+    """Of the turn's budget: spent + reserved - raised; see `accounts.budgets.meters`."""
+    claimed_micros: int = 0
+    """The same in millionths of a US dollar."""
 
     @property
     def message_id(self) -> str:
@@ -165,8 +168,9 @@ class Task:
             "awaits_slot": self.awaits_slot,
             "resumes": self.resumes,
             "carried": vars(self.carried) if self.carried != Spend() else None,
-            "raised": dict(self.raised),
             "permissions": dict(self.permissions),
+            "claimed_tokens": self.claimed_tokens,
+            "claimed_micros": self.claimed_micros,
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -219,8 +223,9 @@ class Task:
             promoted_at=item.get("promoted_at", 0),
             resumes=item.get("resumes", ""),
             carried=Spend(**item.get("carried", {})),
-            raised=item.get("raised", {}),
             permissions=item.get("permissions", {}),
+            claimed_tokens=item.get("claimed_tokens", 0),
+            claimed_micros=item.get("claimed_micros", 0),
         )
 
 

@@ -78,6 +78,17 @@ class Cancellation:
             callback()
 
 
+@dataclass
+class CallProgress:
+    """What a running tool says of itself, for whoever has to end it."""
+
+    output_exists: bool = False
+    """There is something to pay for, even if the call is stopped now. Set when it answers, if not before."""
+    block: str | None = None
+    """What it runs for the user: the block's name."""
+    block_id: str | None = None
+
+
 @dataclass(frozen=True)
 class ToolContext:
     """What a tool may know about the call: whose it is, which one, and how long it may take."""
@@ -90,6 +101,7 @@ class ToolContext:
     cancellation: Cancellation = field(default_factory=Cancellation)
     dry_run: bool = False
     """Whether nothing may take effect or be charged."""
+    progress: CallProgress = field(default_factory=CallProgress)
 
     @property
     def ids(self) -> TaskIds:
@@ -114,6 +126,8 @@ class Tool(ABC, Generic[InputT]):
     long_running: ClassVar[bool] = False
     needs_guide: ClassVar[bool] = False
     runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
+    price_credits: ClassVar[int] = 0
+    """What a call costs its user when it brings something; never in a dry run."""
 
     @abstractmethod
     def run(self, context: ToolContext, arguments: InputT) -> ToolResponse | Wait:

@@ -289,6 +289,44 @@ def test_a_turn_without_a_slot_is_queued_and_one_too_many_is_refused(deployment:
     assert send(client, late, ada).json()["status"] == "queued"
 
 
+def test_usage_is_shown_and_what_is_used_up_is_refused(deployment: Build, parley: Parley) -> None:
+    """Percent, amounts and the reset; 429 with the same reset; a guest sees their own."""
+    parley.with_limits(user_day_max_tokens=100_000, user_week_max_cost_usd=0)
+    client, ada = deployment(), signed_in(parley)
+    shown = client.get("/api/usage", headers=ada).json()
+    assert shown["daily"]["percent_used"] == 0.0
+    assert shown["daily"]["tokens"] == {"used": 0, "reserved": 0, "limit": 100_000}
+    assert (shown["weekly"]["percent_used"], shown["weekly"]["usd"]["limit"]) == (100.0, 0.0)
+    assert shown["credits"] == 0
+    session_id = new_session(client, ada)
+    refused = send(client, session_id, ada)
+    assert code(refused) == (429, "weekly_budget")
+    assert refused.headers["retry-after"] == str(refused.json()["details"]["retry_after_seconds"])
+
+    parley.with_limits(user_day_max_tokens=100_000)
+    client = deployment()
+    parley.scripted(says("Hello!", tokens=(20_000, 5_000)))
+    assert send(client, session_id, ada).status_code == 202
+    parley.drain_queue()
+    shown = client.get("/api/usage", headers=ada).json()
+    assert (shown["daily"]["percent_used"], shown["weekly"]["percent_used"]) == (25.0, None)
+    assert shown["daily"]["tokens"]["used"] == shown["weekly"]["tokens"]["used"] == 25_000
+    guest = bearer(new_guest(client)["token"])
+    assert client.get("/api/usage", headers=guest).json()["daily"]["tokens"]["used"] == 0
+
+
+def test_usage_that_can_not_be_read_is_shown_as_unknown(deployment: Build, parley: Parley) -> None:
+    """The display fails open."""
+    parley.with_limits(user_day_max_tokens=100, user_week_max_tokens=0)
+    client, ada = deployment(), signed_in(parley)
+    parley.watch.reset(fault_at=0)
+    shown = client.get("/api/usage", headers=ada).json()
+    assert (shown["daily"]["percent_used"], shown["weekly"]["percent_used"]) == (None, 100.0)
+    assert shown["daily"]["tokens"] == {"used": None, "reserved": None, "limit": 100}
+    parley.watch.reset(fault_at=1)
+    assert client.get("/api/usage", headers=ada).json()["credits"] is None
+
+
 def test_interrupt_over_http_starts_the_new_turn(client: TestClient, parley: Parley) -> None:
     """Parley's own form and the official one alike."""
     ada = signed_in(parley)

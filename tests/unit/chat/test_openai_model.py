@@ -48,7 +48,11 @@ def server() -> Iterator[type[_Server]]:
 
 
 def ask(
-    server: type[_Server], *chunks: object, done: bool = True, tools: Sequence[dict[str, Any]] = ()
+    server: type[_Server],
+    *chunks: object,
+    done: bool = True,
+    tools: Sequence[dict[str, Any]] = (),
+    most: int | None = None,
 ) -> list[ModelEvent]:
     """All events of one call to the server, which answers with the chunks."""
     if chunks:
@@ -57,7 +61,7 @@ def ask(
     workers = ThreadWorkers()
     model = OpenAIModel("m", server.address, lambda: "key", workers)  # type: ignore[attr-defined]
     mailbox: Mailbox[ModelEvent] = workers.mailbox()
-    model.start(ModelRequest([{"role": "user", "content": "Hi"}], tools, "ada"), mailbox)
+    model.start(ModelRequest([{"role": "user", "content": "Hi"}], tools, "ada", most), mailbox)
     events: list[ModelEvent] = []
     while not events or not isinstance(events[-1], ModelFinished | ModelFailed):
         event = mailbox.get(10)
@@ -80,6 +84,28 @@ def test_text_and_usage(server: type[_Server]) -> None:
         TextDelta("Hel"), TextDelta("lo"), ModelFinished("stop", 7, 3),
     ]  # fmt: skip
     assert "tools" not in server.asked[0]
+    assert "max_completion_tokens" not in server.asked[0]
+
+
+def test_the_length_of_the_answer_is_bounded_by_the_server(server: type[_Server]) -> None:
+    """What was reserved is what may be spent."""
+    ask(server, delta(content="Hi"), STOP, most=400)
+    assert server.asked[0]["max_completion_tokens"] == 400
+
+
+@pytest.mark.parametrize("tokens", [-5, float("nan"), float("inf")])
+def test_usage_that_makes_no_sense_was_not_counted(server: type[_Server], tokens: float) -> None:
+    """Neither a gift nor a debt."""
+    usage = json.dumps({"id": "x", "choices": [], "usage": {"prompt_tokens": tokens, "completion_tokens": tokens}})
+    assert ask(server, delta(content="Hi"), STOP, usage)[-1] == ModelFinished("stop", 0, 0)
+
+
+def test_a_cut_stream_tells_what_was_counted(server: type[_Server]) -> None:
+    """Servers that count along with each chunk."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    failed = ask(server, {**delta(content="Hi"), "usage": usage}, done=False)[-1]
+    assert isinstance(failed, ModelFailed)
+    assert (failed.code, failed.prompt_tokens, failed.completion_tokens) == ("stream_cut", 7, 3)
 
 
 @pytest.mark.parametrize("tokens", [None, "12", 12.0])

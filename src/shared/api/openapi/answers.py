@@ -45,6 +45,39 @@ class ShownProfile(BaseModel):
     updated_at: str | None
 
 
+class Tokens(BaseModel):
+    """Prompt and completion together."""
+
+    used: int | None = Field(description="null: it can't be read right now")
+    reserved: int | None = Field(description="held by calls of the model that are under way")
+    limit: int | None = Field(description="null: there is none")
+
+
+class Usd(BaseModel):
+    """US dollars, by the deployment's prices."""
+
+    used: float | None = Field(description="null: it can't be read right now")
+    reserved: float | None = Field(description="held by calls of the model that are under way")
+    limit: float | None = Field(description="null: there is none")
+
+
+class PeriodUsage(BaseModel):
+    """A day or a week, in UTC."""
+
+    percent_used: float | None = Field(description="of the nearer limit; 100 if it is 0; null without one")
+    resets_at: str
+    tokens: Tokens
+    usd: Usd
+
+
+class ShownUsage(BaseModel):
+    """What a user has used."""
+
+    daily: PeriodUsage
+    weekly: PeriodUsage
+    credits: int | None = Field(description="null: it can't be read right now")
+
+
 class SessionHead(BaseModel):
     """A session as a list shows it. Times are ISO 8601 in UTC."""
 

@@ -45,6 +45,21 @@ NEW_PROFILE = {
     "understanding": {"job": "analyst"},
 }
 PROFILE = {**NEW_PROFILE, "updated_at": _LATER}
+USAGE = {
+    "daily": {
+        "percent_used": 42.0,
+        "resets_at": "2025-07-19T00:00:00.000Z",
+        "tokens": {"used": 310_400, "reserved": 0, "limit": None},
+        "usd": {"used": 0.42, "reserved": 0.0, "limit": 1.0},
+    },
+    "weekly": {
+        "percent_used": None,
+        "resets_at": "2025-07-21T00:00:00.000Z",
+        "tokens": {"used": 1_204_000, "reserved": 0, "limit": None},
+        "usd": {"used": 1.61, "reserved": 0.0, "limit": None},
+    },
+    "credits": 120,
+}
 SESSION = {
     "id": SESSION_ID,
     "title": "Rivers",

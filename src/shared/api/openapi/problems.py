@@ -54,6 +54,16 @@ PROBLEMS: dict[str, Known] = {
         "No more than 15 turns may be running or queued at once. Wait for one to end, or stop one.",
         {"limit": 15},
     ),
+    "daily_budget": Known(
+        429,
+        "The budget of today is used up.",
+        {"resets_at": "2025-07-19T00:00:00.000Z", "retry_after_seconds": 46_740, "percent_used": 100.0},
+    ),
+    "weekly_budget": Known(
+        429,
+        "The budget of this week is used up.",
+        {"resets_at": "2025-07-21T00:00:00.000Z", "retry_after_seconds": 219_540, "percent_used": 100.0},
+    ),
     "too_many_pending": Known(429, "10 messages already wait for this turn."),
     "internal_error": Known(500, "Something went wrong on our side."),
     "misconfigured": Known(500, "The deployment is not configured."),

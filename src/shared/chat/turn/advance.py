@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from shared.accounts.budgets.amounts import BudgetExhausted
 from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
 from shared.chat.approvals import Approval, answers_to
-from shared.chat.bounds import BudgetExhausted, check_hard_bounds, exhausted
+from shared.chat.bounds import check_time, exhausted
 from shared.chat.compaction import context_of
+from shared.chat.metering import Metering
 from shared.chat.model import PROMPT_TOO_LONG
 from shared.chat.opening import user_row
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
@@ -80,12 +82,15 @@ class _Turn:
         self._messages: list[Message] = []
         self._profile: Profile | None = None
         self._answers: Mapping[str, Approval] = {}
+        price = engine.prices.get(engine.model.name)
+        self._metering = Metering(owner.tab, price, engine.max_output_tokens)
 
     def run(self) -> None:
         """Advance, and tell the viewers how it ended."""
         owner = self._owner
         journalled = {record["sk"].removeprefix("CALL#"): record for record in owner.open()}
         if owner.task.status.ended:
+            owner.tab.settle(owner.task)  # of a call that was made behind the end
             owner.deliver_end()
             return
         if not owner.parts:
@@ -109,7 +114,7 @@ class _Turn:
         except Terminal as error:
             ending.abort(Outcome.failed(error), self._messages)
         owner.deliver_end()
-        title_first_turn(self._services, self._engine, owner.task, self._messages, self._deadline)
+        title_first_turn(self._services, self._engine, owner, self._messages, self._deadline)
 
     def _load_profile(self) -> Profile | None:
         """What is known of the user, read once an invocation; a guest has none."""
@@ -180,21 +185,21 @@ class _Turn:
         if not in_step(owner.parts):
             owner.commit([], [wire.start_step()])
         age = self._services.clock.now() - owner.task.created_at / 1000
-        check_hard_bounds(bounds, owner.task, owner.total, age)
+        check_time(bounds, age)
         if self._make_room(refused=False):
             return None
         used_up = exhausted(bounds, owner.total)
         messages = self._prompt(used_up)
         used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)
-        step = ModelStep(owner, self._engine, self._services.clock)
+        step = ModelStep(owner, self._engine, self._services.clock, self._metering)
         try:
             answer = step.run(messages, owner.total.steps, used_ids, tools=used_up is None)
         except Terminal as error:
             if error.code == PROMPT_TOO_LONG and self._make_room(refused=True):
                 return None
             raise
-        owner.spend = owner.spend.plus(answer.spend)
-        _count_spend(answer.spend)
+        owner.tab.use(Spend(steps=1, tool_calls=len(answer.calls)))
+        count("Steps")
         if used_up:  # a model that calls on without being offered a tool is not listened to
             if not answer.text.strip():
                 raise Terminal(f"The turn has used up its {used_up}.", code="step_limit")
@@ -211,12 +216,10 @@ class _Turn:
 
     def _make_room(self, *, refused: bool) -> bool:
         """Summarize what is old, if the model's window is nearly full, or its server has refused the prompt."""
-        made = Compactor(self._owner, self._services, self._engine).make_room(self._messages, refused=refused)
-        if made is None:
-            return False
-        self._messages.extend(made.rows)
-        _count_spend(made.spend)
-        return True
+        compactor = Compactor(self._owner, self._services, self._engine, self._metering)
+        rows = compactor.make_room(self._messages, refused=refused)
+        self._messages.extend(rows)
+        return bool(rows)
 
     def _answer_row(self, answer: Answer) -> Message:
         return Message(
@@ -287,13 +290,6 @@ def _report_taking(task: Task, age_seconds: float) -> None:
     log_event(name, **task.ids, epoch=task.epoch, takeovers=task.takeovers, status=task.status.value)
     if task.epoch == 1:
         measure_seconds("QueueWait", age_seconds)
-
-
-def _count_spend(spend: Spend) -> None:
-    count("Steps", spend.steps)
-    count("PromptTokens", spend.prompt_tokens)
-    count("CompletionTokens", spend.completion_tokens)
-    count("SpendMicros", spend.cost_micros)
 
 
 def _storable(call: ToolCall) -> tuple[ToolCall, Part]:

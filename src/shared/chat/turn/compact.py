@@ -1,17 +1,19 @@
 """Doing a compaction: the summary's call, and the transaction that moves the turn's and the session's beginning."""
 
+import io
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.accounts.budgets.amounts import BudgetExhausted
 from shared.aws.writes import Update, Write
 from shared.chat import compaction
 from shared.chat.compaction import Plan
+from shared.chat.metering import Metering
 from shared.chat.model import PROMPT_TOO_LONG, ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta
 from shared.chat.prompt import SUMMARIZE
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import session_key
 from shared.chat.transcript import Message, put_message
-from shared.chat.turn.model_step import cost_micros
 from shared.chat.turn.owner import TurnOwner
 from shared.kernel.clock import to_millis
 from shared.kernel.mailbox import Mailbox
@@ -29,14 +31,6 @@ _SHARES = (1, 4, 16)
 
 
 @dataclass(frozen=True)
-class Made:
-    """What making room has added and cost."""
-
-    rows: list[Message]
-    spend: Spend
-
-
-@dataclass(frozen=True)
 class _Summary:
     text: str
     spend: Spend
@@ -47,25 +41,26 @@ class _Summary:
 class Compactor:
     """Makes room in one turn for its owner."""
 
-    def __init__(self, owner: TurnOwner, services: Services, engine: TurnEngine) -> None:
+    def __init__(self, owner: TurnOwner, services: Services, engine: TurnEngine, metering: Metering) -> None:
         self._owner = owner
+        self._metering = metering
         self._services = services
         self._engine = engine
 
-    def make_room(self, messages: list[Message], *, refused: bool) -> Made | None:
-        """Store a compaction of `messages`, behind them; None if it is not needed or (`refused`) not possible.
+    def make_room(self, messages: list[Message], *, refused: bool) -> list[Message]:
+        """Store a compaction of `messages`, behind them; its rows, none if not needed or (`refused`) not possible.
 
         Until the transaction nothing has changed: whoever takes over meanwhile finds the turn as it was.
+        What the summary has cost is on the owner's tab.
         """
         wanted = compaction.plan(messages, self._owner.task.id, self._engine.context_tokens, refused=refused)
         if wanted is None:
-            return None
+            return []
         began = self._services.clock.now()
         self._withdraw()
         call = compaction.call_at(messages[-1].seq + 1)
         self._owner.emit(wire.tool_input_available(call.id, call.name, {}))
         summary = self._summary(wanted)
-        self._owner.spend = self._owner.spend.plus(summary.spend)
         rows = self._store(wanted, summary.text, messages[-1].seq + 1)
         log_event(
             "context.compacted",
@@ -78,7 +73,7 @@ class Compactor:
             cost_micros=summary.spend.cost_micros,
             seconds=round(self._services.clock.now() - began, 3),
         )
-        return Made(rows, summary.spend)
+        return rows
 
     def _withdraw(self) -> None:
         """Take back what viewers may have seen of the call that was refused."""
@@ -117,9 +112,13 @@ class Compactor:
         spend, code = Spend(), ""
         for share in _SHARES:
             characters = self._engine.context_tokens * _CHARACTERS_A_TOKEN // share
-            text, last = self._ask(compaction.material(wanted, characters), until)
+            try:
+                text, last, used = self._ask(compaction.material(wanted, characters), until)
+            except BudgetExhausted as exhausted:
+                code = exhausted.code
+                break
+            spend = spend.plus(used)
             if isinstance(last, ModelFinished):
-                spend = spend.plus(self._spend(last))
                 if text.strip():
                     return _Summary(text.strip(), spend, None)
                 last = ModelFailed("empty_completion", "", retryable=True)
@@ -128,32 +127,28 @@ class Compactor:
                 break
         return _Summary(compaction.truncated(wanted), spend, code)
 
-    def _ask(self, material: str, until: float) -> tuple[str, ModelFinished | ModelFailed]:
+    def _ask(self, material: str, until: float) -> tuple[str, ModelFinished | ModelFailed, Spend]:
         messages: list[dict[str, Any]] = [
             {"role": "system", "content": SUMMARIZE},
             {"role": "user", "content": f"<conversation>\n{material}\n</conversation>"},
         ]
-        mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
-        call = self._engine.model.start(ModelRequest(messages, [], self._owner.task.user_id), mailbox)
-        try:
-            return self._follow(mailbox, until)
-        finally:
-            call.close()
+        request = ModelRequest(messages, [], self._owner.task.user_id)
+        text = io.StringIO()
+        with self._metering.call(self._owner.task, "summary", request, text.tell) as metered:
+            mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
+            call = self._engine.model.start(metered.request, mailbox)
+            try:
+                last = self._follow(mailbox, text, until)
+            finally:
+                call.close()
+            return text.getvalue(), last, metered.ended(last)
 
-    def _follow(self, mailbox: Mailbox[ModelEvent], until: float) -> tuple[str, ModelFinished | ModelFailed]:
-        text = ""
+    def _follow(self, mailbox: Mailbox[ModelEvent], text: io.StringIO, until: float) -> ModelFinished | ModelFailed:
         while True:
             event = self._owner.next_event(mailbox, until)
             if event is None:
-                return "", ModelFailed("model_timeout", "The summary took too long.", retryable=False)
+                return ModelFailed("model_timeout", "The summary took too long.", retryable=False)
             if isinstance(event, ModelFinished | ModelFailed):
-                return text, event
-            if isinstance(event, TextDelta) and len(text) < compaction.MAX_SUMMARY_CHARACTERS:
-                text += event.text
-
-    def _spend(self, finished: ModelFinished) -> Spend:
-        return Spend(
-            prompt_tokens=finished.prompt_tokens,
-            completion_tokens=finished.completion_tokens,
-            cost_micros=cost_micros(self._engine.prices.get(self._engine.model.name), finished),
-        )
+                return event
+            if isinstance(event, TextDelta) and text.tell() < compaction.MAX_SUMMARY_CHARACTERS:
+                text.write(event.text)

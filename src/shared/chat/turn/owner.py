@@ -6,6 +6,8 @@ waits there, `next_event` does what is due: renew the lease, store what is buffe
 
 from collections.abc import Sequence
 
+from shared.accounts.budgets.reservations import Budgets
+from shared.accounts.budgets.tab import Tab
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Item, Update, Write
 from shared.chat.services import Services
@@ -47,7 +49,10 @@ class TurnOwner:
         self._clock = services.clock
         self._lease = lease
         self.task = task
-        self.spend: Spend = task.spend
+        self._spend = task.spend
+        budgets = Budgets(services.database, services.clock, services.limits)
+        self.tab = Tab(budgets, task.id, lease.epoch)
+        """What the next transaction settles."""
         self.has_pending_news = task.inbox > 0 or lease.epoch > 1
         self.obeys_cancel = True
         self._owes_release = True
@@ -71,12 +76,18 @@ class TurnOwner:
                     self._settled_head = row.end
             self._is_visible = any(part["type"] in VISIBLE for part in self._parts.parts)
         self._delivery.set_viewers(viewers_among(records))
+        self.tab.inherit(records)
         return [record for record in records if record["sk"].startswith("CALL#")]
 
     @property
     def total(self) -> Spend:
         """What the message has cost so far, with the turns that this one goes on with: the bounds are about it."""
         return self.task.carried.plus(self.spend)
+
+    @property
+    def spend(self) -> Spend:
+        """What the turn has used so far, stored or not."""
+        return self._spend.plus(self.tab.used)
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -150,7 +161,7 @@ class TurnOwner:
             put = self._services.log.put(self._lease, self._parts.head, together, settled=True)
             chunk: list[Write] = [put] if together else []
             try:
-                self._services.database.transact([update, *chunk, *writes])
+                self._services.database.transact([update, *chunk, *writes, *self.tab.writes(self.task)])
             except TransactionFailed as failure:
                 if requires_inbox and self._is_news(failure):
                     # With the reset-step of a late row that an earlier attempt has met.
@@ -163,6 +174,8 @@ class TurnOwner:
                 together = [wire.reset_step(), *together]
                 continue
             break
+        self._spend = self.spend
+        self.tab.close()
         if together:
             self._take_in(together)
         self._settled_head = self._parts.head
@@ -183,11 +196,12 @@ class TurnOwner:
             if not self._delivery.watched:
                 used["expiry"] = 0  # nobody is left to deliver to, and no newcomer can have slipped in
                 self._owes_release = False
+        adds, claims = self.tab.also()
         return Update(
             task_key(self.task.id),
-            f"SET #spend = :spend, #takeovers = :zero, #lease_expires = :expiry{also_set}",
+            f"SET #spend = :spend, #takeovers = :zero, #lease_expires = :expiry{also_set} {adds}",
             condition=condition,
-            values=used,
+            values={**used, **claims},
         )
 
     def _is_news(self, failure: TransactionFailed) -> bool:

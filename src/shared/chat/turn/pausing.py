@@ -6,8 +6,8 @@ the answer starts a turn that goes on with the same message.
 
 from collections.abc import Iterable, Mapping
 
+from shared.accounts.budgets.amounts import BudgetExhausted
 from shared.chat.approvals import Approval, ApprovalState, new_approval_id
-from shared.chat.bounds import BudgetExhausted
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import Awaiting
 from shared.chat.transcript import RAISE_BUDGET, Message, OpenStep, ToolCall
@@ -49,9 +49,10 @@ class Pausing:
         """Pause at a bound that the user may raise; the clients are shown a call that does it.
 
         Raises:
-            BudgetExhausted: the turn works for another one, which nobody could answer for.
+            BudgetExhausted: the user may not raise it, or the turn works for another one, which nobody could
+                answer for.
         """
-        if self._owner.task.parent:
+        if self._owner.task.parent or not exhausted.raisable:
             raise exhausted
         now, task = to_millis(self._services.clock.now()), self._owner.task
         call = ToolCall(f"{RAISE_BUDGET}_{seq}", RAISE_BUDGET, encode(exhausted.public()))
@@ -84,7 +85,9 @@ class Pausing:
             seq=seq,
             created_at=now,
             expires=now + self._kept_millis,
-            bound=exhausted.bound if exhausted else "",
+            bound=exhausted.scope if exhausted else "",
+            more_tokens=exhausted.asks_for.tokens if exhausted else 0,
+            more_micros=exhausted.asks_for.micros if exhausted else 0,
             code=exhausted.code if exhausted else "",
         )
 

@@ -13,9 +13,11 @@ from shared.aws.writes import Put, Write
 from shared.chat.approvals import NOT_APPROVED
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
+from shared.chat.turn.charging import Charging
 from shared.chat.turn.offer import Offer
-from shared.chat.turn.owner import TurnOwner
+from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
+from shared.kernel.analytics import tool_called
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
@@ -38,6 +40,7 @@ _PREVIEW_CHARACTERS = 15_000
 _MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
 _ATTEMPTS = 3
+_TIMEOUT = "tool_timeout"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Result:
     def is_error(self) -> bool:
         """Whether the model and the viewers are told of a failure."""
         return isinstance(self.response, ErrorResponse)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was stopped at the cap."""
+        return isinstance(self.response, ErrorResponse) and self.response.code == _TIMEOUT
 
 
 class ToolStep:
@@ -69,6 +77,7 @@ class ToolStep:
         self._started_at: dict[int, float] = {}
         self._turn_ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
         self._parking = Parking(services, owner, self._turn_ends_at)
+        self._charging = Charging(services, engine.toolbox)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
@@ -85,6 +94,9 @@ class ToolStep:
             self._start(seq, call, journalled, mailbox)
         try:
             return self._collect(step, mailbox)
+        except TurnCancelled:
+            self._charging.charge(self._owner.task, step.missing.values())
+            raise
         finally:
             self._cancellation.cancel()
 
@@ -133,6 +145,9 @@ class ToolStep:
         now = to_millis(self._services.clock.now())
         rows = [self._row(result, now) for result in results]
         puts = [put_message(self._owner.task.session_id, row) for row in rows]
+        # Before they are stored: a call that is repeated after a kill is charged once, a stored one is not repeated.
+        paid = [one.call for one in results if not one.is_error or one.timed_out]  # a failure of its own is free
+        self._charging.charge(self._owner.task, paid)
         self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
         for result in results:
             self._report(result)
@@ -153,6 +168,8 @@ class ToolStep:
             measure_seconds("ToolSeconds", seconds)
         if result.is_error:
             count("ToolErrors")
+        if result.timed_out:
+            self._charging.report_cap(self._owner.task, result.call, arguments_of(result.call) or {})
 
     def _boundary(self) -> list[Part]:
         """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
@@ -207,6 +224,7 @@ class ToolStep:
             return
         self._started_at[seq] = self._services.clock.now()
         log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
+        tool_called(self._owner.task.ids, call.name, call.id)
         context = self._context(call)
         self._work(seq, call, tool, context, lambda given: tool.run(context, given), mailbox)
 
@@ -226,6 +244,7 @@ class ToolStep:
             tool_call_id=call.id,
             dry_run=self._owner.task.dry_run,
             cancellation=self._cancellation,
+            progress=self._charging.progress(call),
         )
 
     def _work(
@@ -261,7 +280,10 @@ class ToolStep:
                 message="The call was started, and then interrupted. It may have taken effect or not; "
                 "find out before you repeat it.",
             )
-        return None
+        tool = self._offer.tool(call)
+        if tool is None or _waits(call, journalled):
+            return None
+        return self._charging.refusal(self._owner.task, tool)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:
@@ -302,7 +324,10 @@ def _run(
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
         response = begin(arguments) if tool.side_effect else _again(begin, arguments)
-        return response if isinstance(response, Wait) else _bounded(response, context, spill)
+        if isinstance(response, Wait):
+            return response
+        context.progress.output_exists |= not isinstance(response, ErrorResponse)
+        return _bounded(response, context, spill)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
         return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
@@ -358,7 +383,7 @@ def _timed_out(seq: int, call: ToolCall) -> Result:
         f"The tool was stopped after {MAX_TOOL_WAIT_SECONDS} s. For work that takes so long use run_agent "
         "or run_sub_session, if they are on offer."
     )
-    return Result(seq, call, ErrorResponse(code="tool_timeout", message=message))
+    return Result(seq, call, ErrorResponse(code=_TIMEOUT, message=message))
 
 
 def _part(result: Result) -> Part:
