@@ -8,7 +8,7 @@ queue delivers, clients try again, until nothing is left to do. Each run must en
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -287,7 +287,7 @@ def paid(world: World, request: ModelRequest) -> Script:
     """The budget has no room for a second call; the user raises it."""
     if has_results(request):
         return [0.3, *says("All ", "done")]
-    wanted = calls(("c1", "send", '{"text":"mail"}'), ("c2", "echo", '{"text":"b"}'), tokens=(2_000, 1_900))
+    wanted = calls(("c1", "send", '{"text":"mail"}'), ("c2", "echo", '{"text":"b"}'), tokens=(9_000, 500))
     return [TextDelta("Wait. "), 0.5, *wanted]
 
 
@@ -305,7 +305,8 @@ TURNS: dict[str, Answer] = {
     "approved": approved,
     "paid": paid,
 }
-LIMITS: dict[str, dict[str, int]] = {"paid": {"turn_max_tokens": 4_000}}
+LIMITS: dict[str, dict[str, int]] = {"paid": {"turn_max_tokens": 10_000}}
+"""With room for what a dead worker had reserved, besides."""
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +317,9 @@ def parley(request: pytest.FixtureRequest) -> Iterator[Parley]:
         patch.setenv(name, "testing")
     patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with mock_aws():
-        yield build_parley()
+        parley = build_parley()
+        parley.engine = replace(parley.engine, max_output_tokens=500)
+        yield parley
     patch.undo()
 
 

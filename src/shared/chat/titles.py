@@ -124,7 +124,7 @@ class _Titling:
                 if isinstance(event, TextDelta):
                     text.write(event.text)
                 if text.tell() > _MAX_ANSWER_CHARACTERS:
-                    return ModelFailed("title_too_long", "The model is not writing a title.", retryable=False)
+                    return ModelFailed("model_refused", "The model is not writing a title.", retryable=False)
         finally:
             call.close()
         return ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
