@@ -237,7 +237,7 @@ def _summary(result: str) -> str:
     except ValueError:
         value = result
     fields = value if isinstance(value, dict) else {"text": str(value)}
-    if fields.get("type") == "error" or "error" in fields:
+    if fields.get("type") == "error" or fields.get("error"):
         reason = fields.get("message") or fields.get("error")
         return f"The tool could not do that: {str(reason).strip()[:200].rstrip('.')}."
     words = next((fields[key] for key in ("response", "text", "content", "message") if fields.get(key)), result)

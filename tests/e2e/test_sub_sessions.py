@@ -1,5 +1,7 @@
 """A turn that has another one do the work, as it is deployed: parked meanwhile, and woken by the table's stream."""
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -12,6 +14,9 @@ from tests.support.socket_client import connected, send_frame
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
+
+_SETTLING = 500
+"""Milliseconds in which what has just happened may still be told of."""
 
 
 @pytest.fixture
@@ -26,29 +31,55 @@ def ada(demo: Deployed) -> Iterator[ApiClient]:
         yield client
 
 
-def record(demo: Deployed, task_id: str) -> dict[str, Any]:
-    """The task's record, as it is stored."""
-    owner = {
+def owner_of(demo: Deployed) -> dict[str, Any]:
+    """Credentials of the region's own account."""
+    return {
         "endpoint_url": demo.description["endpoint_url"],
         "region_name": demo.description.get("region", "us-east-1"),
         "aws_access_key_id": demo.description.get("access_key_id", "test"),
         "aws_secret_access_key": demo.description.get("secret_access_key", "test"),
     }
-    table = boto3.resource("dynamodb", **owner).Table(demo.description["state_table"])
+
+
+def invocations(demo: Deployed, after: int, before: int, tasks: set[str]) -> dict[str, int]:
+    """How many invocations of each function began between two instants, in milliseconds since the epoch.
+
+    Without those for other tasks: what an earlier run has left, such as its delayed messages.
+    """
+    logs = boto3.client("logs", **owner_of(demo))
+    found = {}
+    for group in logs.describe_log_groups(logGroupNamePrefix="/parley/")["logGroups"]:
+        name = group["logGroupName"]
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=after)
+        events = [event for page in pages for event in page["events"]]
+        told = [json.loads(event["message"]) for event in events if event["message"].startswith('{"level"')]
+        others = {line["invocation"] for line in told if line.get("task_id", next(iter(tasks))) not in tasks}
+        begun = {
+            event["message"].split()[2]
+            for event in events
+            if event["message"].startswith("START ") and event["timestamp"] < before
+        }
+        found[name.rpartition("/")[2]] = len(begun - others)
+    return found
+
+
+def record(demo: Deployed, task_id: str) -> dict[str, Any]:
+    """The task's record, as it is stored."""
+    table = boto3.resource("dynamodb", **owner_of(demo)).Table(demo.description["state_table"])
     return dict(table.get_item(Key={"pk": f"TASK#{task_id}", "sk": "META"}, ConsistentRead=True)["Item"])
 
 
 def test_a_turn_waits_for_its_sub_session_without_a_worker(demo: Deployed, ada: ApiClient) -> None:
-    """Nobody has its lease meanwhile, and nobody takes it in between; the answer arrives at the socket."""
+    """Nobody has its lease meanwhile, and but for the tick no function begins; the answer arrives at the socket."""
     session = ada.new_session()
     with connected(demo.sockets.url, ada.ticket()) as socket:
-        socket.send(send_frame("r1", session, "delegate slow 9", "m1"))
+        socket.send(send_frame("r1", session, "delegate slow 12", "m1"))
         while not any(part["type"] == "tool-input-available" for part in socket.of("r1").parts):
             socket.next_frame()
         task_id = socket.of("r1").parts[0]["messageId"].removeprefix("msg_")
 
         eventually(lambda: _waiting(demo, task_id), "the turn lets go")
-        parked = record(demo, task_id)
+        parked, parked_at = record(demo, task_id), round(time.time() * 1000)
         assert (parked["lease_expires"], parked["epoch"]) == (0, 1)
         received = socket.until_end("r1", seconds=60)
 
@@ -62,7 +93,14 @@ def test_a_turn_waits_for_its_sub_session_without_a_worker(demo: Deployed, ada: 
     assert listed["id"] not in [one["id"] for one in ada.get("/chat/sessions").json()["sessions"]]
     child = ada.get(f"/chat/sessions/{listed['id']}").json()
     assert child["messages"][-1]["content"] == output["response"]
-    assert record(demo, child["messages"][0]["task_id"])["parent"] == task_id
+    child_id = child["messages"][0]["task_id"]
+    task = record(demo, child_id)
+    assert task["parent"] == task_id
+    began = invocations(demo, parked_at + _SETTLING, int(task["ended_at"]) - _SETTLING, {task_id, child_id})
+    assert int(task["ended_at"]) - parked_at > 5_000
+    assert set(began) > {"turn_worker", "state_changes", "scheduler"}
+    assert {name: number for name, number in began.items() if name != "scheduler" and number} == {}
+    assert received.text.endswith("That took 1 tool call, and now I am done.")
 
 
 def test_a_stop_reaches_the_sub_session(demo: Deployed, ada: ApiClient) -> None:
