@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from pydantic import TypeAdapter
 
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolResponse
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
