@@ -73,7 +73,8 @@ class House:
         """The partitions and the objects that there are, but those that tell nothing about a session."""
         keys = [item["pk"]["S"] for item in self.rows()]
         return sorted(
-            {key for key in keys if not key.startswith(("USER#", "TIMER#", "CONN#"))} | set(self.desk.object_keys())
+            {key for key in keys if not key.startswith(("USER#", "USAGE#", "TIMER#", "CONN#"))}
+            | set(self.desk.object_keys())
         )
 
     def small_session(self) -> Session:
