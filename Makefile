@@ -9,7 +9,7 @@ STAGE ?= staging
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status setup environments clients clean test test-unit test-template test-e2e lint format type bench \
+.PHONY: help run stop status setup environments clients clean test crash test-unit test-template test-e2e lint format type bench \
 	build validate deploy lock
 
 help: ## List the targets
@@ -38,6 +38,10 @@ test: setup clients ## Run every test: unit, contract, template, end to end, cli
 	@if command -v node >/dev/null; then node --test --test-reporter=dot tests/clients/*.test.mjs; fi
 	$(VENV)/pytest tests/unit tests/crash --numprocesses 2 $(ARGS)
 	$(VENV)/pytest tests --ignore tests/unit --ignore tests/crash $(ARGS)
+
+crash: ## Strike every call to AWS of every scripted turn, and of others, by every kind of fault (make test takes a sample)
+	@$(PYTHON) local/environments.py dev
+	PARLEY_CRASH_EVERY=1 $(VENV)/pytest tests/crash --numprocesses 2 $(ARGS)
 
 test-unit: ## Run the tests that need nothing but Python
 	@$(PYTHON) local/environments.py dev

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from moto import mock_aws
@@ -19,13 +19,17 @@ from shared.chat.answering import Answering, UserAnswer
 from shared.chat.cancel import cancel_turn
 from shared.chat.model import PROMPT_TOO_LONG, ModelEvent, ModelFailed, ModelRequest, ReasoningDelta, TextDelta
 from shared.chat.sessions import Session
+from shared.chat.sub_sessions import SubSessionTurns
 from shared.kernel.errors import ParleyError
 from shared.stream.replay import replay
+from shared.tasks.records import TaskStatus
 from shared.tasks.store import request_cancel
+from shared.tools.run_sub_session import RunSubSession
 from tests.support.checks import check_over, said
 from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.grammar import check_stream
 from tests.support.model import Script, calls, fails, says, summarizes
+from tests.support.parcels import Fetch, arrive, order, told
 from tests.support.region import Parley, build_parley
 from tests.support.sockets import shown_text
 from tests.support.tools import Asking, Echo, Send
@@ -53,11 +57,14 @@ class World:
     seconds: float = 640.0
     """What a worker has: enough for a step to start, too little for the next one after 10 s."""
     stop_wanted: bool = False
+    parcel: Literal["", "ordered", "arrived", "told"] = ""
+    """What a turn waits for, if it waits for a parcel."""
 
     def __post_init__(self) -> None:
         self.parley.model.choose = lambda request: self.answer(self, request)
         self.send, self.echo, self.asking = Send(), Echo(), Asking()
-        self.parley.with_tools(self.send, self.echo, self.asking)
+        turns, clock = SubSessionTurns(self.parley.services), self.parley.clock
+        self.parley.with_tools(self.send, self.echo, self.asking, Fetch(self.parley), RunSubSession(turns, clock))
         self.session = self.parley.new_session()
 
     # -- what clients do -----------------------------------------------------------------------
@@ -130,9 +137,29 @@ class World:
                 except (Killed, ParleyError):
                     continue
 
+    def tell(self) -> None:
+        """The table's stream tells of what has ended; what fails is told again."""
+        try:
+            self.parley.state_changes()
+            if self.parcel == "arrived":
+                told(self.parley, "a")
+                self.parcel = "told"
+        except (Killed, ParleyError):
+            return
+
+    def deliver(self) -> None:
+        """The parcel arrives while nobody works on the turn."""
+        with self.parley.watch.paused():
+            if self.parcel == "ordered" and self.parley.task(self.tasks[0]).status is TaskStatus.WAITING:
+                arrive(self.parley, "a")
+                self.parcel = "arrived"
+
     def minutes(self) -> None:
         """Life goes on until nothing is left to do."""
         for _ in range(40):
+            self.drain()
+            self.deliver()
+            self.tell()
             self.drain()
             if self.parley.timers() == 0 and not self.approve():
                 return
@@ -151,7 +178,8 @@ class World:
         assert session.active_task is None
         assert session.pending_count == 0
         for task_id in self.tasks:
-            check_over(self.parley, session, task_id)
+            task = self.parley.task(task_id)
+            check_over(self.parley, self.parley.session(task.session_id), task_id)
         assert len(self.send.calls) <= 1
         assert len(self.asking.calls) <= 1
         assert session.awaiting is None
@@ -291,6 +319,27 @@ def paid(world: World, request: ModelRequest) -> Script:
     return [TextDelta("Wait. "), 0.5, *wanted]
 
 
+def parked(world: World, request: ModelRequest) -> Script:
+    """A call waits for what somebody else does, longer than a worker stays; another one has an effect meanwhile."""
+    if has_results(request):
+        return [0.3, *says("All ", "done")]
+    if world.first_time("order"):
+        with world.parley.watch.paused():
+            order(world.parley, "a")
+        world.parcel = "ordered"
+    wanted = calls(("c1", "fetch", '{"parcels":["a"],"seconds":300}'), ("c2", "send", '{"text":"mail"}'))
+    return [TextDelta("Wait. "), 0.5, *wanted]
+
+
+def sub_session(world: World, request: ModelRequest) -> Script:
+    """A turn starts another one for itself, and waits for it."""
+    if request.messages[-1]["content"] == "Count the rivers":
+        return [0.3, *says("Se", "ven")]
+    if has_results(request):
+        return [0.3, *says("All ", "done")]
+    return [TextDelta("Wait. "), 0.5, *calls(("c1", "run_sub_session", '{"prompt":"Count the rivers"}'))]
+
+
 TURNS: dict[str, Answer] = {
     "text": text,
     "tools": tools,
@@ -304,6 +353,8 @@ TURNS: dict[str, Answer] = {
     "compacted": compacted,
     "approved": approved,
     "paid": paid,
+    "parked": parked,
+    "sub_session": sub_session,
 }
 LIMITS: dict[str, dict[str, int]] = {"paid": {"turn_max_tokens": 10_000}}
 """With room for what a dead worker had reserved, besides."""
@@ -356,7 +407,7 @@ def test_a_fault_at_any_call_changes_nothing_in_the_end(parley: Parley, name: st
             if name in {"text", "withdrawn", "newcomer", "zombie"}:
                 assert world.shown() == shown
                 assert world.rows() == rows
-            elif name in {"tools", "continued", "compacted", "approved", "paid"}:
+            elif name in {"tools", "continued", "compacted", "approved", "paid", "parked", "sub_session"}:
                 assert world.shown() == shown
                 assert [role for role, _ in world.rows()] == [role for role, _ in rows]
             elif name == "pending":

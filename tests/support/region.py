@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends as moto_backends
+from moto.sqs.models import sqs_backends as moto_queues
 
 from shared.accounts.tickets import issue_ticket
 from shared.aws.database import Database
@@ -199,10 +200,11 @@ class Parley:
         """Empty tables, queue and sockets, for the next of many runs."""
         for name in ("state", "chunks"):
             _table(name).items.clear()
+        for queue in moto_queues[ACCOUNT_ID]["eu-central-1"].queues.values():
+            queue._messages.clear()  # also those with a delay, which passes in real time
         self.ends_told.clear()
         self.sockets.frames.clear()
         self.model.requests.clear()
-        self.messages_waiting()
 
     def pool(self, name: str = "user:ada") -> Pool:
         """Who holds a slot, and who waits for one."""
