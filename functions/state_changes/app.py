@@ -1,4 +1,4 @@
-"""Hears from the State table's stream that a task has ended, and wakes whoever waits for it."""
+"""Hears from the State table's stream that a task has ended: wakes who waits for it, tells its user."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from shared import wiring
+from shared.chat.operations.telling import tell_operation_ended
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
 from shared.tasks.waits import wake_waiters
@@ -20,6 +21,9 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
 
     def notice(record: DynamoDBRecord) -> None:
         assert record.dynamodb is not None, "a stream's record describes a change"
-        wake_waiters(_services.database, _services.queue, _services.clock, record.dynamodb.keys["pk"])
+        awaited: str = record.dynamodb.keys["pk"]
+        wake_waiters(_services.database, _services.queue, _services.clock, awaited)
+        if record.dynamodb.new_image.get("kind") == "operation":
+            tell_operation_ended(_services, awaited.removeprefix("TASK#"))
 
     return process_partial_response(event, reporting_failures(notice), _processor)

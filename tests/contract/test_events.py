@@ -156,7 +156,7 @@ def deployment(environment: Callable[..., None]) -> Iterator[Deployment]:
         ssm.put_parameter(Name="/parley/jwt-secret", Value=SECRET, Type="SecureString")
         ssm.put_parameter(Name="/parley/model-key", Value="a-key", Type="SecureString")
         parameters.clear_caches()  # type: ignore[no-untyped-call]
-        environment(TURN_QUEUE_URL=url)
+        environment(TURN_QUEUE_URL=url, RUN_QUEUE_URL=sqs.create_queue(QueueName="runs")["QueueUrl"])
         yield Deployment(wiring.services(StorageSettings.from_environment()), url, sqs)
 
 

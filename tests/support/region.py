@@ -14,13 +14,14 @@ from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
 from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
+from shared.chat.operations.callbacks import Callbacks
+from shared.chat.operations.outside import fail_task
+from shared.chat.operations.work import Workbench, advance_operation
 from shared.chat.sending import Sending
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import Message, load_messages
 from shared.chat.turn.advance import advance_turn
-from shared.chat.turn.ending import Outcome
-from shared.chat.turn.outside import end_from_outside
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import TurnBounds
@@ -37,6 +38,7 @@ from tests.support.sockets import FakeSockets
 from tests.support.time import CountingIds, FakeClock, InlineExecutor, InlineWorkers
 
 LAMBDA_SECONDS = 900.0
+COMPLETION_KEY = "the key of who completes operations"
 
 
 def create_tables(client: Any) -> None:
@@ -84,6 +86,7 @@ class Parley:
     model: ScriptedModel
     sqs: Any
     queue_url: str
+    run_queue_url: str
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
 
@@ -134,13 +137,27 @@ class Parley:
         deadline = Deadline(self.clock.now() + seconds, self.clock)
         advance_turn(self.services, self.engine, task_id, f"worker-{self.workers_started}", deadline)
 
+    def run(self, task_id: str, seconds: float = LAMBDA_SECONDS) -> None:
+        """One invocation of the run worker for one message."""
+        self.workers_started += 1
+        bench = Workbench(self.engine, Callbacks("https://parley.example", lambda: COMPLETION_KEY).address_of)
+        deadline = Deadline(self.clock.now() + seconds, self.clock)
+        advance_operation(self.services, bench, task_id, f"worker-{self.workers_started}", deadline)
+
     def messages_waiting(self) -> list[str]:
         """Take what is in the turn queue: the task ids."""
+        return self._taken(self.queue_url)
+
+    def runs_waiting(self) -> list[str]:
+        """Take what is in the run queue: the task ids."""
+        return self._taken(self.run_queue_url)
+
+    def _taken(self, url: str) -> list[str]:
         found: list[str] = []
-        while batch := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+        while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
                 found.append(json.loads(message["Body"])["task_id"])
-                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
     def drain_queue(self) -> None:
@@ -149,12 +166,26 @@ class Parley:
             for task_id in tasks:
                 self.work(task_id)
 
+    def drain_runs(self) -> None:
+        """Let run workers take messages until there are none."""
+        while tasks := self.runs_waiting():
+            for task_id in tasks:
+                self.run(task_id)
+
+    def drain_all(self) -> None:
+        """Let all workers take messages until there are none."""
+        self.drain_queue()
+        while tasks := self.runs_waiting():
+            for task_id in tasks:
+                self.run(task_id)
+            self.drain_queue()
+
     def sweep(self) -> int:
         """The minute tick."""
 
         def end_lost(task_id: str) -> None:
-            lost = Terminal("The turn was started several times and never got on.", code="worker_lost")
-            end_from_outside(self.services, task_id, Outcome.failed(lost), "scheduler")
+            lost = Terminal("The work was started several times and never got on.", code="worker_lost")
+            fail_task(self.services, task_id, lost, "scheduler")
 
         return Sweep(self.database, self.services.queue, self.clock, end_lost).run()
 
@@ -169,6 +200,7 @@ class Parley:
         self.sockets.frames.clear()
         self.model.requests.clear()
         self.messages_waiting()
+        self.runs_waiting()
 
     def task(self, task_id: str) -> Task:
         task = get_task(self.database, task_id)
@@ -201,6 +233,7 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
     create_tables(client)
     sqs = _aws().client("sqs")
     url = sqs.create_queue(QueueName="turns")["QueueUrl"]
+    run_url = sqs.create_queue(QueueName="runs")["QueueUrl"]
     consumer = _aws().client("sqs")  # the event source mapping's, not watched
     watch = AwsWatch()
     watch.attach(client)
@@ -211,7 +244,7 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
         database=database,
         log=ChunkLog(database, clock, retention_days=7),
         leases=Leases(database, clock),
-        queue=TurnQueue(sqs, url),
+        queue=TurnQueue(sqs, url, run_url),
         sockets=sockets,
         clock=clock,
         ids=CountingIds(),
@@ -225,4 +258,4 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
         prices={},
         max_attempts=4,
     )
-    return Parley(services, engine, clock, sockets, model, consumer, url, watch)
+    return Parley(services, engine, clock, sockets, model, consumer, url, run_url, watch)

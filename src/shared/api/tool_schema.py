@@ -5,9 +5,17 @@ from typing import Any
 
 from shared.chat.turn.tool_step import OversizedOutput
 from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
+from shared.tools.long_running import OperationInProgress, OperationPending, OperationStarted
 from shared.tools.responses import responses_schema, shipped_tools
 
-OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (ErrorResponse, NeedLogin, OversizedOutput)
+OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (
+    ErrorResponse,
+    NeedLogin,
+    OversizedOutput,
+    OperationStarted,
+    OperationPending,
+    OperationInProgress,
+)
 """What a call may be answered with, whatever the tool."""
 
 

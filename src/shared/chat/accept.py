@@ -147,7 +147,7 @@ class Acceptance:
             created_at=now,
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
-            inbox=1 if session.pending_count else 0,
+            inbox=1 if session.pending_count or session.notices else 0,
         )
         row = user_row(session.next_seq, submission, task, now)
         writes: list[Write] = [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shared.aws.writes import Put, Update, Write
 from shared.chat.sessions import Session, gsi_sort_key, session_key
-from shared.chat.transcript import Message
+from shared.chat.transcript import Message, Role
 from shared.tasks.records import Task, timer_item
 from shared.tasks.store import put_task
 
@@ -19,11 +19,14 @@ class Submission:
     message_id: str
     text: str
     context: str = ""
+    is_notice: bool = False
+    """Whether these are the system's words, not the user's."""
 
 
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
-    """The user's words as a row."""
-    return Message(seq, "user", submission.text, task.id, now, id=submission.message_id, context=submission.context)
+    """The user's words as a row; or a notice."""
+    role: Role = "system" if submission.is_notice else "user"
+    return Message(seq, role, submission.text, task.id, now, id=submission.message_id, context=submission.context)
 
 
 def new_task_writes(task: Task) -> list[Write]:
@@ -56,20 +59,26 @@ def free_session(ended: Task, next_seq: int, discarded: int, totals: dict[str, i
     return Update(
         session_key(ended.session_id),
         "SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone"
-        f" REMOVE #active_task {_adding(totals)}",
+        f" REMOVE #active_task {adding(totals)}",
         condition="#active_task = :task",
         values={"task": ended.id, "next": next_seq, "gone": discarded, **totals},
     )
 
 
-def hand_over(ended: Task, following: Task, next_seq: int, drained: int, totals: dict[str, int]) -> Update:
-    """Give the session from a turn that ends to the one that answers what was pending."""
+def hand_over(
+    ended: Task, following: Task, next_seq: int, drained: int, totals: dict[str, int], notices: int = 0
+) -> Update:
+    """Give the session from a turn that ends to the one that answers what was pending.
+
+    `drained` messages of the user no longer wait, and as many `notices`.
+    """
     return Update(
         session_key(ended.session_id),
         "SET #active_task = :following, #last_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
-        f" #pending_count = #pending_count - :gone {_adding(totals)}",
+        f" #pending_count = #pending_count - :gone{fewer_notices(notices)} {adding(totals)}",
         condition="#active_task = :task",
         values={
+            **({"heard": notices} if notices else {}),
             "following": following.id,
             "task": ended.id,
             "next": next_seq,
@@ -87,5 +96,11 @@ def title_from(text: str) -> str:
     return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1].rstrip() + "…"
 
 
-def _adding(totals: dict[str, int]) -> str:
+def fewer_notices(notices: int) -> str:
+    """What a SET clause needs when so many notices no longer wait; they are the value `heard`."""
+    return ", #notices = #notices - :heard" if notices else ""
+
+
+def adding(totals: dict[str, int]) -> str:
+    """The ADD clause for what a task has used."""
     return "ADD " + ", ".join(f"#{name} :{name}" for name in totals)

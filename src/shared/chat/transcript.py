@@ -15,7 +15,7 @@ from shared.kernel.clock import iso
 from shared.stream.parts import encode
 
 RECORD_VERSION = 1
-Role = Literal["user", "assistant", "tool"]
+Role = Literal["user", "assistant", "tool", "system"]
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,8 @@ def for_model(messages: Iterable[Message]) -> list[dict[str, Any]]:
     for message in messages:
         if message.role == "user":
             result.append({"role": "user", "content": _with_context(message)})
+        elif message.role == "system":
+            result.append({"role": "system", "content": message.content})
         elif message.role == "tool":
             result.append({"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content})
         elif message.content or message.tool_calls:  # a turn that failed at once left an empty row

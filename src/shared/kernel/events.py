@@ -51,6 +51,12 @@ Event = Literal[
     "workspace.file_written",
     "workspace.file_deleted",
     "workspace.object_left",
+    # an operation
+    "operation.started",
+    "operation.handed_off",
+    "operation.completion_received",
+    "operation.cancel_requested",
+    "operation.finished",
     # what keeps turns going
     "sweep.done",
     "timer.failed",

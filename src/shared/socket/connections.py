@@ -1,14 +1,15 @@
 """Who is connected. A connection's end is best effort in API Gateway, so its row expires by itself.
 
-| record     | pk           | sk               |
-|------------|--------------|------------------|
-| connection | `CONN#{id}`  | `META`           |
-| view       | `CONN#{id}`  | `VIEW#{request}` |
+| record     | pk           | sk               | notes                                       |
+|------------|--------------|------------------|---------------------------------------------|
+| connection | `CONN#{id}`  | `META`           | on GSI1 under `CONNECTIONS#{user}`, for notices |
+| view       | `CONN#{id}`  | `VIEW#{request}` |                                             |
 """
 
 from shared.aws.database import Database
 from shared.aws.writes import Delete, Item, Put
 from shared.kernel.clock import Clock
+from shared.stream.notices import connection_index
 from shared.stream.viewers import detach, views_of
 
 _TTL_SECONDS = 2 * 3600 + 900
@@ -20,7 +21,13 @@ def _key(connection_id: str) -> dict[str, str]:
 
 def remember_connection(database: Database, clock: Clock, connection_id: str, user_id: str) -> None:
     """The user has opened a connection."""
-    item: Item = {**_key(connection_id), "v": 1, "user_id": user_id, "expires_at": int(clock.now()) + _TTL_SECONDS}
+    item: Item = {
+        **_key(connection_id),
+        **connection_index(user_id, connection_id),
+        "v": 1,
+        "user_id": user_id,
+        "expires_at": int(clock.now()) + _TTL_SECONDS,
+    }
     database.write(Put(item))
 
 

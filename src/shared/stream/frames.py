@@ -43,6 +43,11 @@ def heartbeat() -> bytes:
     return _frame({"type": "heartbeat", "requestId": SYSTEM_REQUEST})
 
 
+def notify(kind: str, **fields: str) -> bytes:
+    """Something that the user should know of, whatever this connection watches."""
+    return _frame({"type": "notify", "requestId": SYSTEM_REQUEST, "kind": kind, **fields})
+
+
 def pong() -> bytes:
     """The answer to a client's ping."""
     return _frame({"type": "pong", "requestId": SYSTEM_REQUEST})

@@ -12,8 +12,9 @@
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from shared.aws.writes import Item, Key
 from shared.kernel.events import TaskIds
@@ -21,6 +22,7 @@ from shared.kernel.ids import stable_number
 
 RECORD_VERSION = 1
 TIMER_SHARDS = 8
+_OPERATION_PREFIX = "op_"
 
 
 class TaskStatus(StrEnum):
@@ -73,7 +75,7 @@ class Spend:
 
 @dataclass(frozen=True)
 class Task:
-    """One turn (later also an operation or a run): who it is for, how far it is, who works on it."""
+    """One turn or operation (later also a run): who it is for, how far it is, who works on it."""
 
     id: str
     session_id: str
@@ -107,6 +109,8 @@ class Task:
     """Whether nothing may take effect or be charged."""
     continues: str = ""
     """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
+    tool_name: str = ""
+    """The tool whose call an operation does."""
 
     @property
     def message_id(self) -> str:
@@ -117,6 +121,16 @@ class Task:
     def tree(self) -> str:
         """The tree of tasks that it belongs to, named after the first."""
         return self.root or self.id
+
+    @property
+    def operation_id(self) -> str | None:
+        """How an operation is named to others; None for what is none."""
+        return f"{_OPERATION_PREFIX}{self.id}" if self.kind == "operation" else None
+
+    def fresh(self, **changes: Any) -> "Task":
+        """A task that may do what this one may, and has done nothing yet."""
+        new = {**_UNTOUCHED, "status": TaskStatus.QUEUED, "spend": Spend(), **changes}
+        return replace(self, **new)
 
     @property
     def ids(self) -> TaskIds:
@@ -135,6 +149,7 @@ class Task:
             "depth": self.depth,
             "dry_run": self.dry_run,
             "continues": self.continues,
+            "tool_name": self.tool_name,
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -181,7 +196,22 @@ class Task:
             depth=item.get("depth", 0),
             dry_run=item.get("dry_run", False),
             continues=item.get("continues", ""),
+            tool_name=item.get("tool_name", ""),
         )
+
+
+_UNTOUCHED: dict[str, Any] = {
+    name: Task.__dataclass_fields__[name].default
+    for name in (
+        *("epoch", "lease_owner", "lease_expires", "inbox", "takeovers", "cancel_requested", "ended_at", "error"),
+        *("wait_until", "timer_generation", "continues", "tool_name"),
+    )
+}
+
+
+def operation_task(operation_id: str) -> str:
+    """The task of an operation, by its id."""
+    return operation_id.removeprefix(_OPERATION_PREFIX)
 
 
 def task_key(task_id: str) -> Key:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
-from shared.aws.writes import Delete, Item, Put, Update
+from shared.aws.writes import Delete, Item, Put, Update, Write
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event, log_problem
@@ -124,30 +124,35 @@ def wake(database: Database, queue: TurnQueue, clock: Clock, task_id: str) -> No
             return
         if _told(database, clock, task):
             log_event("task.woken", **task.ids, status=task.status.value)
-            _send(queue, task)
+            send_on(queue, task)
             return
     raise Retryable("The task changes too fast to be woken.", code="task_busy")
 
 
 def _told(database: Database, clock: Clock, task: Task) -> bool:
     """Raise the inbox, and have a sweep look soon: the timer of a waiting task sleeps until its deadline."""
-    now = to_millis(clock.now())
-    generation = task.timer_generation + 1
-    told = Update(
-        task_key(task.id),
-        "SET #inbox = #inbox + :one, #timer_generation = :generation, #wait_until = :now",
-        condition=f"{LIVE} AND #inbox = :seen",
-        values={**LIVE_VALUES, "one": 1, "generation": generation, "now": now, "seen": task.inbox},
-    )
     try:
-        database.transact([told, Put(timer_item(task.id, now + _TIMER_SECONDS * 1000, generation))])
+        database.transact(telling(task, to_millis(clock.now())))
     except TransactionFailed:
         return False
     return True
 
 
-def _send(queue: TurnQueue, task: Task) -> None:
+def telling(task: Task, now: int, also_set: str = "", values: Mapping[str, Any] | None = None) -> list[Write]:
+    """The writes of `wake`, for a change that wakes the task; the first fails if it has ended or changed meanwhile."""
+    generation = task.timer_generation + 1
+    told = Update(
+        task_key(task.id),
+        f"SET #inbox = #inbox + :one, #timer_generation = :generation, #wait_until = :now{also_set}",
+        condition=f"{LIVE} AND #inbox = :seen",
+        values={**LIVE_VALUES, **(values or {}), "one": 1, "generation": generation, "now": now, "seen": task.inbox},
+    )
+    return [told, Put(timer_item(task.id, now + _TIMER_SECONDS * 1000, generation))]
+
+
+def send_on(queue: TurnQueue, task: Task) -> None:
+    """Send the task's message; if that fails, its timer does it."""
     try:
-        queue.send(task.id, task.user_id)
+        queue.send(task.id, task.user_id, kind=task.kind)
     except Retryable as error:  # its timer sends it within a minute
         log_problem("turn.send_failed", **task.ids, code=error.code)

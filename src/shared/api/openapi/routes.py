@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
+from shared.api.operations import Completion
 from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, TransportSend
 
 
@@ -154,6 +155,23 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("GET", "/api/chat/sessions/{session_id}/messages/pending"): Route(
         {200: Answer("What waits.", answers.PendingList, examples.PENDING)}, ("SESSION_NOT_FOUND",)
+    ),
+    ("POST", "/api/chat/operations/{operation_id}/complete"): Route(
+        {200: Answer("Taken, now or before.", answers.Completed, examples.COMPLETED)},
+        (
+            "completions_not_configured",
+            "api_key_invalid",
+            "signature_expired",
+            "OPERATION_NOT_FOUND",
+            "task_busy",
+            *OF_BODIES,
+        ),
+        Body((Completion,), {"success": examples.SUCCESS, "failure": examples.FAILURE}),
+        signed_in=False,
+    ),
+    ("POST", "/api/chat/operations/{operation_id}/cancel"): Route(
+        {200: Answer("The stop is on its way.", answers.OperationCancelled, examples.OPERATION_CANCELLED)},
+        ("OPERATION_NOT_FOUND", "TASK_NOT_FOUND", "task_busy"),
     ),
     ("POST", "/api/chat/sessions/{session_id}/cancel"): Route(
         {200: Answer("The turn has ended.", answers.CancelAnswer, examples.CANCELLED)}, ("SESSION_NOT_FOUND",)

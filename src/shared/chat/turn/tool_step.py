@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from shared.accounts.users import is_guest
 from shared.aws.writes import Put, Write
+from shared.chat.operations.beginning import Beginning, NewOperation, beginning_writes, send_begun
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.owner import TurnOwner
@@ -25,6 +26,7 @@ from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
 from shared.tasks.waits import Wait
 from shared.tools.contract import Cancellation, ErrorResponse, NeedLogin, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.long_running import LongRunningTool
 from shared.tools.workspace.outputs import Spill
 
 MAX_OUTPUT_BYTES = 64_000
@@ -32,7 +34,7 @@ MAX_GROUP_BYTES = 200_000
 """Results that are stored together: their chunk row stays below an item's 400 KB."""
 MAX_GROUP_CALLS = 40
 _MAX_INPUT_BYTES = 100_000
-_PREVIEW_CHARACTERS = 15_000
+PREVIEW_CHARACTERS = 15_000
 _MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
 _ATTEMPTS = 3
@@ -45,6 +47,10 @@ class Result:
     seq: int
     call: ToolCall
     response: ToolResponse
+    shown: ToolResponse | None = None
+    """What viewers get, where that is not what the transcript keeps."""
+    begins: NewOperation | None = None
+    """The operation that comes into being with the row."""
 
     @property
     def is_error(self) -> bool:
@@ -64,6 +70,7 @@ class ToolStep:
         self._started_at: dict[int, float] = {}
         ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
         self._parking = Parking(services, owner, ends_at)
+        self._beginning = Beginning(services, owner.task, history)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
@@ -129,7 +136,9 @@ class ToolStep:
         now = to_millis(self._services.clock.now())
         rows = [self._row(result, now) for result in results]
         puts = [put_message(self._owner.task.session_id, row) for row in rows]
-        self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
+        new = [result.begins for result in results if result.begins]
+        self._owner.commit([*puts, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
+        send_begun(self._services, new)
         for result in results:
             self._report(result)
         return rows
@@ -200,10 +209,21 @@ class ToolStep:
         if _waits(call, journalled):
             mailbox.put(Suspended(seq, call, Wait.from_item(journalled[call.id]), stored=True))
             return
+        if isinstance(tool, LongRunningTool):
+            mailbox.put(self._begin(seq, call, tool))
+            return
         self._started_at[seq] = self._services.clock.now()
         log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
         context = self._context(call)
         self._work(seq, call, tool, context, lambda given: tool.run(context, given), mailbox)
+
+    def _begin(self, seq: int, call: ToolCall, tool: LongRunningTool[Any]) -> Result:
+        """An operation does it; the call is answered at once."""
+        given = _arguments(tool, call)
+        if isinstance(given, ErrorResponse):
+            return Result(seq, call, given)
+        begun = self._beginning.begin(seq, call, tool)
+        return Result(seq, call, begun.kept, begun.shown, begun.new)
 
     def _resume(self, over: Suspended, mailbox: Mailbox[Result | Suspended]) -> None:
         """Let a tool answer that has waited."""
@@ -289,16 +309,12 @@ def _run(
     begin: Callable[[ToolInput], ToolResponse | Wait],
 ) -> ToolResponse | Wait:
     """What `begin` answers for the call's arguments; a failure of any kind is an answer too."""
-    raw = arguments_of(call)
-    if raw is None:
-        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
+    arguments = _arguments(tool, call)
+    if isinstance(arguments, ErrorResponse):
+        return arguments
     try:
-        arguments: ToolInput = tool.input_model.model_validate(raw)
         response = begin(arguments) if tool.side_effect else _again(begin, arguments)
-        return response if isinstance(response, Wait) else _bounded(response, context, spill)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
-        return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
+        return response if isinstance(response, Wait) else bounded(response, context, spill)
     except ToolError as error:
         return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
@@ -312,12 +328,25 @@ def _again(begin: Callable[[ToolInput], ToolResponse | Wait], arguments: ToolInp
     return attempts(begin, arguments)
 
 
+def _arguments(tool: Tool[Any], call: ToolCall) -> ToolInput | ErrorResponse:
+    """The call's arguments, or what is wrong with them."""
+    raw = arguments_of(call)
+    if raw is None:
+        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
+    try:
+        arguments: ToolInput = tool.input_model.model_validate(raw)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
+        return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
+    return arguments
+
+
 def _printable(message: str) -> str:
     """An error's words, at a length that a model reads, in characters that UTF-8 can hold."""
     return message[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
-def _bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
+def bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
     """The answer, or if no row could hold it, how it begins and where the whole is kept."""
     text = response.model_dump_json()
     output = text.encode()
@@ -329,7 +358,7 @@ def _bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> Tool
     rest = f"Read ranges of the whole with read_workspace_file: {reference}" if reference else "The rest was not kept."
     return OversizedOutput(
         message=f"The output of {len(output)} bytes was too large; this is how it begins. {rest}",
-        preview=text[:_PREVIEW_CHARACTERS],
+        preview=text[:PREVIEW_CHARACTERS],
         size=len(output),
         reference=reference,
     )
@@ -363,7 +392,7 @@ def _timed_out(seq: int, call: ToolCall) -> Result:
 def _part(result: Result) -> Part:
     if result.is_error:
         return wire.tool_output_error(result.call.id, result.response.message)
-    return wire.tool_output(result.call.id, result.response.model_dump(mode="json"))
+    return wire.tool_output(result.call.id, (result.shown or result.response).model_dump(mode="json"))
 
 
 def _portions(results: Sequence[Result]) -> list[list[Result]]:
