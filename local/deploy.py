@@ -23,6 +23,7 @@ STACK = "parley-local"
 ARTIFACTS_BUCKET = "parley-artifacts"
 JWT_SECRET_PARAMETER = "/parley/local/jwt-secret"
 MODEL_KEY_PARAMETER = "/parley/local/model-api-key"
+OPERATIONS_KEY_PARAMETER = "/parley/local/operations-api-key"
 # What is deployed is noted in the region itself: a region that lost its last minutes then lost the note as well.
 DEPLOYED_PARAMETER = "/parley/local/deployed"
 SOURCES = ("template.yaml", "samconfig.toml", "requirements.lock", "layers", "functions", "src", "clients/web")
@@ -39,6 +40,7 @@ class Settings:
     model_name: str
     model_api_key: str
     jwt_secret: str
+    operations_api_key: str
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -51,6 +53,7 @@ class Settings:
             "ModelName": self.model_name,
             "ModelApiKeyParameter": MODEL_KEY_PARAMETER,
             "JwtSecretParameter": JWT_SECRET_PARAMETER,
+            "OperationsApiKeyParameter": OPERATIONS_KEY_PARAMETER,
             "LogRetentionDays": "1",
         }
 
@@ -85,7 +88,11 @@ def deploy(places: Places, settings: Settings) -> bool:
 
 def put_secrets(ssm: Any, settings: Settings) -> None:
     """Put what the template only names."""
-    secrets = {JWT_SECRET_PARAMETER: settings.jwt_secret, MODEL_KEY_PARAMETER: settings.model_api_key}
+    secrets = {
+        JWT_SECRET_PARAMETER: settings.jwt_secret,
+        MODEL_KEY_PARAMETER: settings.model_api_key,
+        OPERATIONS_KEY_PARAMETER: settings.operations_api_key,
+    }
     for name, value in secrets.items():
         ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 

@@ -7,7 +7,7 @@ no redelivery (a worker that fails is a problem of the test), `$disconnect` alwa
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tasks.store import get_task, request_cancel
+from shared.tools.contract import Tool
 from shared.tools.registry import Toolbox
 from tests.support.gateway_http import HttpGateway
 from tests.support.gateway_websocket import WebSocketGateway
@@ -124,11 +125,11 @@ class LiveParley:
 
 
 @contextmanager
-def running_parley(model_url: str, concurrency: int = 24) -> Iterator[LiveParley]:
+def running_parley(model_url: str, concurrency: int = 24, tools: Sequence[Tool[Any]] = ()) -> Iterator[LiveParley]:
     """Start everything; stop everything."""
     before = set(threading.enumerate())
     with mock_aws(), threads_allowed(), ThreadPoolExecutor(16, thread_name_prefix="post") as posts:
-        parley = _assemble(model_url, concurrency, posts)
+        parley = _assemble(model_url, concurrency, posts, tools)
         parley.http.start()
         parley.sockets.start()
         parley.workers.start()
@@ -154,7 +155,7 @@ def _stop(parley: LiveParley) -> None:
     assert not problems, problems
 
 
-def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> LiveParley:
+def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor, tools: Sequence[Tool[Any]]) -> LiveParley:
     clock, echo = LiveClock(), Echo()
     client = boto3.client("dynamodb", region_name="eu-central-1")
     create_tables(client)
@@ -178,7 +179,7 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
         ids=RandomIds(clock),
         executor=posts,
     )
-    engine = _engine(model_url, echo)
+    engine = _engine(model_url, [echo, Survey(), *tools])
 
     def advance(task_id: str) -> None:
         deadline = Deadline(clock.now() + LAMBDA_SECONDS, clock)
@@ -198,11 +199,11 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
     return LiveParley(services, clock, http, sockets, workers, runs, echo, client, model_url)
 
 
-def _engine(model_url: str, echo: Echo) -> TurnEngine:
+def _engine(model_url: str, tools: Sequence[Tool[Any]]) -> TurnEngine:
     workers = ThreadWorkers()
     return TurnEngine(
         model=OpenAIModel("thinking-model", f"{model_url}/v1", lambda: "key", workers),
-        toolbox=Toolbox([echo, Survey()]),
+        toolbox=Toolbox(tools),
         workers=workers,
         bounds=TurnBounds(),
         prices={},

@@ -23,6 +23,7 @@ SAMPLE_VALUES = {
     "SENDS_PER_MINUTE": "30",
     "WORKSPACE_QUOTA_MB": "250",
     "MCP_SERVERS": "[]",
+    "OPERATION_SERVICES": "[]",
 }
 
 

@@ -12,7 +12,6 @@ OPERATION_TASK_ID = "5f0d8c1b7a3e49d2b6c4e8f1a2030405"
 OPERATION_ID = f"op_{OPERATION_TASK_ID}"
 PARAMETERS: dict[str, Any] = {
     "operation_id": OPERATION_ID,
-    "x-api-key": "kS0n...",
     "expires": "1752922800",
     "signature": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "session_id": SESSION_ID,

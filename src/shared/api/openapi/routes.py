@@ -48,6 +48,8 @@ class Route:
     """Codes of `problems.py` beyond those of every route."""
     body: Body | None = None
     signed_in: bool = True
+    has_key: bool = False
+    """Whether its caller is a service with the deployment's key."""
     other_status: Mapping[str, int] = field(default_factory=dict)
     """Codes that have another status here than elsewhere."""
 
@@ -168,6 +170,7 @@ ROUTES: dict[tuple[str, str], Route] = {
         ),
         Body((Completion,), {"success": examples.SUCCESS, "failure": examples.FAILURE}),
         signed_in=False,
+        has_key=True,
     ),
     ("POST", "/api/chat/operations/{operation_id}/cancel"): Route(
         {200: Answer("The stop is on its way.", answers.OperationCancelled, examples.OPERATION_CANCELLED)},
