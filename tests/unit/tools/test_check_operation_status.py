@@ -1,5 +1,7 @@
 """`check_operation_status`: by either id, of the user's own operations."""
 
+from typing import Any
+
 import pytest
 
 from shared.kernel.errors import ToolError
@@ -21,7 +23,7 @@ def begun(parley: Parley) -> tuple[str, str]:
     return session.id, task_id
 
 
-def ask(parley: Parley, user: str = "ada", session: str = "s", **ids: str | None) -> OperationStatus:
+def ask(parley: Parley, user: str = "ada", *, session: str = "s", **ids: Any) -> OperationStatus:
     context = ToolContext(user, session, "t", "c")
     return CheckOperationStatus(parley.database).run(context, CheckOperationStatusInput(**ids))
 
@@ -45,7 +47,7 @@ def test_the_second_id_is_the_fallback_of_the_first(parley: Parley) -> None:
 
 
 @pytest.mark.parametrize("ids", [{}, {"operation_id": ""}, {"operation_id": None, "task_id": ""}])
-def test_one_id_is_needed(parley: Parley, ids: dict[str, str | None]) -> None:
+def test_one_id_is_needed(parley: Parley, ids: dict[str, Any]) -> None:
     """`missing_parameter`."""
     with pytest.raises(ToolError) as refused:
         ask(parley, **ids)

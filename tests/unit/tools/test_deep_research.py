@@ -64,8 +64,8 @@ def research(
     context = WorkContext("ada", "s", "t", "c", journal=journal or Journal(), ask=scholar)
     arguments = DeepResearchInput(question="Which river is longer?", **given)
 
-    def tell(words: str, done: int | None = None, total: int | None = None) -> None:
-        told.append((words, done))
+    def tell(message: str, done: int | None = None, total: int | None = None) -> None:
+        told.append((message, done))
 
     return DeepResearch(pages).work(context, arguments, tell), told
 
@@ -131,8 +131,8 @@ def test_a_stop_ends_it_between_pages() -> None:
     context = WorkContext("ada", "s", "t", "c", ask=Scholar())
     arguments = DeepResearchInput(question="Which river?", urls=["https://a.example/"])
 
-    def stop(words: str, done: int | None = None, total: int | None = None) -> None:
-        if words.startswith("Reading"):
+    def stop(message: str, done: int | None = None, total: int | None = None) -> None:
+        if message.startswith("Reading"):
             context.cancellation.cancel()
 
     with pytest.raises(ToolError) as stopped:
