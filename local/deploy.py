@@ -41,6 +41,8 @@ class Settings:
     model_api_key: str
     jwt_secret: str
     operations_api_key: str
+    operation_services: str
+    """JSON list of {url, name, description}."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -54,6 +56,7 @@ class Settings:
             "ModelApiKeyParameter": MODEL_KEY_PARAMETER,
             "JwtSecretParameter": JWT_SECRET_PARAMETER,
             "OperationsApiKeyParameter": OPERATIONS_KEY_PARAMETER,
+            "OperationServices": self.operation_services,
             "LogRetentionDays": "1",
         }
 
@@ -143,7 +146,7 @@ def build(places: Places, sources: str) -> Path:
 
 
 def _sam_deploy(places: Places, settings: Settings, template: Path) -> None:
-    overrides = [f"{name}={value}" for name, value in settings.parameters.items()]
+    overrides = [f"{name}={_quoted(value)}" for name, value in settings.parameters.items()]
     command = ["deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
     command += ["--template-file", str(template), "--stack-name", STACK, "--region", REGION]
     command += ["--s3-bucket", ARTIFACTS_BUCKET, "--parameter-overrides", *overrides]
@@ -155,6 +158,12 @@ def _sam_deploy(places: Places, settings: Settings, template: Path) -> None:
     status = _status(settings)
     if status not in DEPLOYED_STATUSES - {"UPDATE_ROLLBACK_COMPLETE"}:
         raise RegionError(f"The stack is {status}.\n{_failures(settings)}")
+
+
+def _quoted(value: str) -> str:
+    """A parameter's value as the SAM CLI reads it: JSON has quotes of its own."""
+    escaped = value.replace('"', '\\"')
+    return f'"{escaped}"' if '"' in value else value
 
 
 def _run_sam(places: Places, name: str, arguments: list[str], extra: Mapping[str, str]) -> None:

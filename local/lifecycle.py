@@ -68,6 +68,7 @@ def deploy_and_describe(
         model_api_key=model.key,
         jwt_secret=settings["jwt_secret"],
         operations_api_key=settings["operations_api_key"],
+        operation_services=os.environ.get("PARLEY_OPERATION_SERVICES", "[]"),
     )
     deploy.deploy(places, wanted)
     found = deploy.outputs(endpoint_url)

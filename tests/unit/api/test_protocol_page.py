@@ -10,8 +10,8 @@ from shared.api.openapi.problems import PROBLEMS
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 CLIENT_ROOMS = ("api", "chat", "socket")
-NEVER_SHOWN = {"queue_unavailable", "stopped_by_user"}
-"""Codes that stay inside: one is logged, the other is in a tool's response."""
+NEVER_SHOWN = {"queue_unavailable", "stopped", "stopped_by_user", "too_many_operations"}
+"""Codes that stay inside: they are logged, or in a tool's response."""
 
 
 def codes_in(*rooms: str) -> set[str]:

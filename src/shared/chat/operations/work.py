@@ -107,7 +107,10 @@ def advance_operation(services: Services, bench: Workbench, task_id: str, invoca
 
 
 def end_operation(services: Services, task_id: str, verdict: Verdict, caller: str) -> bool:
-    """Take the lease from whoever has it and end the operation; False if it had ended already."""
+    """Take the lease from whoever has it and end the operation; False if it had ended already.
+
+    What was told from outside before counts more than `verdict`.
+    """
     taken = services.leases.seize(task_id, caller)
     if taken is None:
         return False
@@ -115,7 +118,9 @@ def end_operation(services: Services, task_id: str, verdict: Verdict, caller: st
     owner = TurnOwner(services, lease, task, has_steps=False)
     try:
         owner.open()
-        Settlement(services, owner, _known(services, task_id)).settle(verdict)
+        outcome = load_outcome(services.database, task_id)
+        told = verdict_of(outcome) if outcome else verdict
+        Settlement(services, owner, _known(services, task_id)).settle(told)
         owner.deliver_end(_DELIVER_SECONDS)
     except LeaseLost:
         log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
