@@ -47,7 +47,7 @@ def test_a_service_completes_what_it_has_taken_over(stack: Deployed, api: ApiCli
         assert (notice["kind"], notice["session_id"], notice["status"]) == ("operation-finished", session, "completed")
         socket.send(resume_frame("r2", session))
         assert '"rows":42' in socket.until_end("r2", seconds=60).text
-        assert warehouse.call_back(address, key=stack.description["operations_api_key"], success=False) == told
+        assert warehouse.call_back(address, key=key, success=False) == told
     eventually(lambda: api.get(f"/chat/sessions/{session}").json()["active_stream"] is None, "the end", seconds=30)
     rows = api.get(f"/chat/sessions/{session}").json()["messages"]
     assert [row["role"] for row in rows] == WHOLE
