@@ -37,10 +37,9 @@ def test_a_service_completes_what_it_has_taken_over(stack: Deployed, api: ApiCli
         page = api.get(f"/chat/sessions/{session}").json()
         assert page["active_stream"]["operation_id"] == taken.operation_id
         address = f"{stack.http.url}/api/chat/operations/{taken.operation_id}/complete"
+        key = stack.description["operations_api_key"]
         assert warehouse.call_back(address, key="wrong")[0] == 401
-        assert (
-            warehouse.call_back(address.replace("op_", "op_x"), key=stack.description["operations_api_key"])[0] == 404
-        )
+        assert warehouse.call_back(address.replace("op_", "op_x"), key=key)[0] == 404
         told = warehouse.call_back(taken.callback_url, result={"rows": 42})
         assert told == (200, {"status": "ok", "task_id": task})
         notice = notified(socket)

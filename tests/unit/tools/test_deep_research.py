@@ -1,7 +1,6 @@
 """`deep_research`: plans, reads, takes notes and writes, each step once."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from shared.kernel.errors import ToolError
 from shared.tools.contract import ToolContext
 from shared.tools.deep_research import DeepResearch, DeepResearchInput, ResearchReport
-from shared.tools.long_running import Journal, WorkContext
+from shared.tools.long_running import Ask, Journal, WorkContext
 from shared.tools.web_fetch import WebFetch, WebFetchInput, WebPage
 
 PAGES = {
@@ -57,7 +56,7 @@ class Scholar:
 
 
 def research(
-    pages: Pages, scholar: Callable[[str, str], str], journal: Journal | None = None, **given: Any
+    pages: Pages, scholar: Ask, journal: Journal | None = None, **given: Any
 ) -> tuple[ResearchReport, list[tuple[str, int | None]]]:
     """The report, and the progress that was told."""
     told: list[tuple[str, int | None]] = []
