@@ -76,6 +76,7 @@ type: ## Check types
 bench: ## Measure what the design promises
 	@$(PYTHON) local/environments.py dev
 	PYTHONPATH=src $(VENV)/python -m bench.turn_cost
+	PYTHONPATH=src $(VENV)/python -m bench.session_age
 
 # ---------------------------------------------------------------- AWS
 

@@ -54,6 +54,7 @@ class Meter:
     write_units: int = 0
     read_units: float = 0.0
     bytes_sent: int = 0
+    bytes_read: int = 0
     _quiet: bool = False
 
     def attach(self, *clients: Any) -> None:
@@ -108,5 +109,6 @@ class Meter:
 
     def _read(self, items: list[dict[str, Any]], params: dict[str, Any]) -> None:
         size = sum(item_bytes(item) for item in items)
+        self.bytes_read += size
         units = max(1, math.ceil(size / 4096))
         self.read_units += units if params.get("ConsistentRead") else units / 2

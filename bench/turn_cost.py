@@ -29,6 +29,7 @@ def measure(*, watched: bool) -> dict[str, float]:
     telemetry.logger.registered_handler.setStream(output)  # type: ignore[attr-defined]
     with mock_aws(), redirect_stdout(output):
         parley = build_parley()
+        parley.with_turns(5, 15)
         session = parley.new_session()
         script: list[object] = []
         for number in range(TOKENS):

@@ -6,6 +6,7 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     fetch <url>, read <url>   calls web_fetch, then says in a sentence what came back
     compare <url> and <url>   two web_fetch calls in parallel, then a sentence about both
     steps <n>                 n tool calls, one step after the other, then an answer
+    delegate <phrase>         has a sub-session answer the phrase, then says in a sentence what came back
     count to <n>              counts
     slow, slow <n>            an answer streamed over n seconds (12), about 500 words for 12 s
     long                      a long answer with headings, lists and code
@@ -15,6 +16,8 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     error <status>            HTTP 400 to 599 instead of an answer
     empty                     an empty completion
     cut                       the connection breaks in the middle of the answer
+
+A chat's title, for which it is asked after the first answer, is made of the first words.
 
 The last three happen once for a message, or as often as it says (`error 500 twice`, `cut 3 times`); after
 that the answer comes as if nothing had been. `always error 500`, `always empty`, `always cut` and
@@ -93,6 +96,8 @@ class Request:
     asked: str
     results: tuple[str, ...]
     tools: tuple[str, ...]
+    title: bool = False
+    """Whether it asks for the title of a chat."""
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> "Request":
@@ -101,7 +106,8 @@ class Request:
         last = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=-1)
         results = (text_of(message) for message in messages[last + 1 :] if message.get("role") == "tool")
         tools = (tool.get("function", {}).get("name", "") for tool in body.get("tools") or [])
-        return cls(text_of(messages[last]) if last >= 0 else "", tuple(results), tuple(tools))
+        title = bool(messages) and text_of(messages[0]).startswith("Write a title")
+        return cls(text_of(messages[last]) if last >= 0 else "", tuple(results), tuple(tools), title)
 
     def find(self, pattern: str) -> re.Match[str] | None:
         """Search the user's words for a phrase."""
@@ -118,7 +124,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 def plan_failure(request: Request) -> Failure | None:
     """Read from the user's words what shall fail, if anything; never after a tool ran."""
-    if request.results:
+    if request.results or request.title or _delegated(request):
         return None
     if request.find(r"\balways fail\b"):
         return Failure("status", 500, None)
@@ -134,6 +140,13 @@ def plan_failure(request: Request) -> Failure | None:
 
 def plan_reply(request: Request) -> Reply:
     """Decide what to say or which tools to call. Depends on nothing but the request."""
+    if request.title:
+        return Reply(_title(request))
+    if delegated := _delegated(request):
+        if request.results:
+            return Reply(_answer(request))
+        call = ToolCall("run_sub_session", json.dumps({"prompt": delegated, "wait_for_result": 300}))
+        return Reply("I will have somebody do that.", calls=(call,))
     reply = _tool_calls(request) or Reply(_answer(request))
     if not reply.calls and (match := request.find(r"\bslow\b(?: (\d+))?")):
         seconds = max(1, min(int(match[1] or 12), 600))
@@ -141,6 +154,12 @@ def plan_reply(request: Request) -> Reply:
     if request.find(r"\bthink\b") and not request.results:
         reply = replace(reply, reasoning=_repeat(_THOUGHT, 40))
     return reply
+
+
+def _delegated(request: Request) -> str:
+    """The phrase that is not for this conversation; empty: there is none."""
+    match = request.find(r"\bdelegate (\S[\s\S]*)") if "run_sub_session" in request.tools else None
+    return match[1] if match else ""
 
 
 def _tool_calls(request: Request) -> Reply | None:
@@ -181,6 +200,13 @@ def _urls(request: Request) -> list[str]:
     return [url if url.lower().startswith("http") else f"https://{url}" for url in found]
 
 
+def _title(request: Request) -> str:
+    """The first words of the user, who is quoted up to an empty line."""
+    said = request.asked.partition("\n\n")[0].removeprefix("User:")
+    words = re.findall(r"[\w'’-]+", said)[:6]
+    return " ".join(words)[:1].upper() + " ".join(words)[1:] if words else "A chat"
+
+
 def _answer(request: Request) -> str:
     if request.results:
         said = " ".join(_summary(result) for result in request.results[-2:])
@@ -211,10 +237,10 @@ def _summary(result: str) -> str:
     except ValueError:
         value = result
     fields = value if isinstance(value, dict) else {"text": str(value)}
-    if fields.get("type") == "error" or "error" in fields:
+    if fields.get("type") == "error" or fields.get("error"):
         reason = fields.get("message") or fields.get("error")
         return f"The tool could not do that: {str(reason).strip()[:200].rstrip('.')}."
-    words = next((fields[key] for key in ("text", "content", "message") if fields.get(key)), result)
+    words = next((fields[key] for key in ("response", "text", "content", "message") if fields.get(key)), result)
     short = " ".join(str(words).split())
     short = short if len(short) <= 160 else short[:160].rsplit(" ", 1)[0] + " …"
     return f"**{fields['title']}** says: “{short}”" if fields.get("title") else f"The tool says: “{short}”"

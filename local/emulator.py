@@ -11,6 +11,7 @@ from pathlib import Path
 from local import processes
 from local.places import ROOT, Places
 from local.processes import LOOPBACK, Process
+from local.streams import forget_positions
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -35,6 +36,7 @@ def start(places: Places, port: int) -> Process:
     clear_scratch(places)
     places.scratch.mkdir(parents=True)
     (places.data / "s3").mkdir(parents=True, exist_ok=True)
+    forget_positions(places.data)
     log = places.logs / "region.log"
     command = [str(places.region_python), "-m", "ministack"]
     emulator = processes.start(command, log, environment(places, port), ROOT)

@@ -46,6 +46,10 @@ export class Api {
     return this.#call('POST', `${sessionPath(id)}/stream`, { body: { message: text, message_id: message.id } });
   }
 
+  answer(approvalId, approved) {
+    return this.#call('POST', `chat/approvals/${encodeURIComponent(approvalId)}`, { body: { approved } });
+  }
+
   cancel(id) {
     return this.#call('POST', `${sessionPath(id)}/cancel`);
   }

@@ -28,6 +28,7 @@ const page = {
 };
 
 const conversation = new Conversation(page.messages);
+page.messages.addEventListener('approval', ({ detail }) => chat?.answer(detail.id, detail.approved));
 const list = new SessionList($('chats'));
 let api = null;
 let socket = null;

@@ -78,6 +78,17 @@ export class Chat {
     this.#events.changed();
   }
 
+  /** Answer a request for approval, and watch the turn that goes on. */
+  async answer(approvalId, approved) {
+    try {
+      await this.#api.answer(approvalId, approved);
+    } catch (error) {
+      this.#events.problem(error);
+    }
+    this.#version += 1;
+    await this.#tryRefresh();
+  }
+
   async stop() {
     this.stopping = true;
     this.#events.changed();

@@ -14,13 +14,19 @@ export function toMessages(rows, liveTask = null) {
     if (row.role === 'user') messages.push(userMessage(row));
     else if (row.role === 'assistant' || row.role === 'tool') {
       const last = messages.at(-1);
-      const message = last?.role === 'assistant' && last.task === row.task_id ? last : openMessage(row, ids);
+      const message = last?.role === 'assistant' && belongs(row, last) ? last : openMessage(row, ids);
       if (message !== last) messages.push(message);
+      message.task = row.task_id;
       if (row.role === 'assistant') addStep(message, row);
       else addResult(message, row);
     }
   }
   return messages;
+}
+
+/** A result of another task is from the turn that goes on with the message, once its user has approved the call. */
+function belongs(row, message) {
+  return row.task_id === message.task || row.role === 'tool';
 }
 
 /** Known rows and a fresh page as one list. Older rows that don't touch the page are dropped: better none than a hole. */
@@ -74,11 +80,16 @@ function addResult(message, row) {
   const index = message.parts.findLastIndex((part) => part.type === 'tool' && part.id === row.tool_call_id);
   const call = message.parts[index] ?? { type: 'tool', id: row.tool_call_id, name: row.tool_name ?? '', inputText: '' };
   const output = parsed(row.content);
-  const result = row.is_error
-    ? { state: 'failed', error: typeof output === 'string' ? output : (output?.message ?? row.content) }
-    : { state: 'done', output };
+  const result = resultOf(row, output);
   if (index < 0) message.parts.push({ ...call, ...result });
   else message.parts[index] = { ...call, ...result };
+}
+
+function resultOf(row, output) {
+  if (output?.type === 'approval_pending') return { state: 'approval', approvalId: output.approval_id };
+  if (!row.is_error) return { state: 'done', output };
+  const error = typeof output === 'string' ? output : (output?.message ?? row.content);
+  return { state: output?.code === 'not_approved' ? 'denied' : 'failed', error };
 }
 
 function parsed(value) {

@@ -55,7 +55,8 @@ function tool() {
   const output = make('div.tool-output');
   const summary = make('summary', {}, 'Result');
   const details = make('details.tool-result', {}, summary, output);
-  const element = make('section.tool', {}, make('header', {}, name, state), input, details);
+  const answers = make('div.tool-answers');
+  const element = make('section.tool', {}, make('header', {}, name, state), input, answers, details);
   return {
     element,
     update(part, status) {
@@ -64,6 +65,7 @@ function tool() {
       element.setAttribute('aria-label', `Tool ${part.name}: ${STATES[shown]}`);
       setText(name, part.name || 'tool');
       setText(state, STATES[shown]);
+      showAnswers(answers, shown === 'approval' ? part.approvalId : null);
       showValue(input, part.state === 'writing' || part.input == null ? part.inputText : part.input);
       const result = part.error ?? part.output;
       details.hidden = result === undefined;
@@ -71,6 +73,23 @@ function tool() {
       showValue(output, result);
     },
   };
+}
+
+/** The two answers to a request for approval; whoever listens to `approval` events sends the one that is chosen. */
+function showAnswers(element, approvalId) {
+  element.hidden = !approvalId;
+  if (element.dataset.approval === approvalId) return;
+  element.dataset.approval = approvalId ?? '';
+  const button = (words, approved) => {
+    const made = make('button', { type: 'button' }, words);
+    made.addEventListener('click', () => {
+      for (const other of element.children) other.disabled = true;
+      const detail = { id: approvalId, approved };
+      element.dispatchEvent(new CustomEvent('approval', { bubbles: true, detail }));
+    });
+    return made;
+  };
+  element.replaceChildren(...(approvalId ? [button('Approve', true), button('Deny', false)] : []));
 }
 
 /** A call that never ended in a message that did was stopped; a tool may also answer politely that it failed. */

@@ -51,7 +51,8 @@ const RULES = {
   'tool-input-available': (message, chunk) => tool(message, chunk, { state: 'running', input: chunk.input }),
   'tool-input-error': (message, chunk) =>
     tool(message, chunk, { state: 'failed', input: chunk.input, error: chunk.errorText }),
-  'tool-approval-request': (message, chunk) => tool(message, chunk, { state: 'approval' }),
+  'tool-approval-request': (message, chunk) =>
+    tool(message, chunk, { state: 'approval', approvalId: chunk.approvalId }),
   'tool-output-available': (message, chunk) =>
     tool(message, chunk, { state: chunk.preliminary ? 'running' : 'done', output: chunk.output }),
   'tool-output-error': (message, chunk) => tool(message, chunk, { state: 'failed', error: chunk.errorText }),

@@ -1,4 +1,4 @@
-"""Hears from the State table's stream that a task has ended: wakes who waits for it, tells its user."""
+"""Hears from the State table's stream that a task has ended: wakes who waits, stops what it started, tells its user."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from shared import wiring
 from shared.chat.operations.telling import tell_operation_ended
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
+from shared.tasks.lineage import stop_children
 from shared.tasks.waits import wake_waiters
 
 _services = wiring.services(StorageSettings.from_environment())
@@ -23,6 +24,7 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
         assert record.dynamodb is not None, "a stream's record describes a change"
         awaited: str = record.dynamodb.keys["pk"]
         wake_waiters(_services.database, _services.queue, _services.clock, awaited)
+        stop_children(_services.database, _services.queue, _services.clock, awaited.removeprefix("TASK#"))
         if record.dynamodb.new_image.get("kind") == "operation":
             tell_operation_ended(_services, awaited.removeprefix("TASK#"))
 

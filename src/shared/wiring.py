@@ -17,6 +17,7 @@ from shared.kernel.mailbox import ThreadWorkers
 from shared.kernel.settings import ModelSettings, StorageSettings, TableSettings, ToolSettings, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
+from shared.tasks.pools import PoolLimit, SlotLimits
 from shared.tools.registry import Toolbox
 from shared.tools.workspace.outputs import NoSpill, ToolOutputs
 
@@ -42,25 +43,39 @@ def services(settings: StorageSettings) -> Services:
         ids=RandomIds(clock),
         executor=ThreadPoolExecutor(max_workers=_POSTING_THREADS, thread_name_prefix="post"),
         sends_per_minute=settings.sends_per_minute,
+        slot_limits=SlotLimits(
+            user=PoolLimit(settings.max_running_turns, settings.max_turns_in_flight),
+            tree=PoolLimit(settings.max_running_sub_sessions),
+        ),
+        limits=settings,
     )
 
 
 def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
-    """What workers think with: the model and the tools."""
+    """What workers think with: the models and the tools."""
     from shared.chat.openai_model import OpenAIModel  # heavy, and needed by workers alone
+    from shared.chat.sub_sessions import SubSessionTurns
     from shared.tools.catalogue import ToolDependencies, all_tools
 
     settings, tools = ModelSettings.from_environment(), ToolSettings.from_environment()
     objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
     read_key = partial(read_secret, settings.model_api_key_parameter)
+    answering = OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers)
+    dependencies = ToolDependencies(tools, needs.database, needs.clock, read_secret, objects, SubSessionTurns(needs))
+    name = settings.model_title_name
     return TurnEngine(
-        model=OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers),
-        toolbox=Toolbox(all_tools(ToolDependencies(tools, needs.database, needs.clock, read_secret, objects))),
+        model=answering,
+        title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
+        toolbox=Toolbox(all_tools(dependencies)),
         workers=workers,
         bounds=TurnBounds.from_environment(),
         prices=settings.model_prices,
         max_attempts=settings.model_max_attempts,
+        context_tokens=settings.model_context_tokens,
+        max_output_tokens=settings.model_max_output_tokens,
         spill=ToolOutputs(objects) if objects else NoSpill(),
+        tools_needing_approval=tools.tools_needing_approval,
+        approval_seconds=tools.approval_seconds,
     )
 
 

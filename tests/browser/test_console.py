@@ -5,6 +5,7 @@ Two tests say phrases of the demo model (`slow`, `unknown tool`); see `local/dem
 
 import json
 import os
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -252,3 +253,37 @@ def test_how_it_looks(ada: Page, tmp_path: Path, width: int, height: int, dark: 
     assert ada.evaluate("document.querySelector('#send').getBoundingClientRect().right <= innerWidth")
     assert (tmp_path / "console.png").stat().st_size > 10_000
     assert ada.errors == [], json.dumps(ada.errors)
+
+
+@pytest.mark.parametrize(("answer", "state"), [("Approve", "done"), ("Deny", "denied")])
+def test_the_user_is_asked(ada: Page, region: dict[str, Any], answer: str, state: str) -> None:
+    """A call that needs approval shows two buttons, also after a reload; the answer goes on in the same message."""
+    tools = ["get_current_time", "web_fetch", "list_workspace_files", "search_docs"]
+    session = new_session(region, {"permissions": {"needs_approval": tools}})
+    ada.open(f"{console_address(region)}#chat={session}")
+    ada.until("document.querySelector('#connection').dataset.state === 'connected'", "the socket connects")
+    say(ada, "steps 1")
+    ada.until(f"{LAST}?.querySelector('.tool')?.dataset.state === 'approval'", "the user is asked")
+    ada.reload()
+    ada.until(f"{LAST}?.querySelector('.tool')?.dataset.state === 'approval'", "the user is still asked")
+
+    buttons = f"[...{LAST}.querySelectorAll('.tool-answers button')]"
+    ada.evaluate(f"{buttons}.find((button) => button.textContent === '{answer}').click()")
+
+    ada.until(f"{DONE} && ({TEXT}).trim() !== ''", "the answer is complete")
+    assert ada.evaluate("document.querySelectorAll('.message.assistant').length") == 1
+    assert ada.evaluate(f"{LAST}.querySelector('.tool').dataset.state") == state
+    assert ada.evaluate(f"{LAST}.querySelector('.tool-answers').hidden") is True
+    assert ada.errors == []
+
+
+def new_session(region: dict[str, Any], body: dict[str, Any]) -> str:
+    """A session of Ada's, made over HTTP."""
+    request = urllib.request.Request(
+        f"{region['http_url']}/api/chat/sessions",
+        data=json.dumps(body).encode(),
+        headers={"authorization": f"Bearer {region['tokens']['ada']}"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        session: str = json.load(answer)["id"]
+    return session

@@ -8,9 +8,12 @@
 //                                                        stop_at: chat.stop() once so many are shown; the cut is for the first
 //                                                        step that opens a stream
 //   {do: "resume"}    chat.resumeStream()
+//   {do: "approve", approved, reason?}  answer what the last message asks; the chat sends it by itself
 //   {do: "reload"}    a fresh chat, as after a page load; nothing is cut in it
 //   {do: "away"}      wait, without a connection, until the session's turn is over
 //   {do: "accept", text, id}  send it without watching
+
+import { lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai';
 
 import { NodeChat } from './chat.mjs';
 import { callApi, storedText, transportFor } from './transports.mjs';
@@ -41,6 +44,7 @@ class Player {
       onFinish: ({ isAbort, isDisconnect, isError, finishReason }) =>
         this.finishes.push({ isAbort, isDisconnect, isError, finishReason }),
       onData: (part) => this.data.push(part),
+      sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
     });
   }
 
@@ -63,6 +67,16 @@ class Player {
     }
     await sent;
     this.cut.disarm();
+  }
+
+  async approve(step) {
+    const asked = this.chat.lastMessage.parts.filter((part) => part.state === 'approval-requested');
+    for (const part of asked) {
+      await this.chat.addToolApprovalResponse({ id: part.approval.id, approved: step.approved, reason: step.reason });
+    }
+    // Sent when the last one is answered, and not awaited by the answer.
+    while (this.chat.statuses.length < 3) await pause(10);
+    while (this.chat.status !== 'ready' && this.chat.status !== 'error') await pause(10);
   }
 
   async resume() {

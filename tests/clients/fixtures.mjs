@@ -56,11 +56,22 @@ const isNotice = (request) => {
   return last.role === 'system' && String(last.content).startsWith('The operation');
 };
 const lastResult = (request) => request.messages.findLast((message) => message.role === 'tool').content;
+const asksForTitle = (request) => String(request.messages[0].content).startsWith('Write a title');
+/** A window of so many characters, for those who say that they want to outgrow it. */
+function tooLong(word, characters) {
+  const predicate = (request) => {
+    const text = JSON.stringify(request.messages);
+    return text.includes(word) && text.length > characters;
+  };
+  const error = { message: 'Too long.', type: 'invalid_request_error', code: 'context_length_exceeded' };
+  return { match: { predicate }, response: { status: 400, error } };
+}
 
 const failure = (status, message, more = {}) => ({ status, error: { message, type: 'api_error' }, ...more });
 
 export function fixtures() {
   return [
+    { match: { predicate: asksForTitle }, response: { content: 'A title of the model' } },
     { match: { predicate: isNotice }, response: (request) => ({ content: `It has come: ${lastResult(request)}` }) },
     before('ask around', call('survey', '{"text":"rivers"}')),
     again('ask around', { content: 'I let somebody ask.' }),
@@ -80,11 +91,20 @@ export function fixtures() {
     changing('hiccup', failure(500, 'Oops.'), { content: 'After a hiccup.' }),
     changing('say nothing', { content: '' }, { content: 'After silence.' }),
     ...breakingOff('break off', 'A sentence that is not spoken to its end at first, and then it is.'),
+    tooLong('outgrow', 12_000),
     says('refuse me', failure(400, 'No.')),
     before('bad arguments', call('echo', '{"text": "unfinish')),
     again('bad arguments', { content: 'My arguments were broken.' }),
     before('unknown tool', call('teleport', '{}')),
     again('unknown tool', { content: 'There is no such tool.' }),
+    before('send a mail', {
+      content: 'I write it. ',
+      toolCalls: [
+        { id: 'call_mail', name: 'send_mail', arguments: '{"text":"Dear Bob"}' },
+        { id: 'call_echo', name: 'echo', arguments: '{"text":"Dear Bob"}' },
+      ],
+    }),
+    again('send a mail', { content: 'That is settled.' }, { chunkSize: 8 }),
     says('slow', { content: 'One after another, '.repeat(100) }, { chunkSize: 19, latency: 100 }),
     says('', { content: 'Hello there, this is Parley speaking.' }, { chunkSize: 10 }),
   ];

@@ -271,3 +271,31 @@ test('Markdown is cut into blocks; HTML stays text; an open fence reaches to the
     { type: 'code', language: 'js', text: 'let x;\n\n- no list' },
   ]);
 });
+
+const asked = {
+  task_id: 'A', role: 'tool', sequence: 2, tool_call_id: 'c1', tool_name: 'echo', is_error: false,
+  content: JSON.stringify({ type: 'approval_pending', message: '', approval_id: 'a1' }),
+};
+const asking = {
+  task_id: 'A', role: 'assistant', sequence: 1, id: 'A-1', content: 'Well.', is_error: false,
+  tool_calls: [{ id: 'c1', name: 'echo', arguments: '{}' }],
+};
+
+test('a stored call that waits for approval can be answered', () => {
+  const part = toMessages([asking, asked])[0].parts.at(-1);
+  assert.deepEqual([part.state, part.approvalId, part.output], ['approval', 'a1', undefined]);
+});
+
+test('the turn that goes on with a call is part of the same message', () => {
+  const result = { ...asked, task_id: 'B', content: '{"type":"echo"}' };
+  const answer = { ...asking, task_id: 'B', sequence: 3, id: 'B-3', content: 'Done.', tool_calls: null };
+  const messages = toMessages([asking, result, answer]);
+  assert.deepEqual(messages.map(({ id }) => id), ['msg_A']);
+  assert.deepEqual(messages[0].parts.filter(({ type }) => type === 'text').map(({ text }) => text), ['Well.', 'Done.']);
+  assert.equal(messages[0].parts.find(({ type }) => type === 'tool').state, 'done');
+});
+
+test('a call that was not approved is denied', () => {
+  const denied = { ...asked, is_error: true, content: '{"type":"error","code":"not_approved","message":"No."}' };
+  assert.equal(toMessages([asking, denied])[0].parts.at(-1).state, 'denied');
+});

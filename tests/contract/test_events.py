@@ -7,7 +7,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,12 +21,13 @@ from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 
 from shared import wiring
 from shared.accounts.tickets import issue_ticket
-from shared.aws.writes import Put
 from shared.chat.accept import Acceptance, Requester
-from shared.chat.opening import Submission, new_task_writes
+from shared.chat.deletion import delete_session
+from shared.chat.opening import Submission, watched_task_writes
 from shared.chat.operations.records import Operation, load_outcome, operation_task_id
+from shared.chat.purge import PURGE_AFTER_SECONDS
 from shared.chat.services import Services
-from shared.chat.sessions import Session, create_session
+from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import load_messages
 from shared.kernel.settings import StorageSettings
 from shared.socket.connections import remember_connection, user_of
@@ -78,7 +79,8 @@ class Deployment:
     def turn(self, seconds_ago: float = 0, requester: Requester | None = None) -> Task:
         """A turn that was accepted, its message taken out of the queue."""
         clock = FakeClock(time.time() - seconds_ago)
-        acceptance = Acceptance(self.services.database, self.services.queue, clock, self.services.ids)
+        services = self.services
+        acceptance = Acceptance(services.database, services.queue, clock, services.ids, services.slots)
         accepted = acceptance.submit("ada", self.session().id, Submission("m1", "Hello"), "enqueue", requester)
         assert self.queued() == [accepted.task.id]
         return accepted.task
@@ -326,7 +328,8 @@ def test_a_turn(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     answer = deployment.call("turn_worker", "sqs_turn", TASK=task.id)
 
     assert answer == {"batchItemFailures": []}
-    assert [request["key"] for request in model] == ["Bearer a-key"]
+    assert [request["key"] for request in model] == ["Bearer a-key"] * 2, "the answer, and then the title"
+    assert owned_session(deployment.services.database, task.session_id, "ada").title == "Hello yourself"
     rows = load_messages(deployment.services.database, task.session_id, 0)
     assert [(row.role, row.content) for row in rows] == [("user", "Hello"), ("assistant", "Hello yourself.")]
     frames = deployment.posted()
@@ -336,13 +339,24 @@ def test_a_turn(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     assert (ended.status, ended.spend.tokens) == ("completed", 10)
 
 
+def test_a_model_for_titles(
+    deployment: Deployment, model: list[dict[str, Any]], environment: Callable[..., None]
+) -> None:
+    """MODEL_TITLE_NAME finds the title; the turn is answered by the other."""
+    environment(MODEL_TITLE_NAME="a-cheap-model")
+    deployment.call("turn_worker", "sqs_turn", TASK=deployment.turn().id)
+
+    assert [request["model"] for request in model] == ["a-model", "a-cheap-model"]
+
+
 def test_a_message_that_comes_again(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     """A turn that has ended is not run again."""
     task = deployment.turn()
     deployment.call("turn_worker", "sqs_turn", TASK=task.id)
 
+    asked = len(model)
     assert deployment.call("turn_worker", "sqs_turn", TASK=task.id) == {"batchItemFailures": []}
-    assert len(model) == 1
+    assert len(model) == asked
 
 
 def test_a_message_that_is_none(deployment: Deployment) -> None:
@@ -377,7 +391,7 @@ def test_a_tick(deployment: Deployment) -> None:
     one is left alone."""
     forgotten, fresh = deployment.turn(seconds_ago=60), deployment.turn()
 
-    assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1}
+    assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1, "purged": 0}
     assert deployment.queued() == [forgotten.id]
     assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
 
@@ -396,13 +410,28 @@ def test_the_end_of_a_task(deployment: Deployment) -> None:
     assert deployment.task(waiting.id).inbox == waiting.inbox + 1
 
 
+def test_a_tick_purges(deployment: Deployment, environment: Callable[..., None]) -> None:
+    """What a session has left that was deleted long ago: its rows, and its files in the bucket of the environment."""
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="workspace")
+    environment(WORKSPACE_BUCKET="workspace")
+    session = deployment.turn().session_id
+    s3.put_object(Bucket="workspace", Key=f"users/ada/sessions/{session}/files/a.txt/1", Body=b"x")
+    long_ago = FakeClock(time.time() - PURGE_AFTER_SECONDS - 1)
+    delete_session(replace(deployment.services, clock=long_ago), "ada", session)
+
+    assert deployment.call("scheduler", "scheduler_tick")["purged"] == 1
+    assert "Contents" not in s3.list_objects_v2(Bucket="workspace")
+    assert load_messages(deployment.services.database, session, 0) == []
+
+
 def begun(deployment: Deployment, tool: str) -> Task:
     """An operation of a turn's call; the turn is left queued."""
     turn = deployment.turn()
     task = turn.fresh(id=operation_task_id(turn, "c1"), kind="operation", parent=turn.id, tool_name=tool)
     deadline = turn.created_at + 3_600_000
     record = Operation(task.id, tool, "c1", "{}", turn.id, seq=7, placeholder="", deadline=deadline)
-    deployment.services.database.transact([*new_task_writes(task), Put(record.to_item())])
+    deployment.services.database.transact([*watched_task_writes(task), *record.puts(task.session_id)])
     return task
 
 

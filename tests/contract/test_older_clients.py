@@ -85,6 +85,17 @@ def over_the_socket(live: LiveParley, api: ApiClient) -> str:
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
 
 
+def compacted(api: ApiClient) -> str:
+    """The stream of a turn whose prompt the model server refuses at first."""
+    session = api.new_session()
+    for number in range(3):
+        body = {"message": "outgrow " * 600, "message_id": f"m{number}"}
+        answer = api.post(f"/chat/sessions/{session}/stream", json=body)
+    rows = api.get(f"/chat/sessions/{session}").json()["messages"]
+    assert [row["tool_name"] for row in rows if row["role"] == "tool"] == ["context_compaction"]
+    return answer.text
+
+
 @pytest.fixture(scope="module")
 def results(live: LiveParley) -> Results:
     """Streams of every kind, recorded from the running deployment, as each version reads them."""
@@ -99,6 +110,7 @@ def results(live: LiveParley) -> Results:
             "failed": "refuse me",
         }
         later = {name: pool.submit(sent, api, text) for name, text in plain.items()}
+        later["compacted"] = pool.submit(compacted, api)
         later["cancelled"] = pool.submit(cancelled, api)
         later["socket"] = pool.submit(over_the_socket, live, api)
         resets = {compat: pool.submit(withdrawn, api, compat) for compat in ("", "5", "6")}
@@ -147,6 +159,16 @@ def test_tools_that_fail(results: Results, version: str, stream: str) -> None:
     (call,) = [part for part in whole(results[version][stream])["parts"] if part["type"].startswith("tool-")]
     assert call["state"] == "output-error"
     assert call["errorText"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_conversation_that_outgrows_the_window(results: Results, version: str) -> None:
+    """Clients see a call with its result where earlier messages were summarized, and then the answer."""
+    result = whole(results[version]["compacted"])
+    (call,) = [part for part in result["parts"] if part["type"].startswith("tool-")]
+    assert (call["type"], call["state"]) == ("tool-context_compaction", "output-available")
+    assert call["output"]["type"] == "context_compacted"
+    assert text_of(result) == "Hello there, this is Parley speaking."
 
 
 @pytest.mark.parametrize("version", VERSIONS)

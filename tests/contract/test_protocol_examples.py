@@ -23,6 +23,10 @@ EXAMPLES = {example.name: example for example in examples_in(PAGE)}
 ANSWER = "I have thought."
 PRINTS: Mapping[str, str] = {
     "default": rf"thought: Hm, let me see\.\nanswer: {ANSWER}\nstatus: ready\n",
+    "approval": (
+        r'asked: tool-send_mail {"text":"Dear Bob"}\n'
+        r"answer: I write it\. \nanswer: That is settled\.\nended: tool-calls, stop\n"
+    ),
     "workflow": r"answer: I look both up\. \n(tool: tool-echo output-available\n){2}answer: .* the whole verdict\.\n",
     "websocket": rf"answer: {ANSWER}\nresumed: {ANSWER}\n",
     "eventsource": r"0 start \n1 start-step \n2 reasoning-start \n(\d+ .*\n)+\d+ finish \n",
@@ -93,7 +97,7 @@ def test_the_examples_about_identity(live: LiveParley, api: ApiClient, tmp_path:
     assert [sorted(json.loads(line)) for text in printed[1:] for line in text.replace("}{", "}\n{").splitlines()] == [
         ["expires_in", "ticket", "url"],
         ["expires_in", "token", "user_id"],
-        ["created_at", "id", "is_processing", "title", "updated_at"],
+        ["created_at", "id", "is_processing", "parent_session", "title", "updated_at"],
         ["instructions", "name", "timezone", "understanding", "updated_at"],
         ["instructions", "name", "timezone", "understanding", "updated_at"],
     ]

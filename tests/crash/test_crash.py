@@ -8,15 +8,16 @@ queue delivers, clients try again, until nothing is left to do. Each run must en
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
+from shared.chat.answering import Answering, UserAnswer
 from shared.chat.cancel import cancel_turn
-from shared.chat.model import ModelEvent, ModelFailed, ModelRequest, ReasoningDelta, TextDelta
+from shared.chat.model import PROMPT_TOO_LONG, ModelEvent, ModelFailed, ModelRequest, ReasoningDelta, TextDelta
 from shared.chat.sessions import Session
 from shared.kernel.errors import ParleyError
 from shared.stream.replay import replay
@@ -24,10 +25,10 @@ from shared.tasks.store import request_cancel
 from tests.support.checks import check_over, said
 from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.grammar import check_stream
-from tests.support.model import Script, calls, says
+from tests.support.model import Script, calls, fails, says, summarizes
 from tests.support.region import Parley, build_parley
 from tests.support.sockets import shown_text
-from tests.support.tools import Echo, Send
+from tests.support.tools import Asking, Echo, Send
 
 EVERY = int(os.environ.get("PARLEY_CRASH_EVERY", str(len(FAULT_KINDS))))
 """Each kind of fault strikes every so many calls, so that by default each call is struck by one kind; 1: by all."""
@@ -44,6 +45,7 @@ class World:
     session: Session = field(init=False)
     send: Send = field(init=False)
     echo: Echo = field(init=False)
+    asking: Asking = field(init=False)
     tasks: list[str] = field(default_factory=list)
     disturbed: set[tuple[str, str]] = field(default_factory=set)
     """Requests whose handler died or answered with an error: their clients have tried again."""
@@ -54,8 +56,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.parley.model.choose = lambda request: self.answer(self, request)
-        self.send, self.echo = Send(), Echo()
-        self.parley.with_tools(self.send, self.echo)
+        self.send, self.echo, self.asking = Send(), Echo(), Asking()
+        self.parley.with_tools(self.send, self.echo, self.asking)
         self.session = self.parley.new_session()
 
     # -- what clients do -----------------------------------------------------------------------
@@ -81,6 +83,19 @@ class World:
             if not any(f["type"] == "error" for f in self.parley.sockets.of(connection, request).frames):
                 return
             self.disturbed.add((connection, request))
+        raise AssertionError("three faults in a row")
+
+    def approve(self) -> bool:
+        """What is asked is approved, over HTTP; a client that is refused or cut off tries again."""
+        answering, tried = Answering(self.parley.services), False
+        for _ in range(3):
+            try:
+                for one in answering.pending("ada", self.session.id):
+                    tried = True
+                    answering.answer("ada", UserAnswer(one["approval_id"], True))
+            except (Killed, ParleyError):
+                continue
+            return tried
         raise AssertionError("three faults in a row")
 
     def stop(self, *, wait: bool) -> None:
@@ -119,7 +134,7 @@ class World:
         """Life goes on until nothing is left to do."""
         for _ in range(40):
             self.drain()
-            if self.parley.timers() == 0:
+            if self.parley.timers() == 0 and not self.approve():
                 return
             self.parley.clock.advance(20)
             try:
@@ -138,6 +153,8 @@ class World:
         for task_id in self.tasks:
             check_over(self.parley, session, task_id)
         assert len(self.send.calls) <= 1
+        assert len(self.asking.calls) <= 1
+        assert session.awaiting is None
         for connection, frames in self.parley.sockets.frames.items():
             for request in {frame["requestId"] for frame in frames} - {"~sys"}:
                 if (connection, request) not in self.disturbed:
@@ -239,6 +256,41 @@ def continued(world: World, request: ModelRequest) -> Script:
     return [0.3, *says("All ", "done")]
 
 
+def compacted(world: World, request: ModelRequest) -> Script:
+    """The server refuses the prompt between two steps: earlier ones are summarized, and the turn goes on."""
+    if summarizes(request):
+        return [0.5, *says("They sent a mail.")]
+    done = [message["content"] for message in request.messages if message["role"] == "tool"]
+    if len(done) == 2 and not summarized(request):
+        return [TextDelta("Al"), 0.5, *fails(PROMPT_TOO_LONG, retryable=False)]
+    if done and (summarized(request) or len(done) == 2):
+        return [0.3, *says("All ", "done")]
+    if done:
+        return calls(("c2", "echo", json.dumps({"text": "b" * 100})))
+    return [TextDelta("Wait. "), 0.5, *calls(("c1", "send", json.dumps({"text": "m" * 200})))]
+
+
+def summarized(request: ModelRequest) -> bool:
+    """Whether a summary stands for the earlier messages."""
+    return "They sent a mail." in request.messages[0]["content"]
+
+
+def approved(world: World, request: ModelRequest) -> Script:
+    """One of two calls needs the user's approval, which comes as soon as it is asked for."""
+    if has_results(request):
+        return [0.3, *says("All ", "done")]
+    wanted = calls(("c1", "send_mail", '{"text":"mail"}'), ("c2", "echo", '{"text":"b"}'))
+    return [TextDelta("Wait. "), 0.5, *wanted]
+
+
+def paid(world: World, request: ModelRequest) -> Script:
+    """The budget has no room for a second call; the user raises it."""
+    if has_results(request):
+        return [0.3, *says("All ", "done")]
+    wanted = calls(("c1", "send", '{"text":"mail"}'), ("c2", "echo", '{"text":"b"}'), tokens=(9_000, 500))
+    return [TextDelta("Wait. "), 0.5, *wanted]
+
+
 TURNS: dict[str, Answer] = {
     "text": text,
     "tools": tools,
@@ -249,7 +301,12 @@ TURNS: dict[str, Answer] = {
     "newcomer": newcomer,
     "zombie": zombie,
     "continued": continued,
+    "compacted": compacted,
+    "approved": approved,
+    "paid": paid,
 }
+LIMITS: dict[str, dict[str, int]] = {"paid": {"turn_max_tokens": 10_000}}
+"""With room for what a dead worker had reserved, besides."""
 
 
 @pytest.fixture(scope="module")
@@ -260,14 +317,17 @@ def parley(request: pytest.FixtureRequest) -> Iterator[Parley]:
         patch.setenv(name, "testing")
     patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with mock_aws():
-        yield build_parley()
+        parley = build_parley()
+        parley.engine = replace(parley.engine, max_output_tokens=500)
+        yield parley
     patch.undo()
 
 
-def run(parley: Parley, answer: Answer, fault_at: int | None, fault: FaultKind) -> World:
+def run(parley: Parley, answer: Answer, fault_at: int | None, fault: FaultKind, **limits: int) -> World:
     """The turn, disturbed at one call, and what follows."""
     parley.wipe()
     parley.clock.advance(1_000)
+    parley.with_limits(**limits)
     world = World(parley, answer)
     parley.watch.reset(fault_at, fault)
     world.say()
@@ -284,18 +344,19 @@ def worth_striking(names: list[str]) -> list[int]:
 @pytest.mark.parametrize("name", TURNS)
 def test_a_fault_at_any_call_changes_nothing_in_the_end(parley: Parley, name: str, kind: FaultKind) -> None:
     """Whatever call it strikes, and however."""
-    undisturbed = run(parley, TURNS[name], None, kind)
+    limits = LIMITS.get(name, {})
+    undisturbed = run(parley, TURNS[name], None, kind, **limits)
     calls_made = list(parley.watch.calls)
     undisturbed.check()
     shown, rows = undisturbed.shown(), undisturbed.rows()
     for at in worth_striking(calls_made)[FAULT_KINDS.index(kind) % EVERY :: EVERY]:
         try:
-            world = run(parley, TURNS[name], at, kind)
+            world = run(parley, TURNS[name], at, kind, **limits)
             world.check()
             if name in {"text", "withdrawn", "newcomer", "zombie"}:
                 assert world.shown() == shown
                 assert world.rows() == rows
-            elif name in {"tools", "continued"}:
+            elif name in {"tools", "continued", "compacted", "approved", "paid"}:
                 assert world.shown() == shown
                 assert [role for role, _ in world.rows()] == [role for role, _ in rows]
             elif name == "pending":

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import boto3
 import pytest
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
+from shared.chat.purge import PURGE_SHARDS
 from tests.support.api_client import ApiClient, api_client, events_of
 from tests.support.deployed import Deployed
 from tests.support.node import Place, drive
@@ -167,6 +169,51 @@ def test_what_no_worker_could_process_is_ended(stack: Deployed, api: ApiClient) 
     assert state.get_item(Key={"pk": f"TASK#{task}", "sk": "META"})["Item"]["error"]["code"] == "not_processable"
     stream = events_of(api.get(f"/chat/tasks/{task}/stream"))
     assert [part["type"] for part in stream.parts][-2:] == ["error", "finish"]
+
+
+def test_a_session_gets_a_title_and_is_found_by_it(stack: Deployed, api: ApiClient) -> None:
+    """Some seconds after its first answer; the user's own stays."""
+    session = api.new_session()
+    api.answered(session, "hello", "m1")
+
+    def title() -> str:
+        return str(api.get(f"/chat/sessions/{session}").json()["title"])
+
+    eventually(lambda: title() == "A title of the model", "the title", seconds=20)
+    mine = f"Rivers of {session}"  # the region keeps the sessions of earlier runs
+    assert api.request("PATCH", f"/chat/sessions/{session}", json={"title": mine}).json()["title"] == mine
+    found = api.get("/chat/sessions", params={"search": mine.swapcase()}).json()["sessions"]
+    assert [row["id"] for row in found] == [session]
+
+
+def test_a_deleted_session_is_gone_at_once_and_then_for_good(stack: Deployed, api: ApiClient) -> None:
+    """While its turn runs. The purge, which the test brings forward, has the permissions that it needs."""
+    description = stack.description
+    place = {"endpoint_url": description["endpoint_url"], **_owner(description)}
+    dynamodb, s3 = boto3.resource("dynamodb", **place), boto3.client("s3", **place)
+    state, chunks = dynamodb.Table(description["state_table"]), dynamodb.Table(description["chunks_table"])
+    bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "workspace" in b["Name"])
+    session = api.new_session()
+    task = api.accept(session, "go on forever")
+    eventually(lambda: "text-delta" in api.get(f"/chat/tasks/{task}/stream").text, "some text")
+    s3.put_object(Bucket=bucket, Key=f"users/ada/sessions/{session}/files/a.txt/1", Body=b"x")
+
+    assert api.request("DELETE", f"/chat/sessions/{session}").status_code == 204
+    for path in (f"/chat/sessions/{session}", f"/chat/tasks/{task}", f"/chat/tasks/{task}/stream"):
+        assert api.get(path).status_code == 404
+    assert state.get_item(Key={"pk": f"TASK#{task}", "sk": "META"})["Item"]["status"] == "cancelled"
+
+    waiting = [item for shard in range(PURGE_SHARDS) for item in _rows(state, f"PURGE#{shard}")]
+    (record,) = [item for item in waiting if item["session_id"] == session]
+    state.put_item(Item={**record, "sk": f"{1:013d}#{session}"})
+    eventually(lambda: not _rows(state, f"SESSION#{session}"), "the purge", seconds=150)
+    assert [_rows(state, f"TASK#{task}"), _rows(chunks, task)] == [[], []]
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix=f"users/ada/sessions/{session}/")
+
+
+def _rows(table: Any, partition: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.query(KeyConditionExpression=Key("pk").eq(partition))["Items"]
+    return rows
 
 
 def test_the_region_enforces_permissions(stack: Deployed) -> None:

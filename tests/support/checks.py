@@ -1,5 +1,7 @@
 """What must hold of a turn when it is over, however it ended."""
 
+from typing import Any
+
 from shared.chat.sessions import Session
 from shared.chat.transcript import Message
 from shared.tasks.records import Task
@@ -12,7 +14,7 @@ def check_over(parley: Parley, session: Session, task_id: str, status: str | Non
     task = parley.task(task_id)
     assert task.status.ended
     assert status is None or task.status == status
-    check_stream(parley.parts(task_id))
+    check_stream(whole_message(parley, task_id))
     check_dense_rows(parley, task_id)
     check_transcript(parley.transcript(session))
     for request in parley.model.requests:
@@ -20,6 +22,16 @@ def check_over(parley: Parley, session: Session, task_id: str, status: str | Non
     assert parley.session(session.id, session.owner).active_task != task_id
     assert task.lease_expires == 0
     return task
+
+
+def whole_message(parley: Parley, task_id: str) -> list[dict[str, Any]]:
+    """The stream of a turn behind those of the turns that it goes on with."""
+    task, parts = parley.task(task_id), parley.parts(task_id)
+    if not task.resumes:
+        return parts
+    earlier = whole_message(parley, task.resumes)
+    assert (earlier[-1]["type"], parts[0]) == ("finish", earlier[0]), parts[0]
+    return [*earlier[:-1], *parts[1:]]
 
 
 def check_dense_rows(parley: Parley, task_id: str) -> None:

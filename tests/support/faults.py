@@ -61,7 +61,7 @@ class AwsWatch:
     def _before(self, model: Any, **_: Any) -> None:
         number = len(self.calls)
         self.calls.append(model.name)
-        if model.name in {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "SendMessage"}:
+        if model.name in {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "SendMessage"}:
             self.writes.append(model.name)
         if self.on_call:
             self.on_call(model.name, number)

@@ -25,6 +25,8 @@ FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "tool-input-error": ({"toolCallId", "toolName", "input", "errorText", "providerExecuted"}, set()),
     "tool-output-available": ({"toolCallId", "output", "providerExecuted"}, set()),
     "tool-output-error": ({"toolCallId", "errorText", "providerExecuted"}, set()),
+    "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
+    "tool-output-denied": ({"toolCallId"}, set()),
     "error": ({"errorText"}, set()),
     "finish": ({"finishReason"}, set()),
 }
@@ -40,10 +42,13 @@ class _Message:
     blocks: dict[str, str] = field(default_factory=dict)
     seen_blocks: set[str] = field(default_factory=set)
     calls: dict[str, str] = field(default_factory=dict)
-    """Call id -> writing, ready, done."""
+    """Call id -> writing, ready, asked, done."""
 
     def nothing_open(self) -> bool:
-        return not self.in_step and not self.blocks and set(self.calls.values()) <= {"done"}
+        return not self.in_step and not self.blocks and self.calls_settled()
+
+    def calls_settled(self) -> bool:
+        return set(self.calls.values()) <= {"done", "asked"}
 
 
 def check_stream(parts: Sequence[dict[str, Any]], *, ended: bool = True, steps: bool = True) -> None:
@@ -95,13 +100,13 @@ def _follow(state: _Message, part: dict[str, Any], where: str) -> None:
     elif kind == "finish-step":
         assert state.in_step, where
         assert not state.blocks, where
-        assert set(state.calls.values()) <= {"done"}, where
+        assert state.calls_settled(), where
         state.in_step = False
     elif kind.startswith(("text-", "reasoning-")):
         assert state.in_step, where
         _follow_block(state, part, where)
     elif kind.startswith("tool-"):
-        assert state.in_step or not state.has_steps, where
+        assert state.in_step or not state.has_steps or state.calls.get(part["toolCallId"]) == "asked", where
         _follow_call(state, part, where)
     elif kind == "error":
         assert state.nothing_open(), where
@@ -129,10 +134,17 @@ def _follow_call(state: _Message, part: dict[str, Any], where: str) -> None:
         "tool-input-delta": {"writing"},
         "tool-input-available": {None, "writing"},
         "tool-input-error": {None, "writing"},
-        "tool-output-available": {"ready"},
-        "tool-output-error": {"ready"},
+        "tool-approval-request": {"ready"},
+        "tool-output-available": {"ready", "asked"},
+        "tool-output-error": {"ready", "asked"},
+        "tool-output-denied": {"asked"},
     }
-    after = {"tool-input-start": "writing", "tool-input-delta": "writing", "tool-input-available": "ready"}
+    after = {
+        "tool-input-start": "writing",
+        "tool-input-delta": "writing",
+        "tool-input-available": "ready",
+        "tool-approval-request": "asked",
+    }
     assert state.calls.get(call) in states[kind], where
     state.calls[call] = after.get(kind, "done")
 

@@ -1,7 +1,8 @@
 """A model that says what a test tells it to, when it is told to."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.chat.model import (
@@ -13,6 +14,7 @@ from shared.chat.model import (
     TextDelta,
     ToolCallDelta,
 )
+from shared.chat.prompt import SUMMARIZE
 from tests.support.time import FakeClock
 
 Script = Sequence[ModelEvent | float | Callable[[], object]]
@@ -38,12 +40,16 @@ class ScriptedModel:
     calls: list[_Call] = field(default_factory=list)
     choose: Callable[[ModelRequest], Script] | None = None
     """Picks the script by what is asked, for turns whose calls may be repeated."""
+    window: int | None = None
+    """Tokens that a prompt may have; longer ones are refused, and answers tell what they took, as servers do."""
 
     def start(self, request: ModelRequest, mailbox: Any) -> _Call:
         self.requests.append(request)
         call = _Call()
         self.calls.append(call)
         script = self.choose(request) if self.choose else self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+        if self.window is not None:
+            script = self._within_window(request, script)
         wait = 0.0
         for entry in script:
             if isinstance(entry, int | float):
@@ -51,6 +57,12 @@ class ScriptedModel:
             else:
                 self._schedule(wait, entry, call, mailbox)
         return call
+
+    def _within_window(self, request: ModelRequest, script: Script) -> Script:
+        tokens = prompt_tokens(request)
+        if self.window is not None and tokens > self.window:
+            return fails("prompt_too_long", retryable=False)
+        return [replace(entry, prompt_tokens=tokens) if isinstance(entry, ModelFinished) else entry for entry in script]
 
     def _schedule(self, wait: float, entry: Any, call: _Call, mailbox: Any) -> None:
         def happen() -> None:
@@ -63,6 +75,16 @@ class ScriptedModel:
             happen()
         else:
             self.clock.at(wait, happen)
+
+
+def prompt_tokens(request: ModelRequest) -> int:
+    """About what a provider counts: four characters a token."""
+    return len(json.dumps([*request.messages, *request.tools], ensure_ascii=False)) // 4
+
+
+def summarizes(request: ModelRequest) -> bool:
+    """Whether it is asked for a summary of earlier messages."""
+    return bool(request.messages[0]["content"] == SUMMARIZE)
 
 
 def says(*pieces: str, tokens: tuple[int, int] = (10, 5), reason: str = "stop") -> list[ModelEvent]:

@@ -16,6 +16,7 @@ from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
 from shared.chat.operations.callbacks import Callbacks
 from shared.chat.operations.outside import fail_task
+from shared.chat.operations.telling import tell_operation_ended
 from shared.chat.operations.work import Workbench, advance_operation
 from shared.chat.sending import Sending
 from shared.chat.services import Services, TurnEngine
@@ -24,13 +25,16 @@ from shared.chat.transcript import Message, load_messages
 from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
-from shared.kernel.settings import TurnBounds
+from shared.kernel.settings import BudgetLimits, TurnBounds
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
-from shared.tasks.records import Task
+from shared.tasks.lineage import stop_children
+from shared.tasks.pools import Pool, PoolLimit, SlotLimits, pool_key
+from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 from shared.tasks.sweep import Sweep
+from shared.tasks.waits import wake_waiters
 from shared.tools.registry import Toolbox
 from tests.support.faults import AwsWatch
 from tests.support.model import Script, ScriptedModel
@@ -89,6 +93,7 @@ class Parley:
     run_queue_url: str
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
+    ends_told: set[str] = field(default_factory=set)
 
     @property
     def database(self) -> Database:
@@ -127,6 +132,20 @@ class Parley:
 
     def with_sends_per_minute(self, most: int | None) -> None:
         self.services = replace(self.services, sends_per_minute=most)
+
+    def with_window(self, tokens: int, *, known: bool = True) -> None:
+        """The model takes so many tokens in a prompt; whether the deployment has been told."""
+        self.model.window = tokens
+        if known:
+            self.engine = replace(self.engine, context_tokens=tokens)
+
+    def with_turns(self, running: int | None, in_flight: int | None, *, tree: int | None = None) -> None:
+        """How many turns a user may have, and how many of a tree may run."""
+        limits = SlotLimits(PoolLimit(running, in_flight), PoolLimit(tree))
+        self.services = replace(self.services, slot_limits=limits)
+
+    def with_limits(self, **limits: Any) -> None:
+        self.services = replace(self.services, limits=BudgetLimits(**limits))
 
     def with_tools(self, *tools: Any) -> None:
         self.engine = replace(self.engine, toolbox=Toolbox(tools))
@@ -180,6 +199,22 @@ class Parley:
                 self.run(task_id)
             self.drain_queue()
 
+    def state_changes(self) -> int:
+        """What the State table's stream tells: the tasks that have ended since the last time; how many."""
+        ended = [awaited for awaited in _ended_tasks() if awaited not in self.ends_told]
+        for awaited in ended:
+            wake_waiters(self.database, self.services.queue, self.clock, awaited)
+            stop_children(self.database, self.services.queue, self.clock, awaited.removeprefix("TASK#"))
+            tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
+            self.ends_told.add(awaited)
+        return len(ended)
+
+    def settle(self) -> None:
+        """Let workers and the stream do what there is to do, until there is nothing."""
+        self.drain_queue()
+        while self.state_changes():
+            self.drain_queue()
+
     def sweep(self) -> int:
         """The minute tick."""
 
@@ -187,7 +222,7 @@ class Parley:
             lost = Terminal("The work was started several times and never got on.", code="worker_lost")
             fail_task(self.services, task_id, lost, "scheduler")
 
-        return Sweep(self.database, self.services.queue, self.clock, end_lost).run()
+        return Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost).run()
 
     def timers(self) -> int:
         """How many timer rows there are; asks the emulator itself, because tests ask often."""
@@ -197,10 +232,15 @@ class Parley:
         """Empty tables, queue and sockets, for the next of many runs."""
         for name in ("state", "chunks"):
             _table(name).items.clear()
+        self.ends_told.clear()
         self.sockets.frames.clear()
         self.model.requests.clear()
         self.messages_waiting()
         self.runs_waiting()
+
+    def pool(self, name: str = "user:ada") -> Pool:
+        """Who holds a slot, and who waits for one."""
+        return Pool.from_item(self.database.get(pool_key(name)))
 
     def task(self, task_id: str) -> Task:
         task = get_task(self.database, task_id)
@@ -216,6 +256,13 @@ class Parley:
 
 def _table(name: str) -> Any:
     return moto_backends[ACCOUNT_ID]["eu-central-1"].tables[name]
+
+
+def _ended_tasks() -> list[str]:
+    """The partition keys of tasks that have ended, as the emulator itself has them."""
+    rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
+    tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
+    return [row["pk"].value for row in tasks if TaskStatus(row["status"].value).ended]
 
 
 @functools.cache

@@ -48,7 +48,7 @@ from tests.support.gateway_websocket import WebSocketGateway
 from tests.support.moto_threads import threads_allowed
 from tests.support.queue_workers import NotifyingQueue, QueueWorkers
 from tests.support.region import COMPLETION_KEY, LAMBDA_SECONDS, create_tables
-from tests.support.tools import Echo, Survey
+from tests.support.tools import Asking, Echo, Survey
 from tests.support.waiting import eventually
 
 SECRET = "a secret of the contract tests, long enough for HS256"
@@ -102,6 +102,7 @@ class LiveParley:
     runs: QueueWorkers
     """The run queue's."""
     echo: Echo
+    asking: Asking
     client: Any
     model_url: str
 
@@ -156,7 +157,7 @@ def _stop(parley: LiveParley) -> None:
 
 
 def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor, tools: Sequence[Tool[Any]]) -> LiveParley:
-    clock, echo = LiveClock(), Echo()
+    clock, echo, asking = LiveClock(), Echo(), Asking()
     client = boto3.client("dynamodb", region_name="eu-central-1")
     create_tables(client)
     sqs = boto3.client("sqs", region_name="eu-central-1")
@@ -179,7 +180,7 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor, tools
         ids=RandomIds(clock),
         executor=posts,
     )
-    engine = _engine(model_url, [echo, Survey(), *tools])
+    engine = _engine(model_url, [echo, asking, Survey(), *tools])
 
     def advance(task_id: str) -> None:
         deadline = Deadline(clock.now() + LAMBDA_SECONDS, clock)
@@ -196,7 +197,7 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor, tools
     app = build_application(services, identity, sockets.url, CONSOLE, lambda: COMPLETION_KEY)
     http = HttpGateway(Mangum(app, lifespan="off"))
     bench = Workbench(engine, Callbacks(http.url, lambda: COMPLETION_KEY).address_of)
-    return LiveParley(services, clock, http, sockets, workers, runs, echo, client, model_url)
+    return LiveParley(services, clock, http, sockets, workers, runs, echo, asking, client, model_url)
 
 
 def _engine(model_url: str, tools: Sequence[Tool[Any]]) -> TurnEngine:

@@ -68,6 +68,15 @@ class Survey(LongRunningTool[EchoInput]):
         return f"answer {step}"
 
 
+class Asking(Echo):
+    """The same, when the user has approved it."""
+
+    name = "send_mail"
+    description = "Send the text to somebody, if the user approves."
+    side_effect = True
+    needs_approval = True
+
+
 class Send(Echo):
     """The same with an effect outside: it must not happen twice."""
 

@@ -1,4 +1,4 @@
-"""Routes about who the caller is: tickets, guests, the profile."""
+"""Routes about who the caller is: tickets, guests, the profile, usage."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
+from shared.accounts.budgets.usage import UsageOf
+from shared.accounts.credits import Credits
 from shared.accounts.identity import GUEST_SECONDS, Identity
 from shared.accounts.limits import RateLimit
 from shared.accounts.profile import Facts, Instructions, Name, Profile, Profiles, TimeZone
@@ -16,6 +18,8 @@ from shared.api.callers import not_a_guest, source_network
 from shared.chat.claim import claim_session
 from shared.chat.requests import Body, ClaimSession, parse_json, validated
 from shared.chat.services import Services
+from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import log_problem
 
 GUESTS_PER_HOUR = 30
 """From one address. Behind it may be a whole office, or one program that wants many identities."""
@@ -44,6 +48,7 @@ def accounts_router(
         ticket = issue_ticket(services.database, services.clock, services.ids, user.id)
         return {"ticket": ticket, "url": websocket_url, "expires_in": TICKET_SECONDS}
 
+    _add_usage_route(router, services, caller)
     _add_guest_routes(router, services, identity, caller)
     _add_profile_routes(router, Profiles(services.database, services.clock), caller)
     return router
@@ -66,6 +71,25 @@ def _add_guest_routes(router: APIRouter, services: Services, identity: Identity,
         body: ClaimSession = validated(ClaimSession, parse_json(await read_body(request)))
         guest_id = identity.guest_of(body.guest_token)
         return claim_session(services, session_id, guest_id, user.id).head()
+
+
+def _add_usage_route(router: APIRouter, services: Services, caller: Any) -> None:
+    usage = UsageOf(services.database, services.clock, services.limits)
+    credits = Credits(services.database, services.clock)
+
+    @router.get("/usage")
+    def read_usage(user: caller) -> dict[str, Any]:
+        """What the caller has used of the day's and the week's budget, and their credits.
+
+        A number that can't be read is null: a display is no reason to fail.
+        """
+        shown = usage.show(user.id)
+        try:
+            balance = credits.balance(user.id)
+        except Retryable as error:
+            log_problem("usage.unavailable", user_id=user.id, code=error.code)
+            balance = None
+        return {"daily": shown["day"].public(), "weekly": shown["week"].public(), "credits": balance}
 
 
 def _add_profile_routes(router: APIRouter, profiles: Profiles, caller: Any) -> None:

@@ -1,7 +1,7 @@
 """Routes under /api/chat: sessions, sending, resuming, stopping."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -11,29 +11,37 @@ from shared.accounts.users import User
 from shared.api.bodies import read_body
 from shared.api.paging import session_page
 from shared.chat.accept import Accepted
+from shared.chat.answer_requests import answers_in
+from shared.chat.answering import Answered, Answering
 from shared.chat.cancel import cancel_turn
+from shared.chat.deletion import delete_session
 from shared.chat.pending import load_pending, public_pending
 from shared.chat.requests import (
     NewSession,
     OwnSend,
     PendingSend,
+    RenameSession,
+    RunSend,
+    is_cut_blind_client,
     parse_json,
     send_from,
     submission_from,
     validated,
 )
-from shared.chat.resume import Holding, owned_task, resumable_task
+from shared.chat.resume import Holding, behind, earlier_parts, owned_task, resumable_task
+from shared.chat.run_and_wait import RunAndWait
 from shared.chat.sending import Sending
 from shared.chat.services import Services
-from shared.chat.sessions import create_session, list_sessions, owned_session
+from shared.chat.sessions import MAX_TITLE_CHARACTERS, create_session, list_sessions, owned_session, rename_session
 from shared.kernel.clock import iso
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.stream import parts as wire
-from shared.stream.older import for_older_clients
+from shared.stream.older import for_clients_that_know_no_approvals, for_older_clients
 from shared.stream.parts import Part
 from shared.stream.replay import replay
 from shared.stream.sse import HEADERS, segment
 from shared.tasks.records import Task
+from shared.tasks.run_state import RunState
 
 POST_HOLD_SECONDS = 20.0
 RESUME_HOLD_SECONDS = 25.0
@@ -59,13 +67,23 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
 
     router = APIRouter(prefix="/api/chat", tags=["chat"], dependencies=[Depends(possible_ids)])
     sending = Sending(services)
+    answering = Answering(services)
+    running = RunAndWait(services, limited=True)
     holding = Holding(services)
 
     @router.post("/sessions", status_code=201)
     async def create(request: Request, user: caller) -> dict[str, Any]:
         """Create a session."""
-        body = validated(NewSession, parse_json(await read_body(request)))
-        session = create_session(services.database, services.clock, services.ids, user.id, body.title)
+        body: NewSession = validated(NewSession, parse_json(await read_body(request)))
+        session = create_session(
+            services.database,
+            services.clock,
+            services.ids,
+            user.id,
+            body.title,
+            permissions=body.permissions.checked(_known_tools).to_item(),
+            dry_run=body.dry_run,
+        )
         return session.head()
 
     @router.get("/sessions")
@@ -73,9 +91,13 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         user: caller,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
+        search: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
+        parent_session: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
     ) -> dict[str, Any]:
-        """The caller's sessions, newest first."""
-        rows, following = list_sessions(services.database, user.id, limit, cursor)
+        """The caller's sessions, newest first, or the sub-sessions of one; with `search`, whose title contains it."""
+        if parent_session is not None:
+            owned_session(services.database, parent_session, user.id)
+        rows, following = list_sessions(services.database, user.id, limit, cursor, search.strip(), parent_session)
         return {"sessions": rows, "next_cursor": following}
 
     @router.get("/sessions/{session_id}")
@@ -89,6 +111,18 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         session = owned_session(services.database, session_id, user.id)
         return session_page(services, session, limit, before_sequence)
 
+    @router.patch("/sessions/{session_id}")
+    async def rename(session_id: str, request: Request, user: caller) -> dict[str, Any]:
+        """Give a session a title."""
+        body: RenameSession = validated(RenameSession, parse_json(await read_body(request)))
+        renamed = await _in_thread(lambda: rename_session(services.database, session_id, user.id, body.title))
+        return renamed.head()
+
+    @router.delete("/sessions/{session_id}", status_code=204)
+    def delete(session_id: str, user: caller) -> None:
+        """Delete a session for good."""
+        delete_session(services, user.id, session_id)
+
     @router.post("/sessions/{session_id}/stream")
     async def send(
         session_id: str,
@@ -97,24 +131,48 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         accept: Annotated[str, Header()] = "*/*",
         compat: Compat = "7",
     ) -> Response:
-        """Send a message: 202 for `Accept: application/json`, else the first segment of the stream."""
-        sent, is_cut_blind = send_from(parse_json(await read_body(request)))
+        """Send a message, or answers: 202 for `Accept: application/json`, else the first segment of the stream."""
+        body = parse_json(await read_body(request))
+        wants_json = accept.split(",")[0].strip().startswith("application/json")
+        if answers := answers_in(body.get("messages") if isinstance(body, dict) else None):
+            answered = await _in_thread(lambda: answering.answer_all(user.id, session_id, answers))
+            if wants_json:
+                return JSONResponse(_answer_accepted(answered), status_code=202)
+            if answered.task is None:
+                return Response(segment(_recorded(answered), done=True), headers=HEADERS)
+            return await first_segment(answered.task, compat, is_cut_blind_client(body))
+        sent, is_cut_blind = send_from(body)
         submission = submission_from(sent, services.ids)
         accepted = await _in_thread(lambda: sending.submit(user.id, session_id, submission, sent.policy))
-        if accept.split(",")[0].strip().startswith("application/json"):
+        if wants_json:
             status = "pending" if accepted.outcome == "pending" else accepted.task.status.value
             answer = {"task_id": accepted.task.id, "session_id": session_id, "status": status}
             return JSONResponse(answer, status_code=202)
         if accepted.outcome == "pending":
             return _stream(segment(_pending(accepted, sent), done=True), accepted.task)
-        held = await _in_thread(lambda: holding.until_end(accepted.task, POST_HOLD_SECONDS))
+        return await first_segment(accepted.task, compat, is_cut_blind)
+
+    async def first_segment(task: Task, compat: str, is_cut_blind: bool) -> Response:
+        held = await _in_thread(lambda: holding.until_end(task, POST_HOLD_SECONDS))
         parts = _for_version(held.parts, compat)
         if not held.finished and is_cut_blind:
             parts.append(wire.error("still_running"))
-        return _stream(segment(parts, 0, done=held.finished), accepted.task)
+        return _stream(segment(parts, 0, done=held.finished), task)
+
+    @router.post("/sessions/{session_id}/run")
+    async def run(session_id: str, request: Request, user: caller) -> dict[str, Any]:
+        """Send a message and wait for what it answers, without a stream."""
+        sent: RunSend = validated(RunSend, parse_json(await read_body(request)))
+        submission = submission_from(sent, services.ids)
+
+        def begin_and_wait() -> RunState:
+            followed = running.begin(user.id, session_id, submission)
+            return running.wait(user.id, followed, sent.wait_seconds)
+
+        return _public_run(await _in_thread(begin_and_wait))
 
     @router.get("/sessions/{session_id}/stream")
-    def resume(session_id: str, user: caller) -> Response:
+    def resume(session_id: str, user: caller, compat: Compat = "7") -> Response:
         """Replay the turn that runs or has just ended, from its start; 204 when there is none."""
         task = resumable_task(services, user.id, session_id)
         if task is None:
@@ -122,7 +180,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         held = holding.until_end(task, RESUME_HOLD_SECONDS)
         if not held.parts and task.status.ended:
             return Response(status_code=204)
-        parts = replay(held.parts)
+        parts = _for_version(replay(behind(earlier_parts(services, task), held.parts)), compat)
         if not held.finished:  # a cut without it would read as success
             parts.append(wire.error("still_running"))
         return _stream(segment(parts, done=held.finished), task)
@@ -190,9 +248,28 @@ def _pending(accepted: Accepted, sent: OwnSend) -> list[Part]:
     return [wire.data("pending", {"message_id": sent.message_id, "task_id": accepted.task.id}), wire.finish("other")]
 
 
+def _answer_accepted(answered: Answered) -> dict[str, Any]:
+    task_id = answered.task.id if answered.task else answered.approval.task_id
+    status = answered.task.status.value if answered.task else "recorded"
+    return {"task_id": task_id, "session_id": answered.approval.session_id, "status": status}
+
+
+def _recorded(answered: Answered) -> list[Part]:
+    """The stream of an answer while others are still open."""
+    return [wire.data("approval-recorded", answered.public()), wire.finish("tool-calls")]
+
+
+def _known_tools() -> Collection[str]:
+    from shared.tools.responses import shipped_tools  # brings every tool, which no cold start should pay
+
+    return {tool.name for tool in shipped_tools()}
+
+
 def _for_version(parts: list[Part], compat: str) -> list[Part]:
     """The parts as that major version of the client takes them."""
-    return list(parts) if compat == "7" else for_older_clients(parts)
+    if compat == "7":
+        return list(parts)
+    return for_clients_that_know_no_approvals(for_older_clients(parts)) if compat == "5" else for_older_clients(parts)
 
 
 def _stream(text: str, task: Task) -> Response:
@@ -208,6 +285,23 @@ def _cursor(start_index: int | None, last_id: str | None, head: int) -> int:
     if not last_id.isascii() or not last_id.isdigit() or len(last_id) > 12:
         raise Invalid("The cursor must be an event id of this stream.", code="invalid_cursor")
     return int(last_id) + 1
+
+
+def _public_run(state: RunState) -> dict[str, Any]:
+    spend = state.spend
+    return {
+        "status": state.status,
+        "session_id": state.session_id,
+        "task_id": state.task_id,
+        "response": state.response or None,
+        "error": state.error or None,
+        "tool_calls": [vars(call) for call in state.tool_calls],
+        "usage": {
+            "prompt_tokens": spend.prompt_tokens,
+            "completion_tokens": spend.completion_tokens,
+            "total_tokens": spend.tokens,
+        },
+    }
 
 
 def _public_task(task: Task) -> dict[str, Any]:

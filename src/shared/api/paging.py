@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.chat.resume import earlier_turns
 from shared.chat.services import Services
 from shared.chat.sessions import Session
 from shared.chat.transcript import messages_before
@@ -17,11 +18,12 @@ def session_page(services: Services, session: Session, limit: int, before_seq: i
     The rows of the running turn, except the user's words, are left out: its stream brings them. A
     tool row is never cut from its assistant row.
     """
+    shown_by_stream = _turns_of_the_stream(services, session)
     rows: list[dict[str, Any]] = []
     size = 0
     more = False
-    for message in messages_before(services.database, session.id, before_seq):
-        if message.task_id == session.active_task and message.role != "user":
+    for message in messages_before(services.database, session.id, before_seq, portion=limit + 1):
+        if message.task_id in shown_by_stream and message.role != "user":
             continue
         shown = message.public()
         size += len(encode(shown).encode())
@@ -39,6 +41,12 @@ def session_page(services: Services, session: Session, limit: int, before_seq: i
         "active_stream": _active_stream(services, session),
         "totals": _totals(session),
     }
+
+
+def _turns_of_the_stream(services: Services, session: Session) -> set[str]:
+    """The running turn, and those whose message it goes on with: a replay brings all of it."""
+    task = get_task(services.database, session.active_task) if session.active_task else None
+    return {task.id, *(turn.id for turn in earlier_turns(services, task))} if task else set()
 
 
 def _active_stream(services: Services, session: Session) -> dict[str, Any] | None:

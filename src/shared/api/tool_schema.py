@@ -3,6 +3,8 @@
 from functools import cache
 from typing import Any
 
+from shared.chat.approvals import ApprovalPending, BudgetRaised
+from shared.chat.compaction import ContextCompacted
 from shared.chat.turn.tool_step import OversizedOutput
 from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
 from shared.tools.long_running import OperationInProgress, OperationPending, OperationStarted
@@ -15,8 +17,11 @@ OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (
     OperationStarted,
     OperationPending,
     OperationInProgress,
+    ApprovalPending,
+    BudgetRaised,
+    ContextCompacted,
 )
-"""What a call may be answered with, whatever the tool."""
+"""What a call may be answered with, whatever the tool; the last one only where Parley itself has made room."""
 
 
 @cache

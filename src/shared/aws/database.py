@@ -4,7 +4,8 @@ What can fail is said in three ways: `ConditionFailed` (somebody else was there,
 `TransactionFailed` (the same for one of several), and `Retryable` for everything that may pass.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _ATTEMPTS_AT_CONFLICT = 8
+_MOST_IN_BATCH = 25
 
 
 class ConditionFailed(Exception):
@@ -38,7 +40,7 @@ class TransactionFailed(Exception):
 
 
 class _Conflict(Retryable):
-    """Another transaction touched the same item at the same time; nothing was written."""
+    """What is left can be asked for again at once: nothing was written, or the batch was taken in part."""
 
 
 class _IntDeserializer(TypeDeserializer):
@@ -93,9 +95,14 @@ class Database:
         consistent: bool = True,
         forward: bool = True,
         limit: int | None = None,
+        portion: int | None = None,
         start: Item | None = None,
     ) -> Iterator[Item]:
-        """All items that match the key `condition`, page after page, `limit` at most in all."""
+        """All items that match the key `condition`, page after page, `limit` at most in all.
+
+        A caller that may stop early says how many it takes at a time (`portion`); else a page is 1 MB,
+        and paid for.
+        """
         request: dict[str, Any] = {
             "TableName": self._tables[table],
             "KeyConditionExpression": condition,
@@ -110,7 +117,8 @@ class Database:
             request["ExclusiveStartKey"] = _encode(start)
         left = limit
         while left is None or left > 0:
-            page = self._call("query", request if left is None else {**request, "Limit": left})
+            wanted = [most for most in (left, portion) if most is not None]
+            page = self._call("query", {**request, "Limit": min(wanted)} if wanted else request)
             for item in page["Items"]:
                 yield _decode(item)
             if left is not None:
@@ -147,6 +155,23 @@ class Database:
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
             items.append({kinds[type(write)]: request})
         self._retrying(self._call, "transact_write_items", {"TransactItems": items})
+
+    def delete_all(self, keys: Iterable[Key], *, table: TableName = "state") -> None:
+        """Delete the items at `keys`, some at a time and in no order; nothing there is fine.
+
+        Raises:
+            Retryable: some may have been deleted, and some not.
+        """
+        rest = iter(keys)
+        while batch := [{"DeleteRequest": {"Key": _encode(key)}} for key in islice(rest, _MOST_IN_BATCH)]:
+            self._retrying(self._delete_batch, {self._tables[table]: batch})
+
+    def _delete_batch(self, left: dict[str, Any]) -> None:
+        unprocessed = self._call("batch_write_item", {"RequestItems": dict(left)}).get("UnprocessedItems") or {}
+        if unprocessed:
+            left.clear()
+            left.update(unprocessed)
+            raise _Conflict("DynamoDB took only some", code="storage_unavailable")
 
     def _request(self, write: Write) -> tuple[str, dict[str, Any]]:
         request: dict[str, Any] = {"TableName": self._tables[write.table]}

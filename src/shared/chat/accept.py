@@ -8,19 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.accounts.budgets.usage import UsageOf
 from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Item, Put, Update, Write
-from shared.chat.opening import Submission, activate, new_task_writes, user_row
+from shared.chat.approvals import WENT_ON, closing_writes
+from shared.chat.opening import Submission, activate, bound_by, may_ride, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
+from shared.kernel.analytics import message_sent
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
 from shared.kernel.ids import Ids
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream.viewers import Viewer
+from shared.tasks.lineage import Lineage
 from shared.tasks.records import Task, TaskStatus
+from shared.tasks.slots import Slots
 from shared.tasks.store import get_task, raise_inbox
 
 RECORD_VERSION = 1
@@ -62,9 +67,18 @@ class Acceptance:
     """Takes messages in."""
 
     def __init__(
-        self, database: Database, queue: TurnQueue, clock: Clock, ids: Ids, limit: RateLimit | None = None
+        self,
+        database: Database,
+        queue: TurnQueue,
+        clock: Clock,
+        ids: Ids,
+        slots: Slots,
+        limit: RateLimit | None = None,
+        usage: UsageOf | None = None,
     ) -> None:
+        self._slots = slots
         self._limit = limit
+        self._usage = usage
         self._database = database
         self._queue = queue
         self._clock = clock
@@ -85,8 +99,10 @@ class Acceptance:
 
         Raises:
             NotFound: the session does not exist for this user.
-            TurnRunning: a turn runs, and the policy is not `enqueue`.
-            LimitReached: the user has sent too many, or ten messages wait already; nothing was kept.
+            TurnRunning: a turn runs, and the policy is not `enqueue`, or it may do more than this message's sender.
+            LimitReached: the user has sent too many, has spent too much or has too many turns, or ten messages wait
+                already; nothing was kept.
+                was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
         for _ in range(_ATTEMPTS):
@@ -94,6 +110,8 @@ class Acceptance:
             repeated = self._find_repeated(session_id, submission.message_id)
             if repeated:
                 return repeated
+            if self._usage:
+                self._usage.require_left(user_id)
             if self._limit:
                 self._limit.charge(user_id, f"{session_id}/{submission.message_id}")
             if session.active_task is None:
@@ -101,15 +119,20 @@ class Acceptance:
                 if task is None:
                     continue
                 _report(task, requester)
+                if session.awaiting:
+                    log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)
+                message_sent(task.ids, len(submission.text))
                 if before_sending:
                     before_sending(task)
-                self._send(task)
+                if not task.awaits_slot:
+                    self._send(task)
                 return Accepted(task, "started")
-            if policy != "enqueue":
+            if policy != "enqueue" or not self._may_ride(session.active_task, submission.lineage):
                 raise TurnRunning(session.active_task)
             task = self._keep(session, session.active_task, submission)
             if task is not None:
                 log_event("message.pending", **task.ids)
+                message_sent(task.ids, len(submission.text))
                 return Accepted(task, "pending")
         raise Retryable("The session is too busy right now; send the message again.", code="session_busy")
 
@@ -132,7 +155,7 @@ class Acceptance:
         task = get_task(self._database, claim["task_id"])
         if task is None:
             raise NotFound("The turn of this message is gone.", code="TASK_NOT_FOUND")
-        if task.status is TaskStatus.QUEUED:
+        if task.status is TaskStatus.QUEUED and not task.awaits_slot:
             self._send(task)
         return Accepted(task, "repeated")
 
@@ -148,22 +171,29 @@ class Acceptance:
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count or session.notices else 0,
+            **vars(bound_by(submission.lineage, session.dry_run, session.permissions)),
         )
-        row = user_row(session.next_seq, submission, task, now)
+        return self._slots.open(task, lambda counted: self._opening(session, submission, counted, requester))
+
+    def _opening(
+        self, session: Session, submission: Submission, task: Task, requester: Requester | None
+    ) -> list[Write]:
         writes: list[Write] = [
             activate(session, task, submission),
             _claim(session.id, submission.message_id, task.id),
-            put_message(session.id, row),
+            put_message(session.id, user_row(session.next_seq, submission, task, task.created_at)),
             *new_task_writes(task),
+            *closing_writes(self._database, session, WENT_ON, task.created_at),
         ]
         if requester:
             viewer = Viewer(task.id, requester.connection_id, requester.request_id, from_seq=0, offset=0)
             writes += viewer.puts(self._clock)
-        try:
-            self._database.transact(writes)
-        except TransactionFailed:
-            return None
-        return task
+        return writes
+
+    def _may_ride(self, active_task: str, lineage: Lineage) -> bool:
+        """A user's own message may always wait for the turn that runs; a task's must not get around what binds it."""
+        running = get_task(self._database, active_task) if lineage.parent else None
+        return running is None or may_ride(lineage, running)
 
     def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:
         """The turn that will see the message, or None if that turn has just ended."""
@@ -176,6 +206,7 @@ class Acceptance:
                 "text": submission.text,
                 "context": submission.context,
                 "created_at": to_millis(self._clock.now()),
+                **({"lineage": vars(submission.lineage)} if submission.lineage.parent else {}),
             },
             condition="attribute_not_exists(#pk)",
         )
@@ -213,6 +244,8 @@ class Acceptance:
 
 def _report(task: Task, requester: Requester | None) -> None:
     log_event("turn.accepted", **task.ids)
+    if task.awaits_slot:
+        log_event("turn.queued", **task.ids)
     count("TurnAccepted")
     if requester:
         log_event("viewer.registered", **task.ids, connection_id=requester.connection_id)

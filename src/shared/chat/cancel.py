@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from shared.aws.database import TransactionFailed
+from shared.chat.approvals import STOPPED, close_approvals
+from shared.chat.pending import deletions, load_pending
 from shared.chat.services import Services
 from shared.chat.sessions import owned_session
 from shared.chat.turn.ending import Outcome
@@ -40,8 +43,15 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
         NotFound: the session does not exist for this user.
     """
     task = _requested(services, user_id, session_id, only_task)
+    if task is None and only_task is None:
+        _stop_asking(services, user_id, session_id)
     if task is None:
         return Cancelled("no_active_task")
+    return end_requested(services, task)
+
+
+def end_requested(services: Services, task: Task) -> Cancelled:
+    """See to the end of a turn that has been asked to stop: by its worker within 5 s, or else by force."""
     log_event("turn.cancel_requested", **task.ids)
     if not task.leased(to_millis(services.clock.now())):
         queued = task.status is TaskStatus.QUEUED
@@ -52,6 +62,21 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
         return _outcome(services, task.id, "cancelled")
     end_from_outside(services, task.id, Outcome.cancelled("forced"), f"cancel-{services.ids.new()}")
     return _outcome(services, task.id, "forced")
+
+
+def _stop_asking(services: Services, user_id: str, session_id: str) -> None:
+    """A turn that has paused runs no more, but what it asks is asked no more either."""
+    for _ in range(_HAND_OVERS):
+        session = owned_session(services.database, session_id, user_id)
+        if session.awaiting is None:
+            return
+        try:
+            discarded = deletions(load_pending(services.database, session.id))
+            close_approvals(services.database, session, STOPPED, to_millis(services.clock.now()), discarded)
+        except TransactionFailed:  # an answer was quicker, or another message
+            continue
+        log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)
+        return
 
 
 def _requested(services: Services, user_id: str, session_id: str, only_task: str | None) -> Task | None:

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 from shared.kernel.mailbox import Mailbox
 
+PROMPT_TOO_LONG = "prompt_too_long"
+"""The code of a failure that a shorter prompt may not meet."""
+
 
 @dataclass(frozen=True)
 class TextDelta:
@@ -48,6 +51,8 @@ class ModelFailed:
     message: str
     retryable: bool
     retry_after_seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 ModelEvent = TextDelta | ReasoningDelta | ToolCallDelta | ModelFinished | ModelFailed
@@ -60,6 +65,8 @@ class ModelRequest:
     messages: Sequence[dict[str, Any]]
     tools: Sequence[dict[str, Any]]
     user_id: str
+    max_output_tokens: int | None = None
+    """How long the answer may get, thinking included; None: as long as the model likes."""
 
 
 class ModelCall(Protocol):

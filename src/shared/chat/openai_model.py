@@ -1,6 +1,8 @@
 """The model behind any OpenAI-compatible server, through the `openai` package."""
 
 import json
+import math
+import re
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +11,7 @@ import openai
 from openai.types.chat import ChatCompletionChunk
 
 from shared.chat.model import (
+    PROMPT_TOO_LONG,
     ModelEvent,
     ModelFailed,
     ModelFinished,
@@ -23,6 +26,15 @@ from shared.kernel.mailbox import Mailbox, Workers
 _CONNECT_SECONDS = 10.0
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 _MAX_RETRY_AFTER_SECONDS = 8.0
+_TOO_LONG_CODES = frozenset(
+    {"context_length_exceeded", "context_window_exceeded", "exceed_context_size_error", "prompt_too_long"}
+)
+_TOO_LONG_WORDS = re.compile(
+    r"maximum context length|context.?(length|window|size)|(prompt|input|request|conversation) (is )?too (long|large)"
+    r"|too many (input |total )?tokens|(input|prompt) token count|reduce the length of|maximum number of tokens",
+    re.IGNORECASE,
+)
+"""OpenAI, Azure, vLLM, llama.cpp, Ollama, Groq, Gemini, Anthropic and gateways before them each say it their way."""
 
 
 class OpenAIModel:
@@ -92,6 +104,8 @@ class _Call:
             "stream_options": {"include_usage": True},
             "user": self._request.user_id,
         }
+        if self._request.max_output_tokens is not None:
+            request["max_completion_tokens"] = self._request.max_output_tokens
         if self._request.tools:
             request["tools"] = list(self._request.tools)
         stream: openai.Stream[ChatCompletionChunk] = self._client.chat.completions.create(**request)
@@ -108,7 +122,8 @@ class _Call:
                 for event in _events(choice.delta):
                     self._mailbox.put(event)
         if not reason:
-            return ModelFailed("stream_cut", "The model's answer broke off.", retryable=True)
+            broken = "The model's answer broke off."
+            return ModelFailed("stream_cut", broken, True, 0.0, prompt_tokens, completion_tokens)
         return ModelFinished(reason, prompt_tokens, completion_tokens)
 
 
@@ -135,8 +150,8 @@ def _whole(text: str) -> str:
 
 
 def _whole_number(count: object) -> int:
-    """A count of tokens as it is stored; the package doesn't check what servers send."""
-    return int(count) if isinstance(count, int | float) else 0
+    """A count of tokens as it is stored; the package doesn't check what servers send. What makes no sense is 0."""
+    return int(count) if isinstance(count, int | float) and math.isfinite(count) and count > 0 else 0
 
 
 def _failure(error: openai.OpenAIError) -> ModelFailed:
@@ -144,11 +159,11 @@ def _failure(error: openai.OpenAIError) -> ModelFailed:
         return ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
     if isinstance(error, openai.APIConnectionError):
         return ModelFailed("model_unreachable", "The connection to the model broke.", retryable=True)
+    if _is_too_long(error):
+        return ModelFailed(PROMPT_TOO_LONG, "The conversation is too long for the model.", retryable=False)
     if not isinstance(error, openai.APIStatusError):
         return ModelFailed("model_error", "The model reported an error in its stream.", retryable=True)
     status = error.status_code
-    if error.code == "context_length_exceeded":
-        return ModelFailed("prompt_too_long", "The conversation is too long for the model.", retryable=False)
     if status == 429 and error.code == "insufficient_quota":
         return ModelFailed("model_quota", "The model's quota is used up.", retryable=False)
     if status >= 500 or status in _RETRYABLE_STATUS:
@@ -157,6 +172,18 @@ def _failure(error: openai.OpenAIError) -> ModelFailed:
         return ModelFailed(code, message, retryable=True, retry_after_seconds=_retry_after(error))
     code = "model_unauthorized" if status in {401, 403} else "model_refused"
     return ModelFailed(code, f"The model's server refused the request ({status}).", retryable=False)
+
+
+def _is_too_long(error: openai.OpenAIError) -> bool:
+    """Whether the same conversation, shortened, might be taken."""
+    if not isinstance(error, openai.APIError):
+        return False
+    if {str(error.code), str(error.type)} & _TOO_LONG_CODES:
+        return True
+    status = error.status_code if isinstance(error, openai.APIStatusError) else None
+    if status == 429:  # more than a minute's quota at once: no pause makes room for it
+        return "request too large" in error.message.lower()
+    return status == 413 or (status in {None, 400, 422} and _TOO_LONG_WORDS.search(error.message) is not None)
 
 
 def _retry_after(error: openai.APIStatusError) -> float:

@@ -1,10 +1,15 @@
 """The writes that open a turn: in an idle session, or right behind the turn that ends."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from shared.accounts.permissions import Permissions
 from shared.aws.writes import Put, Update, Write
-from shared.chat.sessions import Session, gsi_sort_key, session_key
+from shared.chat.approvals import awaiting_is, awaiting_values
+from shared.chat.sessions import Awaiting, Session, gsi_sort_key, session_key
 from shared.chat.transcript import Message, Role
+from shared.tasks.lineage import Lineage, child_row
 from shared.tasks.records import Task, timer_item
 from shared.tasks.store import put_task
 
@@ -14,13 +19,27 @@ _TITLE_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client sends."""
+    """What a client sends, or a task for itself."""
 
     message_id: str
     text: str
     context: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
+    """Of the turn that answers it."""
     is_notice: bool = False
     """Whether these are the system's words, not the user's."""
+
+
+def bound_by(lineage: Lineage, dry_run: bool, permissions: Mapping[str, Any]) -> Lineage:
+    """The lineage, and what binds whoever speaks in the same session on top."""
+    own, inherited = Permissions.from_item(permissions), Permissions.from_item(lineage.permissions)
+    return replace(lineage, dry_run=dry_run or lineage.dry_run, permissions=own.within(inherited).to_item())
+
+
+def may_ride(lineage: Lineage, running: Task) -> bool:
+    """Whether a message of this lineage may be heard by a task that runs already: it must not be let do more."""
+    binds = Permissions.from_item(running.permissions).is_within(Permissions.from_item(lineage.permissions))
+    return binds and (running.dry_run or not lineage.dry_run)
 
 
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
@@ -30,18 +49,27 @@ def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
 
 
 def new_task_writes(task: Task) -> list[Write]:
+    """Create a task as `watched_task_writes` do; its parent, if it has one, finds it from then on."""
+    return [*watched_task_writes(task), *child_row(task)]
+
+
+def watched_task_writes(task: Task) -> list[Write]:
     """Create a task and the timer that watches over it."""
     due = task.created_at + _FIRST_TIMER_SECONDS * 1000
     return [put_task(task), Put(timer_item(task.id, due))]
 
 
 def activate(session: Session, task: Task, submission: Submission) -> Update:
-    """Make `task` the session's turn, if none is, no row was added, and nobody claimed it meanwhile."""
+    """Make `task` the session's turn, if none is, no row was added, and nobody claimed it meanwhile.
+
+    What an earlier turn asks the user is asked no more.
+    """
+    asked = f" AND {awaiting_is(session)}" if session.awaiting else ""
     return Update(
         session_key(session.id),
         "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
-        " #title = if_not_exists(#title, :title)",
-        condition="#owner = :owner AND attribute_not_exists(#active_task) AND #next_seq = :seq",
+        f" #title = if_not_exists(#title, :title){' REMOVE #awaiting' if asked else ''}",
+        condition=f"#owner = :owner AND attribute_not_exists(#active_task) AND #next_seq = :seq{asked}",
         values={
             "owner": session.owner,
             "task": task.id,
@@ -50,18 +78,28 @@ def activate(session: Session, task: Task, submission: Submission) -> Update:
             "now": task.created_at,
             "sort": gsi_sort_key(task.created_at, session.id),
             "title": title_from(submission.text),
+            **awaiting_values(session),
         },
     )
 
 
-def free_session(ended: Task, next_seq: int, discarded: int, totals: dict[str, int]) -> Update:
-    """Leave the session idle behind a turn that ends; `discarded` messages no longer wait."""
+def free_session(
+    ended: Task, next_seq: int, discarded: int, totals: dict[str, int], awaiting: Awaiting | None = None
+) -> Update:
+    """Leave the session idle behind a turn that ends, or pauses; `discarded` messages no longer wait."""
+    asking = ", #awaiting = :awaiting" if awaiting else ""
     return Update(
         session_key(ended.session_id),
-        "SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone"
+        f"SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone{asking}"
         f" REMOVE #active_task {adding(totals)}",
         condition="#active_task = :task",
-        values={"task": ended.id, "next": next_seq, "gone": discarded, **totals},
+        values={
+            "task": ended.id,
+            "next": next_seq,
+            "gone": discarded,
+            **totals,
+            **({"awaiting": vars(awaiting)} if awaiting else {}),
+        },
     )
 
 

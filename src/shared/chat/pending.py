@@ -9,6 +9,7 @@ from shared.chat.accept import MAX_PENDING, RECORD_VERSION
 from shared.chat.opening import Submission, fewer_notices
 from shared.chat.sessions import session_key
 from shared.kernel.clock import iso
+from shared.tasks.lineage import Lineage
 
 
 def load_pending(database: Database, session_id: str) -> list[Item]:
@@ -37,7 +38,9 @@ def told_apart(rows: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 
 def submission_of(row: Item) -> Submission:
     """The message that a row holds."""
-    return Submission(row["message_id"], row["text"], row.get("context", ""), is_notice=row.get("notice", False))
+    lineage = Lineage(**row.get("lineage", {}))
+    is_notice = row.get("notice", False)
+    return Submission(row["message_id"], row["text"], row.get("context", ""), lineage, is_notice)
 
 
 def put_notice(session_id: str, pending_id: str, notice: Submission, now: int) -> Put:

@@ -1,19 +1,22 @@
 """What clients send, over HTTP and the socket alike, validated. Lengths are in characters."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from shared.accounts.permissions import Permissions
 from shared.chat.accept import Policy
 from shared.chat.opening import Submission
+from shared.chat.sessions import MAX_TITLE_CHARACTERS
 from shared.kernel.errors import Invalid, TooLarge, UserInputError
 from shared.kernel.ids import Ids
 
 MAX_MESSAGE_CHARACTERS = 64_000
 MAX_BODY_BYTES = 1_000_000
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x22\x24-\x7e]+$")]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 MessageText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
 
 
@@ -23,10 +26,52 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Names = Annotated[
+    list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]], Field(max_length=500)
+]
+
+
+class SessionPermissions(Body):
+    """What a session may use. An empty list allows everything; with `..._exclude` the list is what is denied."""
+
+    tools: Names = Field(default_factory=list)
+    tools_exclude: bool = True
+    blocks: Names = Field(default_factory=list)
+    blocks_exclude: bool = True
+    needs_approval: Names = Field(default_factory=list)
+
+    def checked(self, known_tools: Callable[[], Collection[str]]) -> Permissions:
+        """The permissions, if every tool that they name exists.
+
+        Raises:
+            Invalid: with the names that no tool has.
+        """
+        permissions = Permissions.of_lists(
+            self.tools,
+            self.blocks,
+            self.needs_approval,
+            tools_exclude=self.tools_exclude,
+            blocks_exclude=self.blocks_exclude,
+        )
+        named = bool(self.tools or self.needs_approval)
+        unknown = permissions.unknown_tools(known_tools()) if named else []
+        if unknown:
+            raise Invalid("There are no such tools.", code="unknown_tools", details={"tools": unknown[:20]})
+        return permissions
+
+
 class NewSession(Body):
     """POST /sessions."""
 
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+    title: Title | None = None
+    permissions: SessionPermissions = Field(default_factory=lambda: SessionPermissions())
+    dry_run: bool = False
+
+
+class RenameSession(Body):
+    """PATCH /sessions/{id}."""
+
+    title: Title
 
 
 class ClaimSession(Body):
@@ -63,6 +108,13 @@ class PendingSend(OwnSend):
     """POST /messages/pending: only for a turn that runs."""
 
     policy: Literal["enqueue"] = "enqueue"
+
+
+class RunSend(OwnSend):
+    """POST /run: the answer is waited for."""
+
+    policy: Literal["enqueue"] = "enqueue"
+    wait_seconds: int = Field(default=20, ge=0, le=25)
 
 
 class UIPart(BaseModel):
@@ -141,7 +193,12 @@ def send_from(value: Any) -> tuple[OwnSend, bool]:
     sent: TransportSend = validated(TransportSend, value)
     if sent.trigger != "submit-message":
         raise Invalid("Only submit-message is supported: a session is not rewritten.", code="unsupported_trigger")
-    return own_send(sent), "id" in value and "trigger" in value
+    return own_send(sent), is_cut_blind_client(value)
+
+
+def is_cut_blind_client(value: Mapping[str, Any]) -> bool:
+    """Whether the client takes a stream without `finish` for a whole one; see `send_from`."""
+    return "id" in value and "trigger" in value
 
 
 def own_send(sent: TransportSend) -> OwnSend:

@@ -5,17 +5,20 @@ from S on; the turn's owner does the rest. Should the turn end before the regist
 finds that out from the registration itself, and posts the rest.
 """
 
+import json
 from dataclasses import dataclass
 
 from shared.accounts.users import is_guest
 from shared.aws.sockets import ConnectionGone, ConnectionSlow
 from shared.chat.accept import Requester
+from shared.chat.approvals import approvals_of
 from shared.chat.services import Services
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Gone, NotFound, UserInputError
 from shared.kernel.telemetry import log_event
 from shared.stream import frames
+from shared.stream import parts as wire
 from shared.stream.parts import Part
 from shared.stream.replay import replay
 from shared.stream.viewers import Viewer, register
@@ -54,9 +57,9 @@ def owned_task(services: Services, task_id: str, user_id: str) -> Task:
 
 
 def _owns(services: Services, task: Task, user_id: str) -> bool:
-    """A task goes with its session, and only guests' sessions change hands: the others cost no second read."""
-    if not is_guest(task.user_id):
-        return task.user_id == user_id
+    """A task goes with its session, which may change hands, or be deleted; a stranger costs no second read."""
+    if not is_guest(task.user_id) and task.user_id != user_id:
+        return False
     item = services.database.get(session_key(task.session_id))
     return item is not None and item["owner"] == user_id
 
@@ -76,6 +79,36 @@ def _resumable(services: Services, session: Session) -> Task | None:
     return None if task.ended_at is not None and task.ended_at < recent else task
 
 
+def earlier_turns(services: Services, task: Task) -> list[Task]:
+    """The turns that have written the same message before this one, the first one first."""
+    turns: list[Task] = []
+    while task.resumes and (before := get_task(services.database, task.resumes)) is not None:
+        turns.insert(0, before)
+        task = before
+    return turns
+
+
+def earlier_parts(services: Services, task: Task) -> list[Part]:
+    """What those turns have shown, with its `start` and without a `finish`; of expired ones the calls that go on."""
+    parts: list[Part] = []
+    for turn in earlier_turns(services, task):
+        shown = [part for part in services.log.parts(turn.id) if part["type"] != "finish"]
+        parts = behind(parts, shown or _calls_of(services, turn))
+    return parts
+
+
+def behind(earlier: list[Part], parts: list[Part]) -> list[Part]:
+    """One stream of both: it starts once."""
+    repeated = bool(earlier) and bool(parts) and parts[0]["type"] == "start"
+    return [*earlier, *(parts[1:] if repeated else parts)]
+
+
+def _calls_of(services: Services, turn: Task) -> list[Part]:
+    asked = approvals_of(services.database, turn.session_id, turn.id)
+    calls = [wire.tool_input_available(one.tool_call_id, one.tool_name, json.loads(one.arguments)) for one in asked]
+    return [wire.start(turn.message_id), *calls]
+
+
 class SocketReplay:
     """Replays a task to one request of one connection, and registers it as a viewer."""
 
@@ -83,19 +116,22 @@ class SocketReplay:
         self._services = services
         self._requester = requester
 
-    def show(self, task: Task) -> None:
-        """Post the past and hand over to the task's owner; never raises for a client that has left."""
+    def show(self, task: Task, *, whole_message: bool = False) -> None:
+        """Post the past and hand over to the task's owner; never raises for a client that has left.
+
+        `whole_message` begins with the turns that this one goes on with: for a client that forgets what it has.
+        """
         try:
-            self._show(task)
+            self._show(task, earlier_parts(self._services, task) if whole_message else [])
         except ConnectionGone:
             return
         except ConnectionSlow:
             # It takes nothing any more: closed, it comes back and resumes.
             self._services.sockets.close(self._requester.connection_id)
 
-    def _show(self, task: Task) -> None:
+    def _show(self, task: Task, earlier: list[Part]) -> None:
         stored = self._services.log.parts(task.id)
-        past = replay(stored)
+        past = replay(behind(earlier, stored))
         self.post(frames.start(self._requester.request_id))
         sequence = self._post_parts(past, 0)
         viewer = Viewer(

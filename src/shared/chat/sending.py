@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from shared.accounts.budgets.usage import UsageOf
 from shared.accounts.limits import RateLimit
 from shared.chat.accept import Acceptance, Accepted, Policy, Requester, TurnRunning
 from shared.chat.cancel import cancel_turn
@@ -17,13 +18,18 @@ _INTERRUPT_AGAIN_SECONDS = 2.0
 
 
 class Sending:
-    """Takes messages in: `enqueue` and `reject` as they come, `interrupt` by stopping the turn that runs."""
+    """Takes messages in: `enqueue` and `reject` as they come, `interrupt` by stopping the turn that runs.
 
-    def __init__(self, services: Services) -> None:
+    Those of a user are `limited`; what a turn sends for itself has bounds of its own.
+    """
+
+    def __init__(self, services: Services, *, limited: bool = True) -> None:
         self._services = services
         database, clock = services.database, services.clock
-        limit = RateLimit(database, clock, "send", services.sends_per_minute, _SEND_WINDOW_SECONDS)
-        self._acceptance = Acceptance(database, services.queue, clock, services.ids, limit)
+        most = services.sends_per_minute if limited else None
+        limit = RateLimit(database, clock, "send", most, _SEND_WINDOW_SECONDS)
+        usage = UsageOf(database, clock, services.limits) if limited else None
+        self._acceptance = Acceptance(database, services.queue, clock, services.ids, services.slots, limit, usage)
 
     def submit(
         self,

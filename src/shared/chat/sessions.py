@@ -2,10 +2,14 @@
 
 | record  | pk             | sk                | notes                                               |
 |---------|----------------|-------------------|-----------------------------------------------------|
-| session | `SESSION#{id}` | `META`            | on GSI1 under `USER#{owner}`, newest accept first   |
+| session | `SESSION#{id}` | `META`            | on GSI1 under `USER#{owner}`, newest accept first;  |
+|         |                |                   | a sub-session under `SUBSESSIONS#{parent session}`  |
 | claim   | `SESSION#{id}` | `CLAIM#{message}` | a client message id, taken once                     |
 | pending | `SESSION#{id}` | `PENDING#{ulid}`  | sent while a turn ran                               |
 | message | `SESSION#{id}` | `MSG#{seq}`       | see `transcript`                                    |
+
+A deleted session keeps its record until `purge` has removed the rest: it belongs to nobody, is in no list, and
+whoever requires its owner fails.
 
 `next_seq` and `active_task` change together, at accept and at a turn's end: while a turn is active
 only its owner appends messages.
@@ -14,19 +18,37 @@ only its owner appends messages.
 import base64
 import binascii
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NoReturn
 
-from shared.aws.database import Database
-from shared.aws.writes import Item, Key, Put
+from shared.aws.database import ConditionFailed, Database
+from shared.aws.writes import Item, Key, Put, Update
 from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.errors import Invalid, NotFound
 from shared.kernel.ids import Ids
 from shared.kernel.telemetry import log_event
-from shared.tasks.records import Spend
+from shared.tasks.records import Spend, Task
 
 RECORD_VERSION = 1
 MAX_TITLE_CHARACTERS = 200
+MOST_SCANNED = 500
+"""How many of a user's sessions one request looks at when it searches."""
+NOBODY = ""
+"""The owner of a deleted session; no token has such a subject."""
+
+TitleBy = Literal["user", "model"]
+
+
+@dataclass(frozen=True)
+class Awaiting:
+    """A turn has paused, and the user is asked."""
+
+    task: str
+    seq: int
+    """The assistant row whose calls wait."""
+    left: int
+    """How many requests are not answered yet."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +72,15 @@ class Session:
     claimed_from: str | None = None
     """The guest whose session it was."""
     totals: Spend = field(default_factory=Spend)
+    title_by: TitleBy | None = None
+    """Who has chosen the title; None: it is how the first message begins."""
+    dry_run: bool = False
+    """Whether nothing may take effect or be charged; never changes."""
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """What its turns may use, as `accounts.permissions` stores it."""
+    awaiting: "Awaiting | None" = None
+    parent_session: str | None = None
+    """The session in which it was started; the user's own list leaves it out."""
 
     def to_item(self) -> Item:
         """The stored form of a new session."""
@@ -62,11 +93,19 @@ class Session:
             "next_seq": self.next_seq,
             "context_from": self.context_from,
             "pending_count": self.pending_count,
-            "gsi1pk": f"USER#{self.owner}",
+            "gsi1pk": _list_key(self.owner, self.parent_session),
             "gsi1sk": gsi_sort_key(self.updated_at, self.id),
         }
+        if self.parent_session:
+            item["parent_session"] = self.parent_session
         if self.title:
             item["title"] = self.title
+        if self.title_by:
+            item["title_by"] = self.title_by
+        if self.dry_run:
+            item["dry_run"] = True
+        if self.permissions:
+            item["permissions"] = dict(self.permissions)
         return item
 
     @classmethod
@@ -87,6 +126,11 @@ class Session:
             operations=frozenset(item.get("operations", ())),
             claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
+            title_by=item.get("title_by"),
+            dry_run=item.get("dry_run", False),
+            permissions=item.get("permissions", {}),
+            awaiting=Awaiting(**item["awaiting"]) if item.get("awaiting") else None,
+            parent_session=item.get("parent_session"),
         )
 
     def head(self) -> dict[str, Any]:
@@ -97,6 +141,7 @@ class Session:
             "created_at": iso(self.created_at),
             "updated_at": iso(self.updated_at),
             "is_processing": self.active_task is not None,
+            "parent_session": self.parent_session,
         }
 
 
@@ -105,17 +150,64 @@ def session_key(session_id: str) -> Key:
     return {"pk": f"SESSION#{session_id}", "sk": "META"}
 
 
+def _list_key(owner: str, parent_session: str | None) -> str:
+    """The list that a session is in."""
+    return f"SUBSESSIONS#{parent_session}" if parent_session else f"USER#{owner}"
+
+
 def gsi_sort_key(millis: int, session_id: str) -> str:
     """Sorts a user's sessions by their last accepted message."""
     return f"{millis:013d}#{session_id}"
 
 
-def create_session(database: Database, clock: Clock, ids: Ids, user_id: str, title: str | None = None) -> Session:
+def create_session(
+    database: Database,
+    clock: Clock,
+    ids: Ids,
+    user_id: str,
+    title: str | None = None,
+    *,
+    permissions: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+) -> Session:
     """A new, empty session of the user."""
     now = to_millis(clock.now())
-    session = Session(ids.new(), user_id, title, created_at=now, updated_at=now)
+    session = Session(
+        ids.new(),
+        user_id,
+        title,
+        created_at=now,
+        updated_at=now,
+        title_by="user" if title else None,
+        dry_run=dry_run,
+        permissions=permissions or {},
+    )
     database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
     log_event("session.created", session_id=session.id, user_id=user_id)
+    return session
+
+
+def create_sub_session(database: Database, clock: Clock, parent: Task, session_id: str) -> Session:
+    """The sub-session `session_id` of a turn, for the same user: a new one, or the one that is there already.
+
+    It may do what the turn may, and no more.
+    """
+    now = to_millis(clock.now())
+    session = Session(
+        session_id,
+        parent.user_id,
+        None,
+        created_at=now,
+        updated_at=now,
+        parent_session=parent.session_id,
+        dry_run=parent.dry_run,
+        permissions=parent.permissions,
+    )
+    try:
+        database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
+    except ConditionFailed:
+        return owned_session(database, session_id, parent.user_id)
+    log_event("session.created", session_id=session.id, user_id=session.owner)
     return session
 
 
@@ -126,22 +218,53 @@ def owned_session(database: Database, session_id: str, user_id: str) -> Session:
         NotFound: it does not exist, or belongs to somebody else: the answer is the same.
     """
     item = database.get(session_key(session_id)) if session_id else None
-    if item is None or item["owner"] != user_id:
-        raise NotFound("There is no such session.", code="SESSION_NOT_FOUND")
+    if item is None or item["owner"] != user_id or "deleted_at" in item:
+        _not_found()
+    return Session.from_item(item)
+
+
+def rename_session(database: Database, session_id: str, user_id: str, title: str) -> Session:
+    """Give the session a title that nothing but the user changes; its place in the list stays.
+
+    Raises:
+        NotFound: it does not exist, or belongs to somebody else.
+    """
+    renamed = Update(
+        session_key(session_id),
+        "SET #title = :title, #title_by = :user",
+        condition="#owner = :owner",
+        values={"title": title, "user": "user", "owner": user_id},
+    )
+    try:
+        item = database.write(renamed)
+    except ConditionFailed:
+        _not_found()
+    log_event("session.renamed", session_id=session_id, user_id=user_id)
     return Session.from_item(item)
 
 
 def list_sessions(
-    database: Database, user_id: str, limit: int, cursor: str | None
+    database: Database,
+    user_id: str,
+    limit: int,
+    cursor: str | None,
+    search: str = "",
+    parent_session: str | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of the user's sessions, newest first, and the cursor of the next page.
 
+    Sub-sessions are not among them; those of `parent_session`, which must be the user's, are a list of their own.
+    With `search`, those whose title contains it, in whatever case. A page looks at `MOST_SCANNED` sessions at
+    most, so it may hold fewer than `limit`, or none, and still have a next one.
+
     The index is eventually consistent: a session made an instant ago may still be missing.
     """
-    start = _start_key(user_id, cursor) if cursor else None
-    condition, values = "#gsi1pk = :user", {"user": f"USER#{user_id}"}
-    items = list(database.query(condition, values, index="GSI1", forward=False, limit=limit + 1, start=start))
-    page = items[:limit]
+    most = MOST_SCANNED if search else limit
+    listed = _list_key(user_id, parent_session)
+    start = _start_key(listed, cursor) if cursor else None
+    condition, values = "#gsi1pk = :listed", {"listed": listed}
+    items = list(database.query(condition, values, index="GSI1", forward=False, limit=most + 1, start=start))
+    page, seen = _matching(items[:most], limit, search.casefold())
     rows = [
         {
             "id": item["pk"].removeprefix("SESSION#"),
@@ -149,21 +272,36 @@ def list_sessions(
             "created_at": iso(item["created_at"]),
             "updated_at": iso(item["updated_at"]),
             "is_processing": bool(item.get("active_task")),
+            "parent_session": parent_session,
         }
         for item in page
     ]
-    more = len(items) > limit
-    return rows, _cursor(page[-1]["gsi1sk"]) if more else None
+    return rows, _cursor(items[seen - 1]["gsi1sk"]) if seen < len(items) else None
+
+
+def _matching(items: Sequence[Item], limit: int, wanted: str) -> tuple[list[Item], int]:
+    """Up to `limit` items whose title contains `wanted`, and how many had to be looked at for them."""
+    found: list[Item] = []
+    for seen, item in enumerate(items, start=1):
+        if wanted in item.get("title", "").casefold():
+            found.append(item)
+        if len(found) == limit:
+            return found, seen
+    return found, len(items)
+
+
+def _not_found() -> NoReturn:
+    raise NotFound("There is no such session.", code="SESSION_NOT_FOUND")
 
 
 def _cursor(sort_key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([sort_key]).encode()).decode()
 
 
-def _start_key(user_id: str, cursor: str) -> Item:
+def _start_key(listed: str, cursor: str) -> Item:
     try:
         (sort_key,) = json.loads(base64.urlsafe_b64decode(cursor))
         session_id = sort_key.encode().decode("ascii").split("#", 1)[1]
     except (binascii.Error, ValueError, TypeError, IndexError, AttributeError) as error:
         raise Invalid("The cursor is not one that this list has given.", code="invalid_cursor") from error
-    return {**session_key(session_id), "gsi1pk": f"USER#{user_id}", "gsi1sk": sort_key}
+    return {**session_key(session_id), "gsi1pk": listed, "gsi1sk": sort_key}

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from shared.aws.database import Database
-from shared.aws.writes import Item, Put
+from shared.aws.writes import Delete, Item, Put
 from shared.kernel.clock import iso
 from shared.stream.parts import encode
+from shared.tasks.records import Task
 
 RECORD_VERSION = 1
 Role = Literal["user", "assistant", "tool", "system"]
+RAISE_BUDGET = "raise_budget"
+"""The tool name under which clients show the question whether a turn may spend more; the model never sees it."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,17 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What the model is given from then on in place of the rows before `kept_from` (see `compaction`)."""
+
+    summary: str
+    kept_from: int
+    """The first row that stands for itself."""
+    cut_to: int = 0
+    """Characters that are left of each text in the kept rows before it; 0: all of them."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,12 @@ class Message:
     """Why it failed, for people."""
     context: str = ""
     """What the client sent along for the model to know; never shown as the user's words."""
+    tokens: int = 0
+    """On an assistant row: what its call took, prompt and answer, by the provider's count; 0: it didn't count."""
+    compaction: Compaction | None = None
+    """On the assistant row of a compaction. It is for the model alone."""
+    approval: str = ""
+    """On a tool row that keeps a call's place until the user has answered: which request."""
 
     def to_item(self, session_id: str) -> Item:
         """The stored form; empty fields are left out."""
@@ -69,6 +89,9 @@ class Message:
             "status": self.status,
             "error": self.error,
             "context": self.context,
+            "tokens": self.tokens,
+            "compaction": vars(self.compaction) if self.compaction else None,
+            "approval": self.approval,
         }
         if self.tool_calls:
             optional["tool_calls"] = encode([vars(call) for call in self.tool_calls])
@@ -78,6 +101,7 @@ class Message:
     def from_item(cls, item: Item) -> "Message":
         """The row from its stored form."""
         calls = json.loads(item.get("tool_calls", "[]"))
+        compaction = item.get("compaction")
         return cls(
             seq=int(item["sk"].removeprefix("MSG#")),
             role=item["role"],
@@ -93,6 +117,9 @@ class Message:
             status=item.get("status", ""),
             error=item.get("error", ""),
             context=item.get("context", ""),
+            tokens=item.get("tokens", 0),
+            compaction=Compaction(**compaction) if compaction else None,
+            approval=item.get("approval", ""),
         )
 
     def public(self) -> dict[str, Any]:
@@ -124,6 +151,17 @@ def put_message(session_id: str, message: Message) -> Put:
     return Put(message.to_item(session_id), condition="attribute_not_exists(#pk)")
 
 
+def fill_place(session_id: str, message: Message, approval_id: str) -> Put:
+    """The write that puts a result where a row kept its place."""
+    return Put(message.to_item(session_id), condition="#approval = :approval", values={"approval": approval_id})
+
+
+def free_place(session_id: str, seq: int, approval_id: str) -> Delete:
+    """The write that opens the call again whose place a row kept."""
+    key = {"pk": f"SESSION#{session_id}", "sk": message_sort_key(seq)}
+    return Delete(key, condition="#approval = :approval", values={"approval": approval_id})
+
+
 def load_messages(database: Database, session_id: str, first_seq: int) -> list[Message]:
     """The rows from `first_seq` on, in order."""
     values = {"pk": f"SESSION#{session_id}", "first": message_sort_key(first_seq), "last": "MSG#~"}
@@ -131,13 +169,15 @@ def load_messages(database: Database, session_id: str, first_seq: int) -> list[M
     return [Message.from_item(item) for item in found]
 
 
-def messages_before(database: Database, session_id: str, before_seq: int | None) -> Iterator[Message]:
-    """The rows below `before_seq` (None: all), newest first."""
+def messages_before(
+    database: Database, session_id: str, before_seq: int | None, portion: int = 50
+) -> Iterator[Message]:
+    """The rows below `before_seq` (None: all), newest first, read so many at a time."""
     last = "MSG#~" if before_seq is None else message_sort_key(before_seq - 1)
     if before_seq is not None and before_seq <= 0:
         return
     values = {"pk": f"SESSION#{session_id}", "first": message_sort_key(0), "last": last}
-    for item in database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values, forward=False):
+    for item in database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values, forward=False, portion=portion):
         yield Message.from_item(item)
 
 
@@ -148,6 +188,13 @@ class OpenStep:
     assistant: Message
     missing: Mapping[int, ToolCall]
     """The seq that each result will get -> its call."""
+    closes: bool = True
+    """Whether the last of these results closes the step; False while other calls of it wait for approval."""
+
+    def without(self, held: Mapping[int, ToolCall]) -> "OpenStep":
+        """The step but for some calls, whose results come later."""
+        missing = {seq: call for seq, call in self.missing.items() if seq not in held}
+        return OpenStep(self.assistant, missing, closes=not held)
 
     @property
     def end(self) -> int:
@@ -155,9 +202,10 @@ class OpenStep:
         return self.assistant.seq + 1 + len(self.assistant.tool_calls)
 
 
-def open_step(messages: Sequence[Message], task_id: str) -> OpenStep | None:
-    """The turn's last step, if it still waits for results."""
-    last = next((m for m in reversed(messages) if m.role == "assistant" and m.task_id == task_id), None)
+def open_step(messages: Sequence[Message], task: Task) -> OpenStep | None:
+    """The turn's last step, if it still waits for results; at first that is the one that it resumes."""
+    turns = {task.id, task.resumes or task.id}
+    last = next((m for m in reversed(messages) if m.role == "assistant" and m.task_id in turns), None)
     if last is None or not last.tool_calls:
         return None
     stored = {message.seq for message in messages}
@@ -167,9 +215,11 @@ def open_step(messages: Sequence[Message], task_id: str) -> OpenStep | None:
 
 
 def for_model(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The rows as an OpenAI-compatible provider wants them; reasoning stays ours."""
+    """The rows as an OpenAI-compatible provider wants them; reasoning stays ours, and so do our own questions."""
     result: list[dict[str, Any]] = []
     for message in messages:
+        if message.tool_name == RAISE_BUDGET or any(call.name == RAISE_BUDGET for call in message.tool_calls):
+            continue
         if message.role == "user":
             result.append({"role": "user", "content": _with_context(message)})
         elif message.role == "system":

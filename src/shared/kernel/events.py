@@ -23,10 +23,18 @@ Event = Literal[
     # a session and its messages
     "session.created",
     "session.claimed",
+    "session.titled",
+    "session.title_failed",
+    "session.renamed",
+    "session.deleted",
+    "session.purged",
+    "session.purge_failed",
     "message.pending",
     "messages.drained",
     # a turn
     "turn.accepted",
+    "turn.queued",
+    "turn.promoted",
     "turn.send_failed",
     "turn.message_dropped",
     "turn.leased",
@@ -38,11 +46,16 @@ Event = Literal[
     "turn.completed",
     "turn.failed",
     "turn.cancelled",
+    # what the user is asked
+    "approval.requested",
+    "approval.answered",
+    "approval.closed",
     # its steps
     "model.answered",
     "model.failed",
     "step.stored",
     "step.withdrawn",
+    "context.compacted",
     "tool.started",
     "tool.raised",
     "tool.finished",
@@ -55,9 +68,23 @@ Event = Literal[
     "operation.started",
     "operation.handed_off",
     "operation.completion_received",
-    "operation.cancel_requested",
     "operation.finished",
+    # money
+    "budget.exhausted",
+    "budget.settled_in_full",
+    "usage.unavailable",
+    "credits.granted",
+    "credits.charged",
+    "credits.leaked",
+    # what the product's owners want to know
+    "copilot_message_sent",
+    "copilot_tool_called",
+    "copilot_tool_timeout",
+    "copilot_operation_started",
+    "copilot_operation_finished",
+    "copilot_sub_session_started",
     # what keeps turns going
+    "slots.promotion_failed",
     "sweep.done",
     "timer.failed",
     "task.resent",
@@ -123,3 +150,20 @@ class Fields(TypedDict, total=False):
     cost_micros: int
     size_bytes: int
     seconds: float | None
+
+    sub_session_id: str
+    scope: str
+    """Which budget: `turn`, `tree`, `day`, `week`."""
+    credits: int
+
+    message_length: int
+    """Characters."""
+    tool_name: str
+    operation_id: str
+    block: str | None
+    block_id: str | None
+    input_keys: list[str]
+    """Which of its arguments a tool was given; those that it doesn't have are left out."""
+    user: str
+    session: str
+    cap_s: int

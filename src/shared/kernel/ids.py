@@ -35,6 +35,12 @@ class RandomIds:
         return secrets.token_urlsafe(32)
 
 
+def derived_id(*parts: str) -> str:
+    """Always the same id for the same parts, and another for others; it doesn't sort by time."""
+    value = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:17], "big") >> 6
+    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
 def digest(secret: str) -> str:
     """What is stored in place of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

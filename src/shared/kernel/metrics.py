@@ -30,8 +30,13 @@ Counted = Literal[
     "PromptTokens",
     "CompletionTokens",
     "SpendMicros",
+    "CopilotMessageSent",
+    "CopilotToolCalled",
+    "CopilotOperationStarted",
+    "CopilotOperationFinished",
+    "CopilotSubSessionStarted",
 ]
-"""Added up between two flushes; look at their Sum."""
+"""Added up between two flushes; look at their Sum. Those of `analytics` begin with `Copilot`."""
 
 Measured = Literal["QueueWait", "TimeToFirstPart", "TurnSeconds", "ModelSeconds", "ToolSeconds", "SweepLag"]
 """Seconds, each kept; look at their percentiles."""

@@ -36,7 +36,20 @@ class TableSettings(Settings):
     chunks_table: str = ""
 
 
-class StorageSettings(TableSettings):
+class BudgetLimits(Settings):
+    """What may be spent on models, in tokens (prompt + completion) and US dollars. None: no limit; 0: nothing."""
+
+    turn_max_tokens: int | None = Field(default=None, ge=0, description="of one turn")
+    turn_max_cost_usd: float | None = Field(default=None, ge=0)
+    tree_max_tokens: int | None = Field(default=None, ge=0, description="of a turn and all that it starts for itself")
+    tree_max_cost_usd: float | None = Field(default=None, ge=0)
+    user_day_max_tokens: int | None = Field(default=None, ge=0, description="of a user, from 00:00 UTC")
+    user_day_max_cost_usd: float | None = Field(default=None, ge=0)
+    user_week_max_tokens: int | None = Field(default=None, ge=0, description="of a user, from Monday 00:00 UTC")
+    user_week_max_cost_usd: float | None = Field(default=None, ge=0)
+
+
+class StorageSettings(BudgetLimits, TableSettings):
     """What every function that touches the tables, the queues and the sockets needs."""
 
     turn_queue_url: str
@@ -44,6 +57,15 @@ class StorageSettings(TableSettings):
     websocket_endpoint: str = Field(description="HTTPS endpoint of @connections")
     retention_days: int = Field(default=7, ge=1, le=90, description="how long streamed parts are kept")
     sends_per_minute: int | None = Field(default=None, ge=0, le=1_000, description="per user; None: no limit")
+    max_running_turns: int | None = Field(
+        default=None, ge=0, le=1_000, description="of a user, at once; None: no limit"
+    )
+    max_turns_in_flight: int | None = Field(
+        default=None, ge=0, le=10_000, description="of a user, running and queued; None: no limit"
+    )
+    max_running_sub_sessions: int | None = Field(
+        default=None, ge=0, le=1_000, description="of one tree, at once; None: no limit"
+    )
 
 
 class TurnBounds(Settings):
@@ -51,8 +73,6 @@ class TurnBounds(Settings):
 
     turn_max_steps: int = Field(default=30, ge=1)
     turn_max_tool_calls: int = Field(default=100, ge=1)
-    turn_max_tokens: int | None = Field(default=None, ge=1, description="prompt + completion of all steps")
-    turn_max_cost_usd: float | None = Field(default=None, ge=0)
     turn_max_seconds: int = Field(default=6 * 3600, ge=1, description="wall time, waiting included")
 
 
@@ -68,9 +88,12 @@ class ModelSettings(Settings):
 
     model_base_url: str
     model_name: str
+    model_title_name: str = Field(default="", description="finds titles of sessions; empty: the same model")
     model_api_key_parameter: str = Field(description="name of an SSM SecureString parameter")
     model_prices: dict[str, ModelPrice] = Field(default_factory=dict)
     model_max_attempts: int = Field(default=4, ge=1, le=10)
+    model_context_tokens: int = Field(default=128_000, ge=1_000, description="what it takes in one call")
+    model_max_output_tokens: int | None = Field(default=None, ge=1, description="of one call; None: the model's own")
 
     @field_validator("model_prices", mode="before")
     @classmethod
@@ -112,10 +135,24 @@ class ToolSettings(Settings):
     docs_dir: str = Field(default="", description="the documentation's pages; empty: shipped beside the code")
     workspace_bucket: str = Field(default="", description="S3 bucket for files; empty: no file tools")
     workspace_quota_mb: int = Field(default=250, ge=1, description="bytes of all files of a user, in MB of 1,000,000")
+    tools_needing_approval: frozenset[str] = Field(
+        default=frozenset(), description="comma list: the user is asked before each call of these"
+    )
+    approval_days: int = Field(default=30, ge=1, le=365, description="how long the user may take to answer")
     mcp_servers: tuple[McpServer, ...] = Field(default=(), description="JSON list of {url, name, headers_parameter?}")
     operation_services: tuple[OperationService, ...] = Field(
         default=(), description="JSON list of {url, name, description?}"
     )
+
+    @property
+    def approval_seconds(self) -> int:
+        """How long an answer is awaited."""
+        return self.approval_days * 86_400
+
+    @field_validator("tools_needing_approval", mode="before")
+    @classmethod
+    def _parse_list(cls, value: object) -> object:
+        return {name.strip() for name in value.split(",") if name.strip()} if isinstance(value, str) else value
 
     @property
     def workspace_quota_bytes(self) -> int:

@@ -4,13 +4,15 @@ API Gateway's own error frame has no `type` and makes the official client close 
 nothing may raise here, whatever a client sends.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from shared.aws.sockets import ConnectionGone, ConnectionSlow
 from shared.chat.accept import Requester
+from shared.chat.answer_requests import answers_in
+from shared.chat.answering import Answering, UserAnswer
 from shared.chat.cancel import cancel_turn
 from shared.chat.requests import TransportSend, own_send, parse_json, submission_from, validation_details
 from shared.chat.resume import SocketReplay, resumable_task
@@ -22,6 +24,7 @@ from shared.socket.bodies import AbortFrame, Frame, ResumeFrame, SendFrame
 from shared.socket.connections import user_of
 from shared.stream import frames
 from shared.stream import parts as wire
+from shared.stream.parts import Part
 from shared.stream.viewers import detach, find_view
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
@@ -38,6 +41,7 @@ class SocketHandler:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._sending = Sending(services)
+        self._answering = Answering(services)
 
     def handle(self, connection_id: str, user_id: str | None, raw: str) -> None:
         """Do what the frame asks for; never raises."""
@@ -86,6 +90,9 @@ class SocketHandler:
             return
         if frame.trigger != "submit-message":
             raise Invalid("Only submit-message is supported: a session is not rewritten.", code="unsupported_trigger")
+        if answers := answers_in(frame.messages):
+            self._answer(user_id, requester, frame.id, answers)
+            return
         sent = own_send(_as_transport(frame))
         accepted = self._sending.submit(
             user_id,
@@ -101,8 +108,24 @@ class SocketHandler:
         elif accepted.outcome == "pending":
             self._answer_pending(requester, sent.message_id or "", accepted.task)
 
+    def _answer(self, user_id: str, requester: Requester, session_id: str, answers: Sequence[UserAnswer]) -> None:
+        """The answer to a request for approval, which the official client sends like a message."""
+        answered = self._answering.answer_all(
+            user_id,
+            session_id,
+            answers,
+            requester,
+            before_sending=lambda _: self._post(requester.connection_id, frames.start(requester.request_id)),
+        )
+        if answered.task is None:
+            self._answer_at_once(requester, wire.data("approval-recorded", answered.public()))
+        elif answered.outcome != "started":
+            SocketReplay(self._services, requester).show(answered.task)
+
     def _answer_pending(self, requester: Requester, message_id: str, task: Task) -> None:
-        part = wire.data("pending", {"message_id": message_id, "task_id": task.id})
+        self._answer_at_once(requester, wire.data("pending", {"message_id": message_id, "task_id": task.id}))
+
+    def _answer_at_once(self, requester: Requester, part: Part) -> None:
         request_id = requester.request_id
         for frame in (frames.start(request_id), frames.chunk(request_id, 0, part), frames.end(request_id)):
             self._post(requester.connection_id, frame)
@@ -112,7 +135,7 @@ class SocketHandler:
         if task is None:
             self._post(connection_id, frames.no_active(frame.requestId))
             return
-        SocketReplay(self._services, Requester(connection_id, frame.requestId)).show(task)
+        SocketReplay(self._services, Requester(connection_id, frame.requestId)).show(task, whole_message=True)
 
     def _abort(self, connection_id: str, user_id: str, frame: AbortFrame) -> None:
         viewer = find_view(self._services.database, connection_id, frame.requestId)

@@ -48,7 +48,9 @@ class OpenStream:
                 self.calls.append(part["toolCallId"])
             case "tool-input-error":
                 self.inputs.pop(part["toolCallId"], None)
-            case "tool-output-available" | "tool-output-error" if part["toolCallId"] in self.calls:
+            case "tool-output-available" | "tool-output-error" | "tool-output-denied" | "tool-approval-request" if (
+                part["toolCallId"] in self.calls
+            ):
                 self.calls.remove(part["toolCallId"])
 
     def closers(self, reason: str) -> list[Part]:

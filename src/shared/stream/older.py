@@ -6,6 +6,7 @@ for one: a client that counts parts (for `startIndex`) counts the same, and even
 
 from collections.abc import Iterable
 
+from shared.stream import parts as wire
 from shared.stream.parts import Part
 
 WITHDRAWN: Part = {"type": "data-withdrawn", "data": {}, "transient": True}
@@ -13,6 +14,22 @@ WITHDRAWN: Part = {"type": "data-withdrawn", "data": {}, "transient": True}
 
 RESET: Part = {"type": "data-reset-step", "data": {}}
 """Says that what was shown since the last `start-step` no longer holds; only a replay can take it away."""
+
+
+def for_clients_that_know_no_approvals(parts: Iterable[Part]) -> list[Part]:
+    """As many parts, for `ai` 5: it is told of a request by a part of ours, and of a denial as of a failure."""
+    return [_without_approval(part) for part in parts]
+
+
+def _without_approval(part: Part) -> Part:
+    match part["type"]:
+        case "tool-approval-request":
+            asked = {"approvalId": part["approvalId"], "toolCallId": part["toolCallId"]}
+            return {"type": "data-approval-request", "data": asked}
+        case "tool-output-denied":
+            return wire.tool_output_error(part["toolCallId"], "The user did not approve it.")
+        case _:
+            return part
 
 
 def for_older_clients(parts: Iterable[Part]) -> list[Part]:

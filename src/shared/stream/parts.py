@@ -106,6 +106,16 @@ def tool_output_error(call_id: str, text: str) -> Part:
     return {"type": "tool-output-error", "toolCallId": call_id, "errorText": text, "providerExecuted": True}
 
 
+def tool_approval_request(approval_id: str, call_id: str) -> Part:
+    """The call is made when the user approves it; the stream ends first."""
+    return {"type": "tool-approval-request", "approvalId": approval_id, "toolCallId": call_id}
+
+
+def tool_output_denied(call_id: str) -> Part:
+    """The user did not approve the call."""
+    return {"type": "tool-output-denied", "toolCallId": call_id}
+
+
 def data(name: str, value: object) -> Part:
     """A part of our own."""
     return {"type": f"data-{name}", "data": value}

@@ -5,12 +5,13 @@ replaced (a zombie) can't change anything, however late it wakes. Chunk rows are
 position instead (see `stream.chunk_log`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.aws.database import ConditionFailed, Database
-from shared.aws.writes import Update
+from shared.aws.database import ConditionFailed, Database, TransactionFailed
+from shared.aws.writes import Update, Write
 from shared.kernel.clock import Clock, to_millis
+from shared.tasks.pools import Suspension
 from shared.tasks.records import LIVE, LIVE_VALUES, Task, TaskStatus, task_key
 
 LEASE_SECONDS = 15
@@ -54,11 +55,11 @@ class Leases:
     def take(self, task_id: str, owner: str) -> tuple[Lease, Task] | None:
         """Become the owner, if nobody is and something is left to do or to deliver.
 
-        None: the task does not exist, is held and fresh, or has ended and was delivered. In each
-        case the message that asked for it may be dropped.
+        None: the task does not exist, is held and fresh, awaits a slot, or has ended and was delivered.
+        In each case the message that asked for it may be dropped.
         """
         now = to_millis(self._clock.now())
-        free = f"{LIVE} AND #lease_expires < :now"
+        free = f"{LIVE} AND #lease_expires < :now AND attribute_not_exists(#awaits_slot)"
         try:
             return self._raise_epoch(task_id, owner, free, {**LIVE_VALUES, "now": now}, ", #status = :running")
         except ConditionFailed as failure:
@@ -123,11 +124,14 @@ class Leases:
         )
         return self._left(lease, write)
 
-    def release_to_wait(self, lease: Lease, handled_inbox: int, until: int) -> bool:
-        """Let nobody work on it before it is woken, or `until` (ms); False if there is news to look at first."""
+    def release_to_wait(self, lease: Lease, handled_inbox: int, until: int, suspension: Suspension) -> bool:
+        """Let nobody work on it before it is woken, or `until` (ms); False if there is news to look at first.
+
+        `suspension` gives its slot back in the same transaction.
+        """
         write = Update(
             task_key(lease.task_id),
-            "SET #lease_expires = :zero, #status = :waiting, #wait_until = :until",
+            f"SET #lease_expires = :zero, #status = :waiting, #wait_until = :until{suspension.also_set}",
             condition=f"{lease.condition} AND #inbox = :inbox",
             values={
                 **lease.values,
@@ -135,19 +139,26 @@ class Leases:
                 "waiting": TaskStatus.WAITING.value,
                 "until": until,
                 "inbox": handled_inbox,
+                **suspension.values,
             },
         )
-        return self._left(lease, write)
+        return self._left(lease, write, suspension.writes)
 
-    def _left(self, lease: Lease, write: Update) -> bool:
-        """Whether a write took effect that needs the inbox to be as its owner has seen it."""
+    def _left(self, lease: Lease, write: Update, others: Sequence[Write] = ()) -> bool:
+        """Whether a write took effect that needs the inbox to be as its owner has seen it; the others never fail."""
         try:
-            self._database.write(write)
+            if others:
+                self._database.transact([write, *others])
+            else:
+                self._database.write(write)
+            return True
         except ConditionFailed as failure:
-            if failure.item is None or failure.item["epoch"] != lease.epoch:
-                raise LeaseLost(lease.task_id) from failure
-            return False
-        return True
+            found = failure.item
+        except TransactionFailed as failure:
+            found = failure.failed[0]
+        if found is None or found["epoch"] != lease.epoch:
+            raise LeaseLost(lease.task_id)
+        return False
 
     def _owned(self, write: Update) -> dict[str, object]:
         try:

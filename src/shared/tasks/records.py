@@ -1,17 +1,20 @@
 """The task record and its neighbours in the State table.
 
-| record | pk             | sk                               |
-|--------|----------------|----------------------------------|
-| task   | `TASK#{id}`    | `META`                           |
-| call   | `TASK#{id}`    | `CALL#{tool_call_id}`            |
-| viewer | `TASK#{id}`    | `VIEWER#{connection}#{request}`  |
-| view   | `CONN#{id}`    | `VIEW#{request}`                 |
-| waiter | `WAIT#{record}`| see `waits`                      |
-| timer  | `TIMER#{shard}`| `{due, 13 digits}#{task}`        |
+| record   | pk              | sk                              |
+|----------|-----------------|---------------------------------|
+| task     | `TASK#{id}`     | `META`                          |
+| call     | `TASK#{id}`     | `CALL#{tool_call_id}`           |
+| reserved | `TASK#{id}`     | `RESERVED#{call}#{epoch}`       |
+| viewer   | `TASK#{id}`     | `VIEWER#{connection}#{request}` |
+| view     | `CONN#{id}`     | `VIEW#{request}`                |
+| waiter   | `WAIT#{record}` | see `waits`                     |
+| child    | `TASK#{parent}` | see `lineage`                   |
+| timer    | `TIMER#{shard}` | `{due, 13 digits}#{task}`       |
 
 All times are whole milliseconds since the epoch, except `expires_at`, which DynamoDB's TTL wants in seconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -111,6 +114,30 @@ class Task:
     """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
     tool_name: str = ""
     """The tool whose call an operation does."""
+    pool: str = ""
+    """What limits how many like it run at once (see `pools`); empty: nothing."""
+    slot: str = ""
+    """The task from which it has taken its slot over; empty: the slot is its own."""
+    awaits_slot: bool = False
+    """Whether no worker may take it before it has got a slot."""
+    promoted_at: int = 0
+    """When it got the slot that it had waited for."""
+
+    @property
+    def ready_at(self) -> int:
+        """Since when it could be worked on."""
+        return max(self.created_at, self.promoted_at)
+
+    resumes: str = ""
+    """The turn that paused, and that this one goes on with: of those that write the message, the one before."""
+    carried: Spend = field(default_factory=Spend)
+    """What the turns before it in the same message had spent: its bounds are theirs."""
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """What it may use, as `accounts.permissions` stores it; the session's at the time of its accept."""
+    claimed_tokens: int = 0
+    """Of the turn's budget: spent + reserved - raised; see `accounts.budgets.meters`."""
+    claimed_micros: int = 0
+    """The same in millionths of a US dollar."""
 
     @property
     def message_id(self) -> str:
@@ -129,7 +156,7 @@ class Task:
 
     def fresh(self, **changes: Any) -> "Task":
         """A task that may do what this one may, and has done nothing yet."""
-        new = {**_UNTOUCHED, "status": TaskStatus.QUEUED, "spend": Spend(), **changes}
+        new = {**_UNTOUCHED, "status": TaskStatus.QUEUED, "spend": Spend(), "carried": Spend(), **changes}
         return replace(self, **new)
 
     @property
@@ -150,6 +177,14 @@ class Task:
             "dry_run": self.dry_run,
             "continues": self.continues,
             "tool_name": self.tool_name,
+            "pool": self.pool,
+            "slot": self.slot,
+            "awaits_slot": self.awaits_slot,
+            "resumes": self.resumes,
+            "carried": vars(self.carried) if self.carried != Spend() else None,
+            "permissions": dict(self.permissions),
+            "claimed_tokens": self.claimed_tokens,
+            "claimed_micros": self.claimed_micros,
         }
         return {
             **{name: value for name, value in optional.items() if value},
@@ -197,6 +232,15 @@ class Task:
             dry_run=item.get("dry_run", False),
             continues=item.get("continues", ""),
             tool_name=item.get("tool_name", ""),
+            pool=item.get("pool", ""),
+            slot=item.get("slot", ""),
+            awaits_slot=item.get("awaits_slot", False),
+            promoted_at=item.get("promoted_at", 0),
+            resumes=item.get("resumes", ""),
+            carried=Spend(**item.get("carried", {})),
+            permissions=item.get("permissions", {}),
+            claimed_tokens=item.get("claimed_tokens", 0),
+            claimed_micros=item.get("claimed_micros", 0),
         )
 
 
@@ -204,7 +248,8 @@ _UNTOUCHED: dict[str, Any] = {
     name: Task.__dataclass_fields__[name].default
     for name in (
         *("epoch", "lease_owner", "lease_expires", "inbox", "takeovers", "cancel_requested", "ended_at", "error"),
-        *("wait_until", "timer_generation", "continues", "tool_name"),
+        *("wait_until", "timer_generation", "continues", "resumes", "tool_name"),
+        *("pool", "slot", "awaits_slot", "promoted_at", "claimed_tokens", "claimed_micros"),
     )
 }
 

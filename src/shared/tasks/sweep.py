@@ -5,6 +5,7 @@
 | queued, or its lease is stale | send its message again, count a takeover, look again |
 | leased and fresh          | look again                                              |
 | waiting                   | look again at its deadline, and then send its message   |
+| without a slot            | hand out slots that are free, look again                |
 | ended, with viewers owed  | send its message again, so that a worker delivers       |
 | ended and delivered, gone | forget the timer                                        |
 | woken, with a newer timer | forget this one                                         |
@@ -20,6 +21,7 @@ from shared.aws.writes import Delete, Item, Put, Update
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.telemetry import count, log_event, log_failure, log_problem, measure_seconds
 from shared.tasks.records import LIVE, LIVE_VALUES, TIMER_SHARDS, Task, TaskStatus, due_of, task_key, timer_item
+from shared.tasks.slots import Slots
 from shared.tasks.store import get_task
 
 MAX_TAKEOVERS = 5
@@ -29,8 +31,11 @@ _REARM_MILLIS = 20_000
 class Sweep:
     """Looks at every timer that is due."""
 
-    def __init__(self, database: Database, queue: TurnQueue, clock: Clock, end_lost: Callable[[str], object]) -> None:
+    def __init__(
+        self, database: Database, queue: TurnQueue, clock: Clock, slots: Slots, end_lost: Callable[[str], object]
+    ) -> None:
         self._database = database
+        self._slots = slots
         self._queue = queue
         self._clock = clock
         self._end_lost = end_lost
@@ -71,6 +76,10 @@ class Sweep:
         if task.status.ended:
             self._rearm(timer, now + _REARM_MILLIS)
             self._queue.send(task.id, task.user_id, kind=task.kind)
+            return
+        if task.awaits_slot:
+            self._rearm(timer, now + _REARM_MILLIS)
+            self._slots.admit(task)
             return
         if task.takeovers >= MAX_TAKEOVERS:
             log_problem("task.worker_lost", **task.ids, takeovers=task.takeovers)

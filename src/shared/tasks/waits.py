@@ -112,8 +112,10 @@ def wake_waiters(database: Database, queue: TurnQueue, clock: Clock, awaited: st
     return len(found)
 
 
-def wake(database: Database, queue: TurnQueue, clock: Clock, task_id: str) -> None:
-    """Tell the task to look at what it waits for; one that has ended is left alone.
+def wake(database: Database, queue: TurnQueue, clock: Clock, task_id: str, *, cancel: bool = False) -> bool:
+    """Tell the task to look at what it waits for; one that has ended is left alone, and the answer is False.
+
+    With `cancel` it is told to stop, by whoever works on it or is sent to it now.
 
     Raises:
         Retryable: it was not told.
@@ -121,18 +123,19 @@ def wake(database: Database, queue: TurnQueue, clock: Clock, task_id: str) -> No
     for _ in range(_ATTEMPTS):
         task = get_task(database, task_id)
         if task is None or task.status.ended:
-            return
-        if _told(database, clock, task):
-            log_event("task.woken", **task.ids, status=task.status.value)
+            return False
+        if _told(database, clock, task, cancel=cancel):
+            log_event("turn.cancel_requested" if cancel else "task.woken", **task.ids, status=task.status.value)
             send_on(queue, task)
-            return
+            return True
     raise Retryable("The task changes too fast to be woken.", code="task_busy")
 
 
-def _told(database: Database, clock: Clock, task: Task) -> bool:
+def _told(database: Database, clock: Clock, task: Task, *, cancel: bool) -> bool:
     """Raise the inbox, and have a sweep look soon: the timer of a waiting task sleeps until its deadline."""
     try:
-        database.transact(telling(task, to_millis(clock.now())))
+        also_set, values = (", #cancel_requested = :yes", {"yes": True}) if cancel else ("", {})
+        database.transact(telling(task, to_millis(clock.now()), also_set, values))
     except TransactionFailed:
         return False
     return True

@@ -17,12 +17,15 @@ from shared.tools.delete_workspace_file import DeleteWorkspaceFile
 from shared.tools.docs.library import Library, shipped_folder
 from shared.tools.get_current_time import GetCurrentTime
 from shared.tools.get_doc_page import GetDocPage
+from shared.tools.get_sub_session_result import GetSubSessionResult
 from shared.tools.list_workspace_files import ListWorkspaceFiles
 from shared.tools.mcp.servers import McpServers
 from shared.tools.read_workspace_file import ReadWorkspaceFile
 from shared.tools.run_external_operation import external_operation_tools
 from shared.tools.run_mcp_tool import mcp_tools
+from shared.tools.run_sub_session import RunSubSession
 from shared.tools.search_docs import SearchDocs
+from shared.tools.sub_sessions.contract import SubSessions
 from shared.tools.web_fetch import WebFetch
 from shared.tools.workspace.outputs import ToolOutputs
 from shared.tools.workspace.store import Workspace
@@ -39,6 +42,8 @@ class ToolDependencies:
     read_secret: Callable[[str], str]
     objects: Objects | None
     """The workspace bucket; without one there are no file tools."""
+    sub_sessions: SubSessions
+    """Runs the turns that a turn starts for itself."""
 
 
 def all_tools(needs: ToolDependencies) -> list[Tool[Any]]:
@@ -50,6 +55,8 @@ def all_tools(needs: ToolDependencies) -> list[Tool[Any]]:
         SearchDocs(library),
         GetDocPage(library),
         AddUnderstanding(Profiles(needs.database, needs.clock)),
+        RunSubSession(needs.sub_sessions, needs.clock),
+        GetSubSessionResult(needs.sub_sessions, needs.clock),
         *_workspace_tools(needs),
         CheckOperationStatus(needs.database),
         DeepResearch(WebFetch()),

@@ -78,6 +78,17 @@ class Cancellation:
             callback()
 
 
+@dataclass
+class CallProgress:
+    """What a running tool says of itself, for whoever has to end it."""
+
+    output_exists: bool = False
+    """There is something to pay for, even if the call is stopped now. Set when it answers, if not before."""
+    block: str | None = None
+    """What it runs for the user: the block's name."""
+    block_id: str | None = None
+
+
 @dataclass(frozen=True)
 class ToolContext:
     """What a tool may know about the call: whose it is, which one, and how long it may take."""
@@ -88,6 +99,9 @@ class ToolContext:
     tool_call_id: str
     timeout_seconds: float = MAX_TOOL_WAIT_SECONDS
     cancellation: Cancellation = field(default_factory=Cancellation)
+    dry_run: bool = False
+    """Whether nothing may take effect or be charged."""
+    progress: CallProgress = field(default_factory=CallProgress)
 
     @property
     def ids(self) -> TaskIds:
@@ -106,10 +120,14 @@ class Tool(ABC, Generic[InputT]):
     input_model: ClassVar[type[ToolInput]]
     side_effect: ClassVar[bool] = False
     """It changes something outside Parley: never repeated after a kill, unless it is idempotent."""
+    needs_approval: ClassVar[bool] = False
+    """The user is asked before each call; deployments and sessions may ask for more tools than say so here."""
     requires_auth: ClassVar[bool] = False
     long_running: ClassVar[bool] = False
     needs_guide: ClassVar[bool] = False
     runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
+    price_credits: ClassVar[int] = 0
+    """What a call costs its user when it brings something; never in a dry run."""
 
     @abstractmethod
     def run(self, context: ToolContext, arguments: InputT) -> ToolResponse | Wait:

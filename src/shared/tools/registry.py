@@ -1,7 +1,7 @@
 """Which tools there are."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from shared.tools.contract import Tool
@@ -25,9 +25,9 @@ class Toolbox:
         """All names, in order."""
         return sorted(self._tools)
 
-    def schemas(self) -> list[dict[str, Any]]:
-        """What the model is told of them, in the provider's form."""
-        return [_schema(self._tools[name]) for name in self.names]
+    def schemas(self, offered: Container[str] | None = None) -> list[dict[str, Any]]:
+        """What the model is told of those `offered` (None: all), in the provider's form."""
+        return [_schema(self._tools[name]) for name in self.names if offered is None or name in offered]
 
 
 def _schema(tool: Tool[Any]) -> dict[str, Any]:

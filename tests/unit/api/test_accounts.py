@@ -267,6 +267,66 @@ def test_a_limit_that_can_not_be_read_is_a_503(deployment: Build, parley: Parley
     assert code(send(client, session_id, ada)) == (503, "storage_unavailable")
 
 
+def test_a_turn_without_a_slot_is_queued_and_one_too_many_is_refused(deployment: Build, parley: Parley) -> None:
+    """202 `queued` wherever it is shown, then 429 with a code; stopping the queued one answers `dequeued`."""
+    parley.with_turns(1, 2)
+    client, ada = deployment(), signed_in(parley)
+    running, waiting, late = (new_session(client, ada) for _ in range(3))
+    send(client, running, ada)
+    queued = send(client, waiting, ada)
+    assert (queued.status_code, queued.json()["status"]) == (202, "queued")
+    task_id = queued.json()["task_id"]
+    assert client.get(f"/api/chat/tasks/{task_id}", headers=ada).json()["status"] == "queued"
+    shown = client.get(f"/api/chat/sessions/{waiting}", headers=ada).json()
+    assert (shown["is_processing"], shown["active_stream"]["task_id"]) == (True, task_id)
+    assert send(client, waiting, ada, message_id="m2").json()["status"] == "pending"
+
+    refused = send(client, late, ada)
+    assert code(refused) == (429, "too_many_turns")
+    assert refused.json()["details"] == {"limit": 2}
+    stopped = client.post(f"/api/chat/sessions/{waiting}/cancel", headers=ada).json()
+    assert stopped == {"cancelled": True, "task_id": task_id, "reason": "dequeued"}
+    assert send(client, late, ada).json()["status"] == "queued"
+
+
+def test_usage_is_shown_and_what_is_used_up_is_refused(deployment: Build, parley: Parley) -> None:
+    """Percent, amounts and the reset; 429 with the same reset; a guest sees their own."""
+    parley.with_limits(user_day_max_tokens=100_000, user_week_max_cost_usd=0)
+    client, ada = deployment(), signed_in(parley)
+    shown = client.get("/api/usage", headers=ada).json()
+    assert shown["daily"]["percent_used"] == 0.0
+    assert shown["daily"]["tokens"] == {"used": 0, "reserved": 0, "limit": 100_000}
+    assert (shown["weekly"]["percent_used"], shown["weekly"]["usd"]["limit"]) == (100.0, 0.0)
+    assert shown["credits"] == 0
+    session_id = new_session(client, ada)
+    refused = send(client, session_id, ada)
+    assert code(refused) == (429, "weekly_budget")
+    assert refused.headers["retry-after"] == str(refused.json()["details"]["retry_after_seconds"])
+
+    parley.with_limits(user_day_max_tokens=100_000)
+    client = deployment()
+    parley.scripted(says("Hello!", tokens=(20_000, 5_000)))
+    assert send(client, session_id, ada).status_code == 202
+    parley.drain_queue()
+    shown = client.get("/api/usage", headers=ada).json()
+    assert (shown["daily"]["percent_used"], shown["weekly"]["percent_used"]) == (25.0, None)
+    assert shown["daily"]["tokens"]["used"] == shown["weekly"]["tokens"]["used"] == 25_000
+    guest = bearer(new_guest(client)["token"])
+    assert client.get("/api/usage", headers=guest).json()["daily"]["tokens"]["used"] == 0
+
+
+def test_usage_that_can_not_be_read_is_shown_as_unknown(deployment: Build, parley: Parley) -> None:
+    """The display fails open."""
+    parley.with_limits(user_day_max_tokens=100, user_week_max_tokens=0)
+    client, ada = deployment(), signed_in(parley)
+    parley.watch.reset(fault_at=0)
+    shown = client.get("/api/usage", headers=ada).json()
+    assert (shown["daily"]["percent_used"], shown["weekly"]["percent_used"]) == (None, 100.0)
+    assert shown["daily"]["tokens"] == {"used": None, "reserved": None, "limit": 100}
+    parley.watch.reset(fault_at=1)
+    assert client.get("/api/usage", headers=ada).json()["credits"] is None
+
+
 def test_interrupt_over_http_starts_the_new_turn(client: TestClient, parley: Parley) -> None:
     """Parley's own form and the official one alike."""
     ada = signed_in(parley)

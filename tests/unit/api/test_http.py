@@ -69,6 +69,59 @@ def test_sessions_are_listed_newest_accept_first_and_paged(ada: TestClient, parl
     assert [row["is_processing"] for row in first["sessions"]] == [True, False, False]
 
 
+def test_sessions_are_searched_by_title(ada: TestClient) -> None:
+    """In whatever case, with blanks around the words left out; a blank search is none."""
+    for title in ("Rivers", "Lakes"):
+        ada.post("/api/chat/sessions", json={"title": title})
+
+    def found(search: str) -> list[str]:
+        rows = ada.get("/api/chat/sessions", params={"search": search}).json()["sessions"]
+        return sorted(row["title"] for row in rows)
+
+    assert (found("rIVER"), found(" lakes "), found("  "), found("s")) == (
+        ["Rivers"],
+        ["Lakes"],
+        *[["Lakes", "Rivers"]] * 2,
+    )
+    answer = ada.get("/api/chat/sessions", params={"search": "x" * 201})
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
+def test_a_session_is_renamed(ada: TestClient) -> None:
+    """The answer is the session as a list shows it; blanks around the title are left out."""
+    session_id = new_session(ada)
+    answer = ada.patch(f"/api/chat/sessions/{session_id}", json={"title": "  Rivers \n"})
+    assert (answer.status_code, answer.json()["title"]) == (200, "Rivers")
+    assert ada.get("/api/chat/sessions").json()["sessions"] == [answer.json()]
+
+
+@pytest.mark.parametrize("body", [{}, {"title": " "}, {"title": None}, {"title": "x" * 201}, {"title": "x", "id": "y"}])
+def test_a_title_that_is_none_is_refused(ada: TestClient, body: dict[str, Any]) -> None:
+    """422, and the old one stays."""
+    session_id = new_session(ada)
+    answer = ada.patch(f"/api/chat/sessions/{session_id}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    assert ada.get(f"/api/chat/sessions/{session_id}").json()["title"] is None
+
+
+def test_a_deleted_session_is_gone_on_every_route(ada: TestClient) -> None:
+    """204 once; from then on it, its turn and that turn's stream are answered as what never was."""
+    session_id = new_session(ada)
+    task_id = send(ada, session_id).json()["task_id"]
+    session, task = f"/api/chat/sessions/{session_id}", f"/api/chat/tasks/{task_id}"
+
+    answer = ada.delete(session)
+    assert (answer.status_code, answer.content) == (204, b"")
+
+    gone = [("DELETE", session), ("GET", session), ("GET", f"{session}/stream"), ("POST", f"{session}/cancel")]
+    gone += [("GET", f"{session}/messages/pending"), ("GET", task), ("GET", f"{task}/stream")]
+    assert [ada.request(method, path).status_code for method, path in gone] == [404] * len(gone)
+    assert ada.patch(session, json={"title": "Back"}).json()["code"] == "SESSION_NOT_FOUND"
+    assert ada.post(f"{session}/messages/pending", json={"message": "x"}).json()["code"] == "SESSION_NOT_FOUND"
+    assert send(ada, session_id).json()["code"] == "SESSION_NOT_FOUND"
+    assert ada.get("/api/chat/sessions").json()["sessions"] == []
+
+
 @pytest.mark.parametrize("cursor", ["x", "W10=", "e30=", "WyJ4Il0=", "%00"])
 def test_a_made_up_cursor_is_refused(ada: TestClient, cursor: str) -> None:
     """422, not an error of ours."""
@@ -85,6 +138,8 @@ def test_what_belongs_to_somebody_else_does_not_exist(ada: TestClient, parley: P
         ("GET", "/api/chat/sessions/{s}", None),
         ("GET", "/api/chat/sessions/{s}/stream", None),
         ("POST", "/api/chat/sessions/{s}/stream", {"message": "x", "message_id": "m1"}),
+        ("PATCH", "/api/chat/sessions/{s}", {"title": "Mine"}),
+        ("DELETE", "/api/chat/sessions/{s}", None),
         ("POST", "/api/chat/sessions/{s}/cancel", None),
         ("GET", "/api/chat/sessions/{s}/messages/pending", None),
         ("POST", "/api/chat/sessions/{s}/messages/pending", {"message": "x"}),
@@ -297,3 +352,36 @@ def test_an_event_source_is_told_when_to_come_back(ada: TestClient, parley: Parl
     parley.scripted(says("Hello!"))
     task_id = send(ada, new_session(ada)).json()["task_id"]
     assert "retry: 250\n" in ada.get(f"/api/chat/tasks/{task_id}/stream").text
+
+
+def test_an_answer_is_waited_for_without_a_stream(ada: TestClient, parley: Parley) -> None:
+    """It comes when the turn has ended, with its tokens; the same message id asks for the same turn."""
+    session_id = new_session(ada)
+    parley.scripted(says("Seven", tokens=(30, 7)))
+    parley.clock.at(1.0, parley.drain_queue)
+    began = parley.clock.now()
+    body = {"message": "Count rivers", "message_id": "m1"}
+    answer = ada.post(f"/api/chat/sessions/{session_id}/run", json=body).json()
+
+    assert 1 <= parley.clock.now() - began < 2
+    assert (answer["status"], answer["response"], answer["usage"]["total_tokens"]) == ("completed", "Seven", 37)
+    assert ada.post(f"/api/chat/sessions/{session_id}/run", json=body).json() == answer
+
+
+def test_a_wait_that_is_too_short_says_what_there_is(ada: TestClient, parley: Parley) -> None:
+    """`running`, and `queued` for a message that waits for another turn."""
+    session_id = new_session(ada)
+    first = ada.post(f"/api/chat/sessions/{session_id}/run", json={"message": "Hm", "wait_seconds": 0}).json()
+    second = ada.post(f"/api/chat/sessions/{session_id}/run", json={"message": "Hey", "wait_seconds": 2}).json()
+    assert [first["status"], second["status"]] == ["running", "queued"]
+    assert (
+        ada.post(f"/api/chat/sessions/{session_id}/run", json={"message": "Hm", "wait_seconds": 26}).status_code == 422
+    )
+    assert ada.post("/api/chat/sessions/nope/run", json={"message": "Hm"}).status_code == 404
+
+
+def test_the_sub_sessions_of_a_foreign_session_are_not_listed(ada: TestClient, parley: Parley) -> None:
+    """404, as for everything else of it."""
+    foreign = parley.new_session("grace").id
+    assert ada.get("/api/chat/sessions", params={"parent_session": foreign}).json()["code"] == "SESSION_NOT_FOUND"
+    assert ada.get("/api/chat/sessions", params={"parent_session": new_session(ada)}).json()["sessions"] == []

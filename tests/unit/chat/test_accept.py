@@ -95,7 +95,9 @@ def test_message_ids_of_other_tenants_can_not_collide(parley: Parley) -> None:
 def test_a_foreign_session_looks_like_a_missing_one(parley: Parley) -> None:
     """The same error for both, and nothing is written."""
     theirs = parley.new_session("grace")
-    acceptance = Acceptance(parley.database, parley.services.queue, parley.clock, parley.services.ids)
+    acceptance = Acceptance(
+        parley.database, parley.services.queue, parley.clock, parley.services.ids, parley.services.slots
+    )
     errors = []
     parley.watch.reset()
     for session_id in (theirs.id, "missing"):

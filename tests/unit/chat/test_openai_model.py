@@ -48,7 +48,11 @@ def server() -> Iterator[type[_Server]]:
 
 
 def ask(
-    server: type[_Server], *chunks: object, done: bool = True, tools: Sequence[dict[str, Any]] = ()
+    server: type[_Server],
+    *chunks: object,
+    done: bool = True,
+    tools: Sequence[dict[str, Any]] = (),
+    most: int | None = None,
 ) -> list[ModelEvent]:
     """All events of one call to the server, which answers with the chunks."""
     if chunks:
@@ -57,7 +61,7 @@ def ask(
     workers = ThreadWorkers()
     model = OpenAIModel("m", server.address, lambda: "key", workers)  # type: ignore[attr-defined]
     mailbox: Mailbox[ModelEvent] = workers.mailbox()
-    model.start(ModelRequest([{"role": "user", "content": "Hi"}], tools, "ada"), mailbox)
+    model.start(ModelRequest([{"role": "user", "content": "Hi"}], tools, "ada", most), mailbox)
     events: list[ModelEvent] = []
     while not events or not isinstance(events[-1], ModelFinished | ModelFailed):
         event = mailbox.get(10)
@@ -80,6 +84,28 @@ def test_text_and_usage(server: type[_Server]) -> None:
         TextDelta("Hel"), TextDelta("lo"), ModelFinished("stop", 7, 3),
     ]  # fmt: skip
     assert "tools" not in server.asked[0]
+    assert "max_completion_tokens" not in server.asked[0]
+
+
+def test_the_length_of_the_answer_is_bounded_by_the_server(server: type[_Server]) -> None:
+    """What was reserved is what may be spent."""
+    ask(server, delta(content="Hi"), STOP, most=400)
+    assert server.asked[0]["max_completion_tokens"] == 400
+
+
+@pytest.mark.parametrize("tokens", [-5, float("nan"), float("inf")])
+def test_usage_that_makes_no_sense_was_not_counted(server: type[_Server], tokens: float) -> None:
+    """Neither a gift nor a debt."""
+    usage = json.dumps({"id": "x", "choices": [], "usage": {"prompt_tokens": tokens, "completion_tokens": tokens}})
+    assert ask(server, delta(content="Hi"), STOP, usage)[-1] == ModelFinished("stop", 0, 0)
+
+
+def test_a_cut_stream_tells_what_was_counted(server: type[_Server]) -> None:
+    """Servers that count along with each chunk."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    failed = ask(server, {**delta(content="Hi"), "usage": usage}, done=False)[-1]
+    assert isinstance(failed, ModelFailed)
+    assert (failed.code, failed.prompt_tokens, failed.completion_tokens) == ("stream_cut", 7, 3)
 
 
 @pytest.mark.parametrize("tokens", [None, "12", 12.0])
@@ -115,6 +141,53 @@ def test_refusals_say_whether_to_try_again(server: type[_Server], status: int, c
     assert (failed.code, failed.retryable) == (code, retryable)
     assert failed.retry_after_seconds == (3.0 if retryable else 0.0)
     assert len(server.asked) == 1
+
+
+TOO_LONG = {
+    "OpenAI": (400, {"code": "context_length_exceeded", "message": "no"}),
+    "OpenAI, more than a minute's tokens": (
+        429,
+        {"code": "rate_limit_exceeded", "message": "Request too large for gpt-x on tokens per min (TPM): Limit 30000"},
+    ),
+    "vLLM": (400, {"code": 400, "message": "This model's maximum context length is 8192 tokens. However, you ..."}),
+    "llama.cpp": (400, {"code": 400, "type": "exceed_context_size_error", "message": "the request exceeds ..."}),
+    "Anthropic": (400, {"message": "prompt is too long: 211000 tokens > 200000 maximum"}),
+    "Gemini": (400, {"message": "The input token count (2000000) exceeds the maximum number of tokens allowed"}),
+    "a gateway": (413, {"message": "Payload Too Large"}),
+    "Mistral": (422, {"message": "Please reduce the length of the messages"}),
+}
+
+
+@pytest.mark.parametrize("said", TOO_LONG)
+def test_a_prompt_that_is_too_long_is_told_from_other_refusals(server: type[_Server], said: str) -> None:
+    """Each server says it in its own way; a shorter prompt is worth a try, the same one is not."""
+    server.status, error = TOO_LONG[said]
+    server.body = json.dumps({"error": error}).encode()
+    (failed,) = ask(server)
+    assert isinstance(failed, ModelFailed)
+    assert (failed.code, failed.retryable) == ("prompt_too_long", False)
+
+
+def test_a_prompt_that_is_too_long_may_be_refused_in_the_stream(server: type[_Server]) -> None:
+    """Some servers answer 200 first."""
+    (failed,) = ask(server, {"error": {"code": "context_length_exceeded", "message": "Too many."}})
+    assert isinstance(failed, ModelFailed)
+    assert failed.code == "prompt_too_long"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (429, "Too many tokens per minute", "model_rate_limited"),
+        (400, "n exceeds the limit", "model_refused"),
+    ],
+)
+def test_other_limits_are_not_the_window(server: type[_Server], status: int, message: str, code: str) -> None:
+    """What a shorter prompt doesn't help."""
+    server.status, server.body = status, json.dumps({"error": {"message": message}}).encode()
+    (failed,) = ask(server)
+    assert isinstance(failed, ModelFailed)
+    assert failed.code == code
 
 
 @pytest.mark.parametrize("body", ["data: {not json\n\n", "", "data: [DONE]\n\n", 'data: {"choices":[{"delta":5}]}\n\n'])

@@ -339,6 +339,15 @@ def test_over_the_socket_one_too_many_is_a_typed_error(parley: Parley) -> None:
     assert 0 < frame["details"]["retry_after_seconds"] <= 60
 
 
+def test_over_the_socket_one_turn_too_many_is_a_typed_error_as_well(parley: Parley) -> None:
+    """And the socket stays open."""
+    parley.with_turns(1, 1)
+    parley.send(parley.new_session())
+    parley.frames.handle("c1", "ada", send_frame(parley.new_session(), "r2"))
+    (frame,) = parley.sockets.of("c1", "r2").frames
+    assert (frame["type"], frame["code"], frame["details"]) == ("error", "too_many_turns", {"limit": 1})
+
+
 def test_a_window_costs_one_write(parley: Parley) -> None:
     """And nothing where there is no limit."""
     session, limited = parley.new_session(), parley.new_session()

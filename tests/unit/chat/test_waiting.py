@@ -273,8 +273,10 @@ def _calls_of_a_waiting_turn(parley: Parley) -> int:
     return len(parley.watch.calls)
 
 
-def test_a_fault_anywhere_loses_no_waiting_turn(parley: Parley) -> None:
-    """At every call to AWS of waiting, being told and going on: one result, one end, nothing left."""
+@pytest.mark.parametrize("turns", [None, 1])
+def test_a_fault_anywhere_loses_no_waiting_turn(parley: Parley, turns: int | None) -> None:
+    """At every call to AWS of waiting, being told and going on: one result, one end, no slot taken, nothing left."""
+    parley.with_turns(turns, None)
     number, struck = 0, True
     while struck:
         parley.wipe()
@@ -289,6 +291,7 @@ def test_a_fault_anywhere_loses_no_waiting_turn(parley: Parley) -> None:
         parley.clock.advance(3700)  # the timer that slept until the deadline is forgotten there
         parley.sweep()
         assert parley.timers() == 0
+        assert not parley.pool().running | parley.pool().queued
         number += 1
     assert number > 20
 
@@ -327,6 +330,29 @@ def _try(act: Any) -> bool:
     except (Killed, Exception):
         return False
     return True
+
+
+def test_a_turn_that_waits_leaves_its_slot_to_others(parley: Parley) -> None:
+    """When it is told, it is the first of those that wait for one, and goes on as soon as one is free."""
+    parley.with_turns(1, 5)
+    session, task_id, tool = waiting_turn(parley, A)
+    first, second = (parley.send(parley.new_session()).task.id for _ in range(2))
+    assert (parley.pool().running, parley.pool().queued) == ({first}, {second})
+    assert parley.messages_waiting() == [first]
+
+    arrive(parley, "a")
+    told(parley, "a")
+    parley.drain_queue()
+    assert parley.task(task_id).status is TaskStatus.QUEUED
+    assert tool.resumed == []
+
+    parley.work(first)
+    assert parley.messages_waiting() == [task_id]
+    parley.work(task_id)
+    check_over(parley, session, task_id, "completed")
+    parley.drain_queue()
+    check_over(parley, parley.session(parley.task(second).session_id), second, "completed")
+    assert not parley.pool().running | parley.pool().queued
 
 
 def test_a_stop_ends_a_turn_that_waits(parley: Parley) -> None:

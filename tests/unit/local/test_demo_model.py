@@ -17,6 +17,7 @@ import pytest
 from local.demo_model import DemoModel
 
 FETCH = {"type": "function", "function": {"name": "web_fetch", "parameters": {"type": "object", "properties": {}}}}
+SUB_SESSION = {"type": "function", "function": {"name": "run_sub_session", "parameters": {"type": "object"}}}
 CLOCK = {"type": "function", "function": {"name": "get_current_time", "parameters": {"type": "object"}}}
 
 
@@ -127,6 +128,14 @@ def test_help(client: openai.OpenAI) -> None:
         assert phrase in text
 
 
+def test_a_title(client: openai.OpenAI) -> None:
+    """Asked for one, it answers with the user's first words, whatever phrases are among them."""
+    instructions = {"role": "system", "content": "Write a title for the conversation below."}
+    asked = {"role": "user", "content": "User: please always fail, and fetch a.example slowly\n\nAssistant: No."}
+
+    assert ask(client, instructions, asked, tools=[FETCH]).text == "Please always fail and fetch a"
+
+
 def test_content_parts(client: openai.OpenAI) -> None:
     """A message whose content is a list of parts counts like its text."""
     message = {"role": "user", "content": [{"type": "text", "text": "count"}, {"type": "text", "text": "to 3"}]}
@@ -197,6 +206,17 @@ def test_steps(client: openai.OpenAI) -> None:
 def test_steps_prefer_the_clock(client: openai.OpenAI) -> None:
     """`steps` uses get_current_time where there is one, because it needs no network."""
     assert ask(client, "steps 2", tools=[FETCH, CLOCK]).calls[0]["name"] == "get_current_time"
+
+
+def test_delegate(client: openai.OpenAI) -> None:
+    """Everything behind the word is the sub-session's, also what would fail; its response is told."""
+    answer = ask(client, "delegate error 500 and slow 9", tools=[SUB_SESSION, FETCH])
+    assert json.loads(answer.calls[0]["arguments"]) == {"prompt": "error 500 and slow 9", "wait_for_result": 300}
+
+    last = ask(
+        client, "delegate slow 9", *after(answer, {"message": "It is done.", "response": "Seven"}), tools=[SUB_SESSION]
+    )
+    assert "“Seven”" in last.text
 
 
 @pytest.mark.parametrize("asked", ["fetch a.example", "steps 3", "bad json", "unknown tool"])

@@ -139,7 +139,7 @@ def test_one_turn_that_can_not_be_ended_does_not_keep_the_others(parley: Parley)
         ended.append(task_id)
         raise RuntimeError("a bug") if len(ended) == 1 else Terminal("another")
 
-    Sweep(parley.database, parley.services.queue, parley.clock, end_lost).run()
+    Sweep(parley.database, parley.services.queue, parley.clock, parley.services.slots, end_lost).run()
     assert sorted(ended) == sorted(tasks[:3])
     assert sorted(parley.messages_waiting()) == sorted(tasks[3:])
     assert parley.timers() == 6

@@ -9,8 +9,11 @@ from pydantic import ValidationError
 
 from shared.kernel.errors import ConfigError
 from shared.kernel.settings import ToolSettings
+from shared.tasks.run_state import Followed, RunState
 from shared.tools.catalogue import ToolDependencies, all_tools
+from shared.tools.contract import ToolContext
 from shared.tools.registry import MAX_SCHEMA_CHARACTERS, Toolbox, schema_characters
+from shared.tools.sub_sessions.contract import Assignment, Row
 from tests.support.workspace import Desk
 
 SERVERS = json.dumps([{"url": f"https://mcp{n}.example.com/{'x' * 60}", "name": f"server-{n}"} for n in range(20)])
@@ -20,7 +23,27 @@ FILE_TOOLS = {"list_workspace_files", "read_workspace_file", "write_workspace_fi
 def offered(desk: Desk, *, bucket: bool = True, **environment: str) -> Toolbox:
     settings = ToolSettings.from_environment(environment)
     objects = desk.objects if bucket else None
-    return Toolbox(all_tools(ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects)))
+    needs = ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects, NoTurns())
+    return Toolbox(all_tools(needs))
+
+
+class NoTurns:
+    """Runs nothing: these tests only look at what is on offer."""
+
+    def begin(self, context: ToolContext, assignment: Assignment) -> Followed:
+        raise NotImplementedError
+
+    def latest(self, context: ToolContext, session_id: str) -> Followed:
+        raise NotImplementedError
+
+    def look(self, context: ToolContext, followed: Followed) -> RunState:
+        raise NotImplementedError
+
+    def cancel(self, context: ToolContext, session_id: str) -> None:
+        raise NotImplementedError
+
+    def recent(self, context: ToolContext, session_id: str) -> list[Row]:
+        raise NotImplementedError
 
 
 def test_all_schemas_together_stay_short(desk: Desk) -> None:

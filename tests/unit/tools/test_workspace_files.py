@@ -246,7 +246,7 @@ def test_a_forgotten_session_leaves_nothing(desk: Desk) -> None:
     def forget(steps: int) -> bool:
         left = iter(range(steps))
         return Workspace(desk.database, desk.objects, desk.clock, desk.quota).forget_session(
-            "ada", "S1", lambda: next(left, None) is not None
+            ["ada"], "S1", lambda: next(left, None) is not None
         )
 
     assert [forget(4), forget(4), forget(4)] == [False, False, True]

@@ -45,6 +45,39 @@ class ShownProfile(BaseModel):
     updated_at: str | None
 
 
+class Tokens(BaseModel):
+    """Prompt and completion together."""
+
+    used: int | None = Field(description="null: it can't be read right now")
+    reserved: int | None = Field(description="held by calls of the model that are under way")
+    limit: int | None = Field(description="null: there is none")
+
+
+class Usd(BaseModel):
+    """US dollars, by the deployment's prices."""
+
+    used: float | None = Field(description="null: it can't be read right now")
+    reserved: float | None = Field(description="held by calls of the model that are under way")
+    limit: float | None = Field(description="null: there is none")
+
+
+class PeriodUsage(BaseModel):
+    """A day or a week, in UTC."""
+
+    percent_used: float | None = Field(description="of the nearer limit; 100 if it is 0; null without one")
+    resets_at: str
+    tokens: Tokens
+    usd: Usd
+
+
+class ShownUsage(BaseModel):
+    """What a user has used."""
+
+    daily: PeriodUsage
+    weekly: PeriodUsage
+    credits: int | None = Field(description="null: it can't be read right now")
+
+
 class SessionHead(BaseModel):
     """A session as a list shows it. Times are ISO 8601 in UTC."""
 
@@ -53,6 +86,7 @@ class SessionHead(BaseModel):
     created_at: str
     updated_at: str
     is_processing: bool = Field(description="a turn runs")
+    parent_session: str | None = Field(description="of a sub-session: the session in which it was started")
 
 
 class SessionList(BaseModel):
@@ -117,12 +151,79 @@ class SessionPage(SessionHead):
     totals: Totals
 
 
+class ShownApproval(BaseModel):
+    """A call that the user is asked about."""
+
+    approval_id: str
+    session_id: str
+    task_id: str = Field(description="the turn that paused")
+    tool_call_id: str
+    tool_name: str = Field(description="`raise_budget`: whether the turn may spend more")
+    arguments: str = Field(description="JSON text")
+    status: Literal["open", "approved", "denied", "expired"]
+    reason: str | None
+    created_at: str
+    expires_at: str
+
+
+class ApprovalList(BaseModel):
+    """What the session's paused turn asks, in the order of the calls; empty when nothing is asked."""
+
+    approvals: list[ShownApproval]
+
+
+class AnswerGiven(BaseModel):
+    """What became of the answer. `recorded`: other requests of the same step are still open."""
+
+    approval_id: str
+    session_id: str
+    approved: bool
+    status: Literal["started", "recorded", "repeated"]
+    task_id: str | None = Field(description="the turn that goes on")
+
+
 class SendAccepted(BaseModel):
-    """The message was taken in. `pending`: it waits for the turn `task_id`, which runs."""
+    """The message was taken in.
+
+    `pending`: it waits for the turn `task_id`, which runs. `recorded`: the answer to a request for approval,
+    while others of the same step are open.
+    """
 
     task_id: str
     session_id: str
-    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "pending"]
+    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "pending", "recorded"]
+
+
+class RunCall(BaseModel):
+    """A tool call that the turn has made."""
+
+    id: str
+    name: str
+    arguments: str = Field(description="JSON text")
+    output: str = Field(description="JSON text; empty: none came")
+    is_error: bool
+
+
+class RunUsage(BaseModel):
+    """Tokens of the turn."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class RunAnswer(BaseModel):
+    """Where the turn is that hears the message, and once it has ended, what it has answered."""
+
+    status: Literal["running", "completed", "cancelled", "error", "queued"] = Field(
+        description="`queued`: another turn runs, and has not heard the message yet"
+    )
+    session_id: str
+    task_id: str
+    response: str | None
+    error: str | None = Field(description="why it failed")
+    tool_calls: list[RunCall]
+    usage: RunUsage
 
 
 class PendingAccepted(BaseModel):

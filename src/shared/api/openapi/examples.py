@@ -10,15 +10,19 @@ SESSION_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRE"
 TASK_ID = "01K0XQ52C9W4F6T8GJQ1A3ME7S"
 OPERATION_TASK_ID = "5f0d8c1b7a3e49d2b6c4e8f1a2030405"
 OPERATION_ID = f"op_{OPERATION_TASK_ID}"
+APPROVAL_ID = f"{SESSION_ID}_01K0XQ5D3N8V2B7CZ4R6PWKT1H"
 PARAMETERS: dict[str, Any] = {
     "operation_id": OPERATION_ID,
     "expires": "1752922800",
     "signature": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "session_id": SESSION_ID,
     "task_id": TASK_ID,
+    "approval_id": APPROVAL_ID,
     "limit": 50,
     "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
+    "search": "rivers",
     "before_sequence": 120,
+    "parent_session": SESSION_ID,
     "startIndex": 0,
     "last_message_id": "0-0",
     "last-event-id": "6",
@@ -50,7 +54,29 @@ NEW_PROFILE = {
     "understanding": {"job": "analyst"},
 }
 PROFILE = {**NEW_PROFILE, "updated_at": _LATER}
-SESSION = {"id": SESSION_ID, "title": "Rivers", "created_at": _CREATED, "updated_at": _CREATED, "is_processing": False}
+USAGE = {
+    "daily": {
+        "percent_used": 42.0,
+        "resets_at": "2025-07-19T00:00:00.000Z",
+        "tokens": {"used": 310_400, "reserved": 0, "limit": None},
+        "usd": {"used": 0.42, "reserved": 0.0, "limit": 1.0},
+    },
+    "weekly": {
+        "percent_used": None,
+        "resets_at": "2025-07-21T00:00:00.000Z",
+        "tokens": {"used": 1_204_000, "reserved": 0, "limit": None},
+        "usd": {"used": 1.61, "reserved": 0.0, "limit": None},
+    },
+    "credits": 120,
+}
+SESSION = {
+    "id": SESSION_ID,
+    "title": "Rivers",
+    "created_at": _CREATED,
+    "updated_at": _CREATED,
+    "is_processing": False,
+    "parent_session": None,
+}
 SESSIONS = {"sessions": [SESSION], "next_cursor": None}
 
 _CALL = {"id": "call_1", "name": "web_fetch", "arguments": '{"url":"https://example.com/"}'}
@@ -100,7 +126,57 @@ TRANSPORT_SEND = {
     "trigger": "submit-message",
     "messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Tell me about rivers."}]}],
 }
+ANSWERS = {
+    "id": SESSION_ID,
+    "trigger": "submit-message",
+    "messageId": f"msg_{TASK_ID}",
+    "messages": [
+        {
+            "id": f"msg_{TASK_ID}",
+            "role": "assistant",
+            "parts": [
+                {
+                    "type": "tool-run_mcp_tool",
+                    "toolCallId": "call_1",
+                    "state": "approval-responded",
+                    "input": {"server_url": "https://mcp.example.com/mcp"},
+                    "approval": {"id": APPROVAL_ID, "approved": True},
+                }
+            ],
+        }
+    ],
+}
+APPROVAL = {
+    "approval_id": APPROVAL_ID,
+    "session_id": SESSION_ID,
+    "task_id": TASK_ID,
+    "tool_call_id": "call_1",
+    "tool_name": "run_mcp_tool",
+    "arguments": '{"server_url":"https://mcp.example.com/mcp"}',
+    "status": "open",
+    "reason": None,
+    "created_at": _LATER,
+    "expires_at": "2025-08-17T11:00:04.250Z",
+}
+APPROVALS = {"approvals": [APPROVAL]}
+ANSWER_GIVEN = {
+    "approval_id": APPROVAL_ID,
+    "session_id": SESSION_ID,
+    "approved": True,
+    "status": "started",
+    "task_id": "01K0XQ6A0T5J9E2GMX7HSVD4QB",
+}
 SEND_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "queued"}
+OWN_RUN = {"message": "Tell me about rivers.", "message_id": "m1", "wait_seconds": 20}
+RUN_ANSWER: dict[str, Any] = {
+    "status": "completed",
+    "session_id": SESSION_ID,
+    "task_id": TASK_ID,
+    "response": "A river flows.",
+    "error": None,
+    "tool_calls": [],
+    "usage": {"prompt_tokens": 310, "completion_tokens": 42, "total_tokens": 352},
+}
 OWN_PENDING = {"message": "And about lakes.", "message_id": "m2"}
 PENDING_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "pending"}
 PENDING = {

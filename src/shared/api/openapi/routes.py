@@ -14,7 +14,8 @@ from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
 from shared.api.operations import Completion
-from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, TransportSend
+from shared.chat.answer_requests import ApprovalAnswer
+from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, RunSend, TransportSend
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Route:
     """Codes that have another status here than elsewhere."""
 
 
-_SEND = Body((OwnSend, TransportSend), {"own": examples.OWN_SEND, "official client": examples.TRANSPORT_SEND})
+_SEND = Body(
+    (OwnSend, TransportSend),
+    {"own": examples.OWN_SEND, "official client": examples.TRANSPORT_SEND, "answer": examples.ANSWERS},
+)
+_OF_ANSWERS = ("APPROVAL_NOT_FOUND", "approval_closed", "approval_expired", "turn_running", "session_busy")
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/health"): Route({200: Answer("It works.", answers.Health, examples.HEALTH)}, signed_in=False),
@@ -78,17 +83,38 @@ ROUTES: dict[tuple[str, str], Route] = {
         ("login_required", *OF_BODIES),
         Body((ProfileBody,), {"whole": examples.NEW_PROFILE}),
     ),
+    ("GET", "/api/usage"): Route({200: Answer("What is used, and what there is.", answers.ShownUsage, examples.USAGE)}),
     ("POST", "/api/chat/sessions"): Route(
         {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
-        OF_BODIES,
-        Body((NewSession,), {"titled": {"title": "Rivers"}, "untitled": {}}, required=False),
+        ("unknown_tools", *OF_BODIES),
+        Body(
+            (NewSession,),
+            {
+                "titled": {"title": "Rivers"},
+                "untitled": {},
+                "restricted": {
+                    "permissions": {"tools": ["web_fetch"], "tools_exclude": False, "needs_approval": ["web_fetch"]},
+                    "dry_run": True,
+                },
+            },
+            required=False,
+        ),
     ),
     ("GET", "/api/chat/sessions"): Route(
-        {200: Answer("A page.", answers.SessionList, examples.SESSIONS)}, ("validation_failed", "invalid_cursor")
+        {200: Answer("A page.", answers.SessionList, examples.SESSIONS)},
+        ("SESSION_NOT_FOUND", "validation_failed", "invalid_cursor"),
     ),
     ("GET", "/api/chat/sessions/{session_id}"): Route(
         {200: Answer("The session.", answers.SessionPage, examples.SESSION_PAGE)},
         ("SESSION_NOT_FOUND", "validation_failed"),
+    ),
+    ("PATCH", "/api/chat/sessions/{session_id}"): Route(
+        {200: Answer("The session with its new title.", answers.SessionHead, examples.SESSION)},
+        ("SESSION_NOT_FOUND", *OF_BODIES),
+        Body((RenameSession,), {"title": {"title": "Rivers"}}),
+    ),
+    ("DELETE", "/api/chat/sessions/{session_id}"): Route(
+        {204: Answer("It is deleted, and its turn has ended.")}, ("SESSION_NOT_FOUND", "session_busy")
     ),
     ("POST", "/api/chat/sessions/{session_id}/stream"): Route(
         {
@@ -101,14 +127,35 @@ ROUTES: dict[tuple[str, str], Route] = {
         (
             "SESSION_NOT_FOUND",
             "TASK_NOT_FOUND",
-            "turn_running",
             "too_many_pending",
+            "too_many_turns",
             "rate_limited",
+            "daily_budget",
+            "weekly_budget",
             "unsupported_trigger",
-            "session_busy",
+            *_OF_ANSWERS,
             *OF_BODIES,
         ),
         _SEND,
+    ),
+    ("GET", "/api/chat/sessions/{session_id}/approvals"): Route(
+        {200: Answer("What is asked.", answers.ApprovalList, examples.APPROVALS)}, ("SESSION_NOT_FOUND",)
+    ),
+    ("POST", "/api/chat/approvals/{approval_id}"): Route(
+        {200: Answer("The answer counts.", answers.AnswerGiven, examples.ANSWER_GIVEN)},
+        ("TASK_NOT_FOUND", "approval_answered", *_OF_ANSWERS, *OF_BODIES),
+        Body((ApprovalAnswer,), {"approve": {"approved": True}, "deny": {"approved": False, "reason": "Not today."}}),
+    ),
+    ("POST", "/api/chat/sessions/{session_id}/run"): Route(
+        {
+            200: Answer(
+                "As soon as the turn has ended, or as it is after `wait_seconds`.",
+                answers.RunAnswer,
+                examples.RUN_ANSWER,
+            )
+        },
+        ("SESSION_NOT_FOUND", "TASK_NOT_FOUND", "too_many_pending", "rate_limited", "session_busy", *OF_BODIES),
+        Body((RunSend,), {"own": examples.OWN_RUN}),
     ),
     ("GET", "/api/chat/sessions/{session_id}/stream"): Route(
         {
@@ -118,7 +165,7 @@ ROUTES: dict[tuple[str, str], Route] = {
             ),
             204: Answer("There is nothing to resume."),
         },
-        ("SESSION_NOT_FOUND",),
+        ("SESSION_NOT_FOUND", "validation_failed"),
     ),
     ("GET", "/api/chat/tasks/{task_id}"): Route(
         {200: Answer("The task.", answers.ShownTask, examples.TASK)}, ("TASK_NOT_FOUND",)
@@ -149,7 +196,10 @@ ROUTES: dict[tuple[str, str], Route] = {
             "TASK_NOT_FOUND",
             "no_active_task",
             "too_many_pending",
+            "too_many_turns",
             "rate_limited",
+            "daily_budget",
+            "weekly_budget",
             "session_busy",
             *OF_BODIES,
         ),

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from shared.accounts.budgets.amounts import BudgetExhausted
+from shared.accounts.budgets.reservations import Budgets
+from shared.accounts.budgets.tab import Tab
+from shared.chat.metering import Metering
 from shared.chat.model import ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta
-from shared.chat.services import TurnEngine
-from shared.chat.turn.model_step import cost_micros
-from shared.kernel.clock import Clock
+from shared.chat.services import Services, TurnEngine
 from shared.kernel.errors import ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
@@ -18,14 +20,26 @@ _PAUSE_SECONDS = 2.0
 
 
 class Asking:
-    """Asks without tools; what it costs goes to `spent`. Runs in the work's thread."""
+    """Asks without tools, and within the budgets of the tree that the operation belongs to.
+
+    Runs in the work's thread, so it has a tab of its own and settles each call; `spent` hears of what is settled.
+    """
 
     def __init__(
-        self, engine: TurnEngine, task: Task, clock: Clock, cancellation: Cancellation, spent: Callable[[Spend], None]
+        self,
+        services: Services,
+        engine: TurnEngine,
+        task: Task,
+        cancellation: Cancellation,
+        spent: Callable[[Spend], None],
     ) -> None:
         self._engine = engine
         self._task = task
-        self._clock = clock
+        self._clock = services.clock
+        self._tab = Tab(Budgets(services.database, services.clock, services.limits), task.id, task.epoch)
+        price = engine.prices.get(engine.model.name)
+        self._metering = Metering(self._tab, price, engine.max_output_tokens)
+        self._asked = 0
         self._cancellation = cancellation
         self._spent = spent
 
@@ -33,15 +47,17 @@ class Asking:
         """The model's answer.
 
         Raises:
-            ToolError: it gave none, or the work is to stop.
+            ToolError: it gave none, the work is to stop, or a budget has no room for it.
+            LeaseLost: another owner works on the operation.
         """
+        self._asked += 1
         messages = [{"role": "system", "content": instructions}, {"role": "user", "content": material}]
         request = ModelRequest(messages, [], self._task.user_id)
         for attempt in range(1, _ATTEMPTS + 1):
             began = self._clock.now()
-            text, last = self._once(request)
+            text, last, spend = self._metered(request)
             if isinstance(last, ModelFinished) and text.strip():
-                self._report(last, attempt, self._clock.now() - began)
+                self._report(spend, attempt, self._clock.now() - began)
                 return text
             failed = last if isinstance(last, ModelFailed) else _empty()
             log_problem("model.failed", **self._task.ids, attempt=attempt, code=failed.code)
@@ -51,7 +67,24 @@ class Asking:
             self._clock.sleep(max(failed.retry_after_seconds, _PAUSE_SECONDS))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _once(self, request: ModelRequest) -> tuple[str, ModelFinished | ModelFailed]:
+    def _metered(self, request: ModelRequest) -> tuple[str, ModelFinished | ModelFailed, Spend]:
+        written = [0]
+        try:
+            with self._metering.call(self._task, f"ask-{self._asked}", request, lambda: written[0], self._wait) as call:
+                text, last = self._once(call.request, written)
+                spend = call.ended(last)
+        except BudgetExhausted as exhausted:
+            raise ToolError(exhausted.message, code=exhausted.code) from exhausted
+        self._tab.settle(self._task)
+        self._spent(spend)
+        return text, last, spend
+
+    def _wait(self) -> bool:
+        """Calls that are under way hold what this one needs."""
+        self._clock.sleep(_PAUSE_SECONDS)
+        return False
+
+    def _once(self, request: ModelRequest, written: list[int]) -> tuple[str, ModelFinished | ModelFailed]:
         mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
         call = self._engine.model.start(request, mailbox)
         self._cancellation.on_cancel(lambda: mailbox.put(ModelFailed("stopped", "The work was stopped.", False)))
@@ -60,15 +93,14 @@ class Asking:
             while (event := mailbox.get(max(0.0, limit - self._clock.now()))) is not None:
                 if isinstance(event, ModelFinished | ModelFailed):
                     return said, event
-                said += event.text if isinstance(event, TextDelta) else ""
+                if isinstance(event, TextDelta):
+                    said += event.text
+                    written[0] += len(event.text.encode(errors="replace"))
             return said, ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
         finally:
             call.close()
 
-    def _report(self, finished: ModelFinished, attempt: int, seconds: float) -> None:
-        micros = cost_micros(self._engine.prices.get(self._engine.model.name), finished)
-        spend = Spend(1, 0, finished.prompt_tokens, finished.completion_tokens, micros)
-        self._spent(spend)
+    def _report(self, spend: Spend, attempt: int, seconds: float) -> None:
         log_event(
             "model.answered",
             **self._task.ids,
@@ -76,7 +108,7 @@ class Asking:
             seconds=round(seconds, 3),
             prompt_tokens=spend.prompt_tokens,
             completion_tokens=spend.completion_tokens,
-            cost_micros=micros,
+            cost_micros=spend.cost_micros,
         )
 
 

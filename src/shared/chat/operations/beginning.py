@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.aws.writes import Put, Update, Write
-from shared.chat.opening import new_task_writes
+from shared.aws.writes import Update, Write
+from shared.chat.opening import watched_task_writes
 from shared.chat.operations.records import Operation, operation_task_id
 from shared.chat.services import Services
 from shared.chat.sessions import Session, session_key
 from shared.chat.transcript import Message, ToolCall
+from shared.kernel.analytics import operation_started
 from shared.kernel.clock import to_millis
 from shared.kernel.telemetry import log_event
 from shared.stream.parts import encode
@@ -25,7 +26,7 @@ from shared.tools.contract import ErrorResponse, ToolResponse
 from shared.tools.long_running import LongRunningTool, OperationInProgress, OperationPending, OperationStarted
 
 MAX_OPERATIONS = 10
-"""Of one session at once; each is four writes of the transaction that begins it."""
+"""Of one session at once; each is five writes of the transaction that begins it."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ def beginning_writes(new: Sequence[NewOperation]) -> list[Write]:
     )
     writes: list[Write] = [session]
     for one in new:
-        writes += [*new_task_writes(one.task), Put(one.operation.to_item(), condition="attribute_not_exists(#pk)")]
+        # No child of the turn's: a stop of the turn leaves it alone.
+        writes += [*watched_task_writes(one.task), *one.operation.puts(one.task.session_id)]
     return writes
 
 
@@ -154,4 +156,5 @@ def send_begun(services: Services, new: Iterable[NewOperation]) -> None:
     for one in new:
         call_id = one.operation.tool_call_id
         log_event("operation.started", **one.task.ids, tool=one.operation.tool_name, tool_call_id=call_id)
+        operation_started(one.task.ids, one.operation.tool_name, one.task.operation_id or "")
         send_on(services.queue, one.task)

@@ -20,7 +20,7 @@ from shared.kernel.telemetry import log_event
 from shared.stream.parts import encode
 from shared.tasks.records import Task, operation_task
 from shared.tasks.store import get_task
-from shared.tasks.waits import send_on, telling
+from shared.tasks.waits import send_on, telling, wake
 
 _ATTEMPTS = 12
 _MAX_ERROR_CHARACTERS = 4_000
@@ -71,21 +71,10 @@ def stop_operation(services: Services, user_id: str, operation_id: str) -> Task 
     Raises:
         NotFound: there is no such operation, or not for this user.
     """
-    for _ in range(_ATTEMPTS):
-        task = owned_task(services, operation_task(operation_id), user_id)
-        if task.operation_id != operation_id:
-            raise NotFound("There is no such operation.", code="OPERATION_NOT_FOUND")
-        if task.status.ended:
-            return None
-        try:
-            now = to_millis(services.clock.now())
-            services.database.transact(telling(task, now, ", #cancel_requested = :yes", {"yes": True}))
-        except TransactionFailed:
-            continue
-        log_event("operation.cancel_requested", **task.ids)
-        send_on(services.queue, task)
-        return task
-    raise Retryable("The operation changes too fast; try again.", code="task_busy")
+    task = owned_task(services, operation_task(operation_id), user_id)
+    if task.operation_id != operation_id:
+        raise NotFound("There is no such operation.", code="OPERATION_NOT_FOUND")
+    return task if wake(services.database, services.queue, services.clock, task.id, cancel=True) else None
 
 
 def verdict_of(outcome: Item) -> Verdict:

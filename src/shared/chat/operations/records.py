@@ -3,6 +3,7 @@
 | record    | pk          | sk            | notes                                                   |
 |-----------|-------------|---------------|---------------------------------------------------------|
 | operation | `TASK#{id}` | `OPERATION`   | the call that it does, and where its result belongs     |
+| name      | `SESSION#{id}` | `OPERATION#{task}` | by which a purge of the session finds its task     |
 | outcome   | `TASK#{id}` | `OUTCOME`     | what somebody outside has told, put once: the first one counts |
 | step      | `TASK#{id}` | `STEP#{name}` | what its work has got so far                            |
 
@@ -41,9 +42,12 @@ class Operation:
     handed_off: bool = False
     """Whether somebody outside does it."""
 
-    def to_item(self) -> Item:
-        """The stored form."""
-        return {**_key(self.task_id, "OPERATION"), "v": RECORD_VERSION, **vars(self)}
+    def puts(self, session_id: str) -> list[Put]:
+        """The writes that create it, under its task and under its session."""
+        name = {"pk": f"SESSION#{session_id}", "sk": f"OPERATION#{self.task_id}", "task_id": self.task_id}
+        free = "attribute_not_exists(#pk)"
+        record = {**_key(self.task_id, "OPERATION"), "v": RECORD_VERSION, **vars(self)}
+        return [Put(record, condition=free), Put({**name, "v": RECORD_VERSION}, condition=free)]
 
     @classmethod
     def from_item(cls, item: Item) -> "Operation":

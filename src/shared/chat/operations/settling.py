@@ -1,13 +1,17 @@
 """Ending an operation, once: its stream, its row in the transcript, and who tells the model, in one transaction.
 
-| the session          | then                                                            |
-|----------------------|-----------------------------------------------------------------|
-| is idle              | a continuation turn starts, opened by a notice                   |
-| has a turn that runs | the notice waits for it, as a pending item of the system's       |
-| or its row is gone   | a success fails, because nobody could read it; nothing is told   |
+| the session                   | then                                                                    |
+|-------------------------------|-------------------------------------------------------------------------|
+| is idle                       | a continuation turn starts, opened by a notice                           |
+| has a turn that runs          | the notice waits for it, as a pending item of the system's               |
+| has one that asks its user    | the notice waits for the turn that goes on with the answer               |
+| or the call's row is gone     | a success fails, because nobody could read it; nothing is told           |
+
+A continuation waits for a slot as any turn does, however many wait already: its operation was accepted long ago.
 """
 
 from shared.aws.writes import Put, Update, Write
+from shared.chat.approvals import awaiting_is, awaiting_values
 from shared.chat.opening import Submission, adding, new_task_writes, user_row
 from shared.chat.operations.records import Operation, Verdict
 from shared.chat.operations.stream import closing_parts, opening_parts
@@ -16,9 +20,10 @@ from shared.chat.services import Services
 from shared.chat.sessions import Session, gsi_sort_key, session_key
 from shared.chat.transcript import Message, message_sort_key, put_message
 from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesRefused
+from shared.kernel.analytics import operation_finished
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
-from shared.kernel.telemetry import count, log_event
+from shared.kernel.telemetry import count, log_event, log_problem
 from shared.stream.closing import OpenStream
 from shared.stream.parts import encode
 from shared.tasks.records import Task, TaskStatus
@@ -55,9 +60,18 @@ class Settlement:
         else:
             raise Retryable("The session changes too fast.", code="session_busy")
         if isinstance(continuation, Task):
-            log_event("turn.accepted", **continuation.ids)
-            count("TurnAccepted")
+            self._send(continuation)
+
+    def _send(self, continuation: Task) -> None:
+        log_event("turn.accepted", **continuation.ids)
+        count("TurnAccepted")
+        if not continuation.awaits_slot:
             send_on(self._services.queue, continuation)
+            return
+        try:
+            self._services.slots.admit(continuation)
+        except Retryable as error:  # it is stored: its timer has it admitted
+            log_problem("slots.promotion_failed", **continuation.ids, code=error.code)
 
     def _try(self, wanted: Verdict) -> "Task | bool | None":
         """The continuation, or True if there is none; None if something changed meanwhile."""
@@ -89,7 +103,7 @@ class Settlement:
 
     def _session(self) -> Session | None:
         item = self._services.database.get(session_key(self._owner.task.session_id))
-        return Session.from_item(item) if item else None
+        return Session.from_item(item) if item and "deleted_at" not in item else None
 
     def _row(self) -> Message | None:
         """The row that waits for the result; None if it is gone, or something else stands there."""
@@ -113,8 +127,8 @@ class Settlement:
         if verdict.status is TaskStatus.CANCELLED:  # who stopped it knows; the model reads it when it is asked next
             return None, [self._leave(session), replaced]
         notice = self._notice(session, verdict)
-        if session.active_task is not None:
-            return None, [*self._leave_notice(session, session.active_task, notice), replaced]
+        if session.active_task is not None or session.awaiting is not None:
+            return None, [*self._leave_notice(session, notice), replaced]
         continuation, writes = self._continue(session, notice)
         return continuation, [*writes, replaced]
 
@@ -151,23 +165,26 @@ class Settlement:
             values={"done": {self._owner.task.id}, **self._totals()},
         )
 
-    def _leave_notice(self, session: Session, active_task: str, notice: Submission) -> list[Write]:
-        """The turn that runs will see it; one that has just ended makes us look again."""
+    def _leave_notice(self, session: Session, notice: Submission) -> list[Write]:
+        """The turn that runs, or goes on, will see it; one that has just ended makes us look again."""
+        running = session.active_task
+        busy = "#active_task = :task" if running else f"attribute_not_exists(#active_task) AND {awaiting_is(session)}"
         told = Update(
             session_key(session.id),
             f"SET #notices = if_not_exists(#notices, :zero) + :one {adding(self._totals())} DELETE #operations :done",
-            condition="#owner = :owner AND #active_task = :task",
+            condition=f"#owner = :owner AND {busy}",
             values={
                 "zero": 0,
                 "one": 1,
                 "owner": session.owner,
-                "task": active_task,
+                **({"task": running} if running else awaiting_values(session)),
                 "done": {self._owner.task.id},
                 **self._totals(),
             },
         )
         now = to_millis(self._services.clock.now())
-        return [told, put_notice(session.id, self._services.ids.new(), notice, now), raise_inbox(active_task)]
+        kept = put_notice(session.id, self._services.ids.new(), notice, now)
+        return [told, kept, *([raise_inbox(running)] if running else [])]
 
     def _continue(self, session: Session, notice: Submission) -> tuple[Task, list[Write]]:
         """A turn of its own; it may do what the turn might that began the operation."""
@@ -181,11 +198,13 @@ class Settlement:
             context_from=session.context_from,
             inbox=1 if session.pending_count or session.notices else 0,
         )
+        task = self._services.slots.queued(task)
         started = Update(
             session_key(session.id),
             "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort"
             f" {adding(self._totals())} DELETE #operations :done",
-            condition="#owner = :owner AND attribute_not_exists(#active_task) AND #next_seq = :seq",
+            condition="#owner = :owner AND attribute_not_exists(#active_task) AND attribute_not_exists(#awaiting)"
+            " AND #next_seq = :seq",
             values={
                 "owner": session.owner,
                 "task": task.id,
@@ -216,12 +235,14 @@ class Settlement:
 
     def _report(self, verdict: Verdict) -> None:
         task = self._owner.task
+        seconds = self._services.clock.now() - task.created_at / 1000
+        operation_finished(task.ids, self._operation.tool_name, task.operation_id or "", verdict.status.value, seconds)
         log_event(
             "operation.finished",
             **task.ids,
             tool=self._operation.tool_name,
             tool_call_id=self._operation.tool_call_id,
             outcome="ok" if verdict.succeeded else verdict.code,
-            seconds=round(self._services.clock.now() - task.created_at / 1000, 3),
+            seconds=round(seconds, 3),
             cost_micros=self._owner.spend.cost_micros,
         )

@@ -13,7 +13,7 @@ def tell_operation_ended(services: Services, task_id: str) -> None:
     if task is None or task.operation_id is None or not task.status.ended:
         return
     session = services.database.get(session_key(task.session_id))
-    if session is None:
+    if session is None or "deleted_at" in session:
         return
     frame = frames.notify(
         "operation-finished",

@@ -95,7 +95,9 @@ def advance_operation(services: Services, bench: Workbench, task_id: str, invoca
     owner = TurnOwner(services, lease, task, has_steps=False)
     try:
         owner.open()
-        if not task.status.ended:
+        if task.status.ended:
+            owner.tab.settle(task)  # of a call that was under way at the end
+        else:
             operation = _known(services, task_id)
             verdict = _Work(services, bench, owner, operation, deadline).run()
             if verdict is None:
@@ -197,6 +199,8 @@ class _Work:
             try:
                 arguments = tool.input_model.model_validate(arguments_of(call))
                 mailbox.put(_Done(tool.work(context, arguments, tell)))
+            except LeaseLost:  # the owner finds out by itself
+                return
             except (ToolError, Retryable) as error:
                 mailbox.put(_Done(error))
             except Exception as error:  # noqa: BLE001 - a broken tool fails its operation, and nothing else
@@ -218,9 +222,8 @@ class _Work:
             operation_id=operation_id,
             callback_url=self._bench.callback_url(operation_id, self._operation.deadline),
             journal=Journal(steps, lambda name, value: mailbox.put(_Kept(name, value))),
-            ask=Asking(
-                self._bench.engine, task, services.clock, cancellation, lambda spend: mailbox.put(_Spent(spend))
-            ),
+            dry_run=task.dry_run,
+            ask=Asking(services, self._bench.engine, task, cancellation, lambda spend: mailbox.put(_Spent(spend))),
         )
 
     def _follow(self, mailbox: Mailbox[_Event], cancellation: Cancellation) -> Verdict | None:
@@ -244,7 +247,7 @@ class _Work:
         if isinstance(event, _Kept):
             self._owner.commit([put_step(self._operation.task_id, event.name, event.value)])
         elif isinstance(event, _Spent):
-            self._owner.spend = self._owner.spend.plus(event.spend)
+            self._owner.was_spent(event.spend)
         elif self._told < _MAX_PROGRESS_PARTS:
             self._told += 1
             words = event.message[:_MAX_PROGRESS_CHARACTERS].encode(errors="replace").decode()

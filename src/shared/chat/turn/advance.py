@@ -1,21 +1,31 @@
 """Advancing a turn by as much as this invocation can: the loop of model and tools."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from shared.accounts.budgets.amounts import BudgetExhausted
 from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
-from shared.chat.bounds import check_hard_bounds, exhausted
+from shared.chat.approvals import Approval, answers_to
+from shared.chat.bounds import check_time, exhausted
+from shared.chat.compaction import context_of
+from shared.chat.metering import Metering
+from shared.chat.model import PROMPT_TOO_LONG
 from shared.chat.opening import user_row
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
 from shared.chat.prompt import WRAP_UP, system_prompt
 from shared.chat.services import Services, TurnEngine
+from shared.chat.titles import title_first_turn
 from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_messages, open_step, put_message
+from shared.chat.turn.compact import Compactor
 from shared.chat.turn.ending import Ending, Outcome
 from shared.chat.turn.model_step import Answer, ModelStep
+from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import TurnParked
+from shared.chat.turn.pausing import Pausing, end_if_refused
 from shared.chat.turn.tool_step import ToolStep, arguments_of
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
@@ -27,7 +37,9 @@ from shared.stream import parts as wire
 from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
+from shared.tasks.lineage import is_orphan
 from shared.tasks.records import Spend, Task
+from shared.tasks.store import get_task
 
 
 def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocation: str, deadline: Deadline) -> None:
@@ -39,16 +51,24 @@ def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocatio
     """
     taken = services.leases.take(task_id, invocation)
     if taken is None:
+        _queue_if_woken(services, task_id)
         log_event("turn.message_dropped", task_id=task_id)
         return
     lease, task = taken
-    _report_taking(task, services.clock.now() - task.created_at / 1000)
+    _report_taking(task, services.clock.now() - task.ready_at / 1000)
     owner = TurnOwner(services, lease, task)
     try:
         _Turn(services, engine, owner, deadline).run()
     except LeaseLost:
         # Whoever has the lease now has read what we stored; a zombie has nothing more to say.
         log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
+
+
+def _queue_if_woken(services: Services, task_id: str) -> None:
+    """A turn that has waited has given its slot back: it is sent for again when it has got another one."""
+    task = get_task(services.database, task_id)
+    if task is not None and task.awaits_slot and not task.status.ended:
+        services.slots.admit(task)
 
 
 class _Turn:
@@ -61,22 +81,29 @@ class _Turn:
         self._deadline = deadline
         self._messages: list[Message] = []
         self._profile: Profile | None = None
+        self._answers: Mapping[str, Approval] = {}
+        price = engine.prices.get(engine.model.name)
+        self._metering = Metering(owner.tab, price, engine.max_output_tokens)
 
     def run(self) -> None:
         """Advance, and tell the viewers how it ended."""
         owner = self._owner
         journalled = {record["sk"].removeprefix("CALL#"): record for record in owner.open()}
         if owner.task.status.ended:
+            owner.tab.settle(owner.task)  # of a call that was made behind the end
             owner.deliver_end()
             return
         if not owner.parts:
             # Shown before anything else is read: somebody is waiting for a sign of life.
-            owner.commit([], [wire.start(owner.task.message_id), wire.start_step()])
+            # A turn that goes on with an earlier one's calls has results to show before its first step.
+            opening = [] if owner.task.resumes else [wire.start_step()]
+            owner.commit([], [wire.start(owner.task.message_id), *opening])
         self._messages = load_messages(self._services.database, owner.task.session_id, owner.task.context_from)
         self._profile = self._load_profile()
+        self._answers = self._load_answers()
         ending = Ending(self._services, owner)
         try:
-            if owner.task.cancel_requested:
+            if owner.task.cancel_requested or is_orphan(self._services.database, owner.task):
                 raise TurnCancelled
             if not self._advance(ending, journalled):
                 return
@@ -87,19 +114,31 @@ class _Turn:
         except Terminal as error:
             ending.abort(Outcome.failed(error), self._messages)
         owner.deliver_end()
+        title_first_turn(self._services, self._engine, owner, self._messages, self._deadline)
 
     def _load_profile(self) -> Profile | None:
         """What is known of the user, read once an invocation; a guest has none."""
         user_id = self._owner.task.user_id
         return None if is_guest(user_id) else Profiles(self._services.database, self._services.clock).load(user_id)
 
+    def _load_answers(self) -> Mapping[str, Approval]:
+        """What the user has answered to the turn that this one resumes."""
+        task = self._owner.task
+        return answers_to(self._services.database, task.session_id, task.resumes) if task.resumes else {}
+
+    @property
+    def _offer(self) -> Offer:
+        return Offer(self._engine, self._owner.task, self._answers)
+
     def _advance(self, ending: Ending, journalled: dict[str, Any]) -> bool:
         """Step by step; True when the turn has ended, False when another invocation goes on."""
         owner = self._owner
         self._withdraw_half_step()
+        pausing = Pausing(self._services, self._engine, owner, ending)
         while True:
-            step = open_step(self._messages, owner.task.id)
+            step = open_step(self._messages, owner.task)
             if step is None:
+                end_if_refused(self._answers.values())
                 self._drain_pending()
             if self._deadline.seconds_left < STEP_SECONDS:
                 if not owner.hand_on():
@@ -109,40 +148,58 @@ class _Turn:
                 log_event("turn.continued", **owner.task.ids, epoch=owner.task.epoch, steps=owner.spend.steps)
                 return False
             if step:
-                self._run_tools(step, journalled)
+                held = self._offer.to_ask(step.missing)
+                if len(held) == len(step.missing):
+                    pausing.ask_about_calls(step, held)
+                    return True
+                self._run_tools(step.without(held), journalled)
                 continue
-            answer = self._ask()
+            try:
+                answer = self._ask()
+            except BudgetExhausted as exhausted_bound:
+                pausing.ask_to_spend(exhausted_bound, self._next_seq)
+                return True
+            if answer is None:
+                continue
             if answer.calls:
                 self._store_calls(answer)
                 flush_metrics()  # what was spent is told, should this invocation be killed in the next step
                 continue
-            ending.complete(self._answer_row(answer), answer.reason)
+            row = self._answer_row(answer)
+            ending.complete(row, answer.reason)
+            self._messages.append(row)
             return True
 
     def _withdraw_half_step(self) -> None:
         """A predecessor was killed in mid-stream: viewers forget the half, and the model is asked again."""
-        if open_step(self._messages, self._owner.task.id) is None and self._owner.unsettled:
+        if open_step(self._messages, self._owner.task) is None and self._owner.unsettled:
             self._owner.emit(wire.reset_step())
             self._owner.flush()
             log_event("step.withdrawn", **self._owner.task.ids, step=self._owner.spend.steps)
 
     # -- the model -----------------------------------------------------------------------------
 
-    def _ask(self) -> Answer:
+    def _ask(self) -> Answer | None:
+        """The model's answer; None if room had to be made for it first, which takes time of its own."""
         owner, bounds = self._owner, self._engine.bounds
         if not in_step(owner.parts):
             owner.commit([], [wire.start_step()])
         age = self._services.clock.now() - owner.task.created_at / 1000
-        check_hard_bounds(bounds, owner.spend, age)
-        used_up = exhausted(bounds, owner.spend)
-        messages = [{"role": "system", "content": system_prompt(self._profile)}, *for_model(self._messages)]
-        if used_up:
-            messages.append({"role": "system", "content": WRAP_UP.format(what=used_up)})
+        check_time(bounds, age)
+        if self._make_room(refused=False):
+            return None
+        used_up = exhausted(bounds, owner.total)
+        messages = self._prompt(used_up)
         used_ids = frozenset(call.id for message in self._messages for call in message.tool_calls)
-        step = ModelStep(owner, self._engine, self._services.clock)
-        answer = step.run(messages, owner.spend.steps, used_ids, tools=used_up is None)
-        owner.spend = owner.spend.plus(answer.spend)
-        _count_spend(answer.spend)
+        step = ModelStep(owner, self._engine, self._services.clock, self._metering)
+        try:
+            answer = step.run(messages, owner.total.steps, used_ids, tools=used_up is None)
+        except Terminal as error:
+            if error.code == PROMPT_TOO_LONG and self._make_room(refused=True):
+                return None
+            raise
+        owner.tab.use(Spend(steps=1, tool_calls=len(answer.calls)))
+        count("Steps")
         if used_up:  # a model that calls on without being offered a tool is not listened to
             if not answer.text.strip():
                 raise Terminal(f"The turn has used up its {used_up}.", code="step_limit")
@@ -150,6 +207,19 @@ class _Turn:
                 owner.emit(wire.tool_input_error(call.id, call.name, None, "No tool can be called any more."))
             return replace(answer, calls=(), reason="stop" if answer.reason == "tool-calls" else answer.reason)
         return answer
+
+    def _prompt(self, used_up: str | None) -> list[dict[str, Any]]:
+        context = context_of(self._messages, self._owner.task.id)
+        instructions = {"role": "system", "content": system_prompt(self._profile, context.summary)}
+        wrap_up = [{"role": "system", "content": WRAP_UP.format(what=used_up)}] if used_up else []
+        return [instructions, *for_model(context.rows), *wrap_up]
+
+    def _make_room(self, *, refused: bool) -> bool:
+        """Summarize what is old, if the model's window is nearly full, or its server has refused the prompt."""
+        compactor = Compactor(self._owner, self._services, self._engine, self._metering)
+        rows = compactor.make_room(self._messages, refused=refused)
+        self._messages.extend(rows)
+        return bool(rows)
 
     def _answer_row(self, answer: Answer) -> Message:
         return Message(
@@ -160,6 +230,7 @@ class _Turn:
             created_at=to_millis(self._services.clock.now()),
             reasoning=answer.reasoning,
             tool_calls=answer.calls,
+            tokens=answer.spend.tokens,
         )
 
     def _store_calls(self, answer: Answer) -> None:
@@ -177,7 +248,7 @@ class _Turn:
     # -- the tools -----------------------------------------------------------------------------
 
     def _run_tools(self, step: OpenStep, journalled: dict[str, Any]) -> None:
-        tools = ToolStep(self._owner, self._services, self._engine, self._messages)
+        tools = ToolStep(self._owner, self._services, self._engine, self._messages, self._offer)
         try:
             rows = tools.run(step, journalled)
         except TurnCancelled:
@@ -219,13 +290,6 @@ def _report_taking(task: Task, age_seconds: float) -> None:
     log_event(name, **task.ids, epoch=task.epoch, takeovers=task.takeovers, status=task.status.value)
     if task.epoch == 1:
         measure_seconds("QueueWait", age_seconds)
-
-
-def _count_spend(spend: Spend) -> None:
-    count("Steps", spend.steps)
-    count("PromptTokens", spend.prompt_tokens)
-    count("CompletionTokens", spend.completion_tokens)
-    count("SpendMicros", spend.cost_micros)
 
 
 def _storable(call: ToolCall) -> tuple[ToolCall, Part]:

@@ -51,6 +51,11 @@ class Draft:
         return not self.calls and not "".join(self.text).strip()
 
     @property
+    def written(self) -> int:
+        """Bytes of all that came, thinking included."""
+        return self.text_bytes + self.argument_bytes + sum(len(piece.encode()) for piece in self.reasoning)
+
+    @property
     def calls(self) -> list[ToolCall]:
         """The calls asked for, in the model's order; those without a name are not calls."""
         ordered = (self._calls[index] for index in sorted(self._calls))

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.aws.writes import Item, Write
-from shared.chat.opening import free_session, hand_over, new_task_writes, user_row
+from shared.chat.approvals import Approval, put_approval
+from shared.chat.opening import bound_by, free_session, hand_over, new_task_writes, user_row
 from shared.chat.pending import deletions, load_pending, submission_of, told_apart
 from shared.chat.services import Services
+from shared.chat.sessions import Awaiting
 from shared.chat.transcript import Message, OpenStep, open_step, put_message
 from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner
 from shared.kernel.clock import to_millis
@@ -17,6 +19,7 @@ from shared.kernel.telemetry import count, log_event, log_problem, measure_secon
 from shared.stream import parts as wire
 from shared.stream.closing import OpenStream, shown_text
 from shared.stream.parts import FinishReason, Part, encode
+from shared.tasks.lineage import lineage_of
 from shared.tasks.records import Task, TaskStatus
 from shared.tools.contract import ErrorResponse
 
@@ -56,6 +59,19 @@ class Outcome:
         return cls(TaskStatus.FAILED, "error", error=error)
 
 
+@dataclass(frozen=True)
+class Pause:
+    """What a turn ends with that asks the user."""
+
+    approvals: Sequence[Approval]
+    rows: Sequence[Message]
+    """New rows; among them those that keep the calls' places."""
+    parts: Sequence[Part]
+    """What the viewers are shown, before the step and the turn are finished."""
+    awaiting: Awaiting
+    next_seq: int
+
+
 class Ending:
     """Ends one turn for its owner."""
 
@@ -67,6 +83,11 @@ class Ending:
         """End normally, and start the next turn with what is pending."""
         closing = [wire.finish_step(), wire.finish(reason)]
         self._finish(Outcome.completed(reason), [answer], closing, answer.seq + 1)
+
+    def pause(self, pause: Pause) -> None:
+        """End because the user is asked; what is pending waits for the turn that goes on."""
+        closing = [*pause.parts, wire.finish_step(), wire.finish("tool-calls")]
+        self._finish(Outcome.completed("tool-calls"), pause.rows, closing, pause.next_seq, pause)
 
     def abort(self, outcome: Outcome, messages: Sequence[Message]) -> None:
         """End early: what was shown stays, what is open is closed, and the transcript is made legal."""
@@ -84,14 +105,15 @@ class Ending:
         next_seq, rows = self._last_rows(outcome, messages, words)
         state = OpenStream.after(self._owner.parts)
         opening = [] if state.started else [wire.start(self._owner.task.message_id)]
-        closing = [*opening, *state.closers(words), *_status_parts(outcome), wire.finish(outcome.reason)]
+        resumed = _resumed_calls(self._owner.task, messages, state, words)
+        closing = [*opening, *resumed, *state.closers(words), *_status_parts(outcome), wire.finish(outcome.reason)]
         self._finish(outcome, rows, closing, next_seq)
 
     def _last_rows(self, outcome: Outcome, messages: Sequence[Message], words: str) -> tuple[int, list[Message]]:
         """The rows that an early end adds: results for calls without one, and the partial answer."""
         task, now = self._owner.task, to_millis(self._services.clock.now())
         next_seq = messages[-1].seq + 1 if messages else task.context_from
-        step = open_step(messages, task.id)
+        step = open_step(messages, task)
         if step:
             return step.end, _stopped_results(step, task, now, words, stopped=outcome.error is None)
         text, reasoning = shown_text(self._owner.unsettled)
@@ -101,14 +123,25 @@ class Ending:
         )
         return next_seq + 1, [row]
 
-    def _finish(self, outcome: Outcome, rows: Sequence[Message], parts: Sequence[Part], next_seq: int) -> None:
+    def _finish(
+        self,
+        outcome: Outcome,
+        rows: Sequence[Message],
+        parts: Sequence[Part],
+        next_seq: int,
+        pause: Pause | None = None,
+    ) -> None:
         while True:
-            pending = self._pending_at_end()
-            next_task, session_writes = self._session_writes(outcome, pending, next_seq)
+            if pause:
+                next_task, session_writes = None, self._pausing_writes(pause)
+            else:
+                pending = self._pending_at_end()
+                next_task, session_writes = self._session_writes(outcome, pending, next_seq)
             writes = [put_message(self._owner.task.session_id, row) for row in rows]
+            slot_writes = [] if next_task else self._services.slots.leave(self._owner.task)
             try:
                 self._owner.commit(
-                    [*session_writes, *writes],
+                    [*session_writes, *slot_writes, *writes],
                     parts,
                     also_set=self._ended_set(outcome),
                     values=self._ended_values(outcome),
@@ -122,6 +155,8 @@ class Ending:
         self._report(outcome)
         if next_task:
             self._send(next_task)
+        else:
+            self._services.slots.promote_after(self._owner.task)
 
     def _pending_at_end(self) -> list[Item]:
         if not self._owner.has_pending_news:
@@ -145,11 +180,17 @@ class Ending:
         writes = deletions(discarded)
         return None, [free_session(self._owner.task, next_seq, len(discarded), self._totals()), *writes]
 
+    def _pausing_writes(self, pause: Pause) -> list[Write]:
+        freed = free_session(self._owner.task, pause.next_seq, 0, self._totals(), pause.awaiting)
+        return [freed, *(put_approval(approval) for approval in pause.approvals)]
+
     def _next_turn(
         self, pending: Sequence[Item], next_seq: int, discarded: Sequence[Item] = (), left: int = 0
     ) -> tuple[Task, list[Write]]:
         """The turn that answers `pending`, while `discarded` goes unheard and `left` messages still wait."""
         task, now = self._owner.task, to_millis(self._services.clock.now())
+        submissions = [submission_of(row) for row in pending]
+        lineage = next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))
         following = Task(
             id=self._services.ids.new(),
             session_id=task.session_id,
@@ -158,9 +199,11 @@ class Ending:
             created_at=now,
             context_from=task.context_from,
             inbox=1 if left else 0,
+            pool=task.pool,
+            slot=(task.slot or task.id) if task.pool else "",
+            **vars(bound_by(lineage, task.dry_run, task.permissions)),
         )
         gone, (users, notices) = [*pending, *discarded], told_apart(pending)
-        submissions = [submission_of(row) for row in pending]
         rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]
         return following, [
             hand_over(task, following, next_seq + len(rows), len(users) + len(discarded), self._totals(), len(notices)),
@@ -211,6 +254,14 @@ class Ending:
             self._services.queue.send(task.id, task.user_id)
         except Retryable as error:  # the next turn is stored; its timer sends it again
             log_problem("turn.send_failed", **task.ids, code=error.code)
+
+
+def _resumed_calls(task: Task, messages: Sequence[Message], state: OpenStream, words: str) -> list[Part]:
+    """The calls of the turn before this one that viewers still see waiting."""
+    step = open_step(messages, task)
+    if step is None or step.assistant.task_id == task.id or state.in_step:
+        return []
+    return [wire.tool_output_error(call.id, words) for call in step.missing.values()]
 
 
 def _status_parts(outcome: Outcome) -> list[Part]:

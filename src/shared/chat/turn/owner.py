@@ -6,6 +6,8 @@ waits there, `next_event` does what is due: renew the lease, store what is buffe
 
 from collections.abc import Sequence
 
+from shared.accounts.budgets.reservations import Budgets
+from shared.accounts.budgets.tab import Tab
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Item, Update, Write
 from shared.chat.services import Services
@@ -55,7 +57,10 @@ class TurnOwner:
         self._clock = services.clock
         self._lease = lease
         self.task = task
-        self.spend: Spend = task.spend
+        self._spend = task.spend
+        budgets = Budgets(services.database, services.clock, services.limits)
+        self.tab = Tab(budgets, task.id, lease.epoch)
+        """What the next transaction settles."""
         self.has_pending_news = task.inbox > 0 or lease.epoch > 1
         self.obeys_cancel = True
         self._owes_release = True
@@ -79,7 +84,22 @@ class TurnOwner:
                     self._settled_head = row.end
             self._is_visible = any(part["type"] in VISIBLE for part in self._parts.parts)
         self._delivery.set_viewers(viewers_among(records))
+        self.tab.inherit(records)
         return [record for record in records if record["sk"].startswith("CALL#")]
+
+    @property
+    def total(self) -> Spend:
+        """What the message has cost so far, with the turns that this one goes on with: the bounds are about it."""
+        return self.task.carried.plus(self.spend)
+
+    @property
+    def spend(self) -> Spend:
+        """What the turn has used so far, stored or not."""
+        return self._spend.plus(self.tab.used)
+
+    def was_spent(self, spend: Spend) -> None:
+        """Something beside the owner has spent it, and settled it already."""
+        self._spend = self._spend.plus(spend)
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -126,7 +146,7 @@ class TurnOwner:
         count("ChunkRows")
         if not self._is_visible and any(part["type"] in VISIBLE for part in stored):
             self._is_visible = True
-            measure_seconds("TimeToFirstPart", self._clock.now() - self.task.created_at / 1000)
+            measure_seconds("TimeToFirstPart", self._clock.now() - self.task.ready_at / 1000)
 
     def commit(
         self,
@@ -157,7 +177,7 @@ class TurnOwner:
             put = self._services.log.put(self._lease, self._parts.head, together, settled=True)
             chunk: list[Write] = [put] if together else []
             try:
-                self._services.database.transact([update, *chunk, *writes])
+                self._services.database.transact([update, *chunk, *writes, *self.tab.writes(self.task)])
             except TransactionFailed as failure:
                 if requires_inbox and self._is_news(failure):
                     # With the reset-step of a late row that an earlier attempt has met.
@@ -170,6 +190,8 @@ class TurnOwner:
                 together = self._behind_a_late_row(together)
                 continue
             break
+        self._spend = self.spend
+        self.tab.close()
         if together:
             self._take_in(together)
         self._settled_head = self._parts.head
@@ -190,11 +212,12 @@ class TurnOwner:
             if not self._delivery.watched:
                 used["expiry"] = 0  # nobody is left to deliver to, and no newcomer can have slipped in
                 self._owes_release = False
+        adds, claims = self.tab.also()
         return Update(
             task_key(self.task.id),
-            f"SET #spend = :spend, #takeovers = :zero, #lease_expires = :expiry{also_set}",
+            f"SET #spend = :spend, #takeovers = :zero, #lease_expires = :expiry{also_set} {adds}",
             condition=condition,
-            values=used,
+            values={**used, **claims},
         )
 
     def _is_news(self, failure: TransactionFailed) -> bool:
@@ -300,7 +323,12 @@ class TurnOwner:
         while not self._delivery.caught_up and self._clock.now() < limit:
             self._clock.sleep(_BUSY_POLL_SECONDS)
             self.attend()
-        return self._services.leases.release_to_wait(self._lease, self._handled_inbox, until)
+        slots = self._services.slots
+        suspension = slots.suspend(self.task)
+        if not self._services.leases.release_to_wait(self._lease, self._handled_inbox, until, suspension):
+            return False
+        slots.promote_after(self.task)
+        return True
 
     def deliver_end(self, seconds: float = _DELIVER_END_SECONDS) -> None:
         """After the task's end: post the rest and `end` to every viewer within `seconds`, then let go for good."""

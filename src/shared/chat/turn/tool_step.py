@@ -9,23 +9,27 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from shared.accounts.users import is_guest
 from shared.aws.writes import Put, Write
+from shared.chat.approvals import NOT_APPROVED
 from shared.chat.operations.beginning import Beginning, NewOperation, beginning_writes, send_begun
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
-from shared.chat.turn.owner import TurnOwner
+from shared.chat.turn.charging import Charging
+from shared.chat.turn.offer import Offer
+from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
+from shared.kernel.analytics import tool_called
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
 from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
 from shared.stream import parts as wire
+from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
 from shared.tasks.waits import Wait
-from shared.tools.contract import Cancellation, ErrorResponse, NeedLogin, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.long_running import LongRunningTool
 from shared.tools.workspace.outputs import Spill
 
@@ -38,6 +42,7 @@ PREVIEW_CHARACTERS = 15_000
 _MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
 _ATTEMPTS = 3
+_TIMEOUT = "tool_timeout"
 
 
 @dataclass(frozen=True)
@@ -57,19 +62,28 @@ class Result:
         """Whether the model and the viewers are told of a failure."""
         return isinstance(self.response, ErrorResponse)
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was stopped at the cap."""
+        return isinstance(self.response, ErrorResponse) and self.response.code == _TIMEOUT
+
 
 class ToolStep:
     """Runs what is missing of an open step."""
 
-    def __init__(self, owner: TurnOwner, services: Services, engine: TurnEngine, history: Sequence[Message]) -> None:
+    def __init__(
+        self, owner: TurnOwner, services: Services, engine: TurnEngine, history: Sequence[Message], offer: Offer
+    ) -> None:
         self._owner = owner
         self._services = services
         self._engine = engine
         self._history = history
+        self._offer = offer
         self._cancellation = Cancellation()
         self._started_at: dict[int, float] = {}
-        ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
-        self._parking = Parking(services, owner, ends_at)
+        self._turn_ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
+        self._parking = Parking(services, owner, self._turn_ends_at)
+        self._charging = Charging(services, engine.toolbox)
         self._beginning = Beginning(services, owner.task, history)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
@@ -87,6 +101,9 @@ class ToolStep:
             self._start(seq, call, journalled, mailbox)
         try:
             return self._collect(step, mailbox)
+        except TurnCancelled:
+            self._charging.charge(self._owner.task, step.missing.values())
+            raise
         finally:
             self._cancellation.cancel()
 
@@ -94,12 +111,15 @@ class ToolStep:
         """Note down which calls with an outside effect are about to start."""
         puts: list[Write] = []
         for call in step.missing.values():
-            tool = self._engine.toolbox.get(call.name)
-            if tool and tool.side_effect and call.id not in journalled:
+            if self._once(call) and self._offer.refusal(call) is None and call.id not in journalled:
                 item = {**call_key(self._owner.task.id, call.id), "v": 1, "name": call.name, "status": "started"}
                 puts.append(Put(item, condition="attribute_not_exists(#pk)"))
         if puts:
             self._owner.commit(puts)
+
+    def _once(self, call: ToolCall) -> bool:
+        """Whether nobody knows what became of the call if it was interrupted. An operation begins with its row."""
+        return self._offer.once(call) and not isinstance(self._offer.tool(call), LongRunningTool)
 
     def _collect(self, step: OpenStep, mailbox: Mailbox[Result | Suspended]) -> list[Message]:
         waiting = dict(step.missing)
@@ -120,7 +140,7 @@ class ToolStep:
                 parked |= {one.seq: one for one in events if isinstance(one, Suspended) and one.seq in waiting}
                 group = [one for one in events if isinstance(one, Result)]
             for portion in _portions([result for result in group if waiting.pop(result.seq, None)]):
-                last = not waiting and len(rows) + len(portion) == len(step.missing)
+                last = step.closes and not waiting and len(rows) + len(portion) == len(step.missing)
                 rows += self._store(portion, self._boundary() if last else [])
         return sorted(rows, key=lambda row: row.seq)
 
@@ -136,6 +156,9 @@ class ToolStep:
         now = to_millis(self._services.clock.now())
         rows = [self._row(result, now) for result in results]
         puts = [put_message(self._owner.task.session_id, row) for row in rows]
+        # Before they are stored: a call that is repeated after a kill is charged once, a stored one is not repeated.
+        paid = [one.call for one in results if not one.is_error or one.timed_out]  # a failure of its own is free
+        self._charging.charge(self._owner.task, paid)
         new = [result.begins for result in results if result.begins]
         self._owner.commit([*puts, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
         send_begun(self._services, new)
@@ -158,10 +181,13 @@ class ToolStep:
             measure_seconds("ToolSeconds", seconds)
         if result.is_error:
             count("ToolErrors")
+        if result.timed_out:
+            self._charging.report_cap(self._owner.task, result.call, arguments_of(result.call) or {})
 
     def _boundary(self) -> list[Part]:
         """What follows the last result. Messages that wait are shown between the steps, so they open the next."""
-        return [wire.finish_step()] if self._owner.has_pending_news else [wire.finish_step(), wire.start_step()]
+        closing = [wire.finish_step()] if in_step(self._owner.parts) else []  # a turn that goes on finds it closed
+        return closing if self._owner.has_pending_news else [*closing, wire.start_step()]
 
     def _row(self, result: Result, now: int) -> Message:
         return Message(
@@ -201,10 +227,10 @@ class ToolStep:
     def _start(
         self, seq: int, call: ToolCall, journalled: Mapping[str, Any], mailbox: Mailbox[Result | Suspended]
     ) -> None:
-        tool = self._engine.toolbox.get(call.name)
-        response = self._refusal(call, tool, journalled)
+        tool = self._offer.tool(call)
+        response = self._refusal(call, journalled)
         if response is not None or tool is None:
-            mailbox.put(Result(seq, call, response or _unknown_tool(call, self._engine.toolbox.names)))
+            mailbox.put(Result(seq, call, response or ErrorResponse()))
             return
         if _waits(call, journalled):
             mailbox.put(Suspended(seq, call, Wait.from_item(journalled[call.id]), stored=True))
@@ -214,6 +240,7 @@ class ToolStep:
             return
         self._started_at[seq] = self._services.clock.now()
         log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
+        tool_called(self._owner.task.ids, call.name, call.id)
         context = self._context(call)
         self._work(seq, call, tool, context, lambda given: tool.run(context, given), mailbox)
 
@@ -222,6 +249,7 @@ class ToolStep:
         given = _arguments(tool, call)
         if isinstance(given, ErrorResponse):
             return Result(seq, call, given)
+        tool_called(self._owner.task.ids, call.name, call.id)
         begun = self._beginning.begin(seq, call, tool)
         return Result(seq, call, begun.kept, begun.shown, begun.new)
 
@@ -239,7 +267,9 @@ class ToolStep:
             session_id=self._owner.task.session_id,
             task_id=self._owner.task.id,
             tool_call_id=call.id,
+            dry_run=self._owner.task.dry_run,
             cancellation=self._cancellation,
+            progress=self._charging.progress(call),
         )
 
     def _work(
@@ -259,22 +289,26 @@ class ToolStep:
             if isinstance(answer, Wait) and over_soon(services, answer, context.cancellation):
                 note = answer.note
                 answer = _run(tool, context, call, spill, lambda given: tool.resume(context, given, note))
+            if isinstance(answer, Wait) and to_millis(services.clock.now()) >= self._turn_ends_at:
+                answer = ErrorResponse(code="turn_time_over", message="The time that this turn may take is over.")
             mailbox.put(Suspended(seq, call, answer) if isinstance(answer, Wait) else Result(seq, call, answer))
 
         self._engine.workers.start(f"tool-{call.name}", work)
 
-    def _refusal(self, call: ToolCall, tool: Tool[Any] | None, journalled: Mapping[str, Any]) -> ToolResponse | None:
-        if tool is None:
-            return _unknown_tool(call, self._engine.toolbox.names)
-        if tool.requires_auth and is_guest(self._owner.task.user_id):
-            return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
-        if tool.side_effect and call.id in journalled and not _waits(call, journalled):
+    def _refusal(self, call: ToolCall, journalled: Mapping[str, Any]) -> ToolResponse | None:
+        refused = self._offer.refusal(call)
+        if refused is not None:
+            return refused
+        if self._once(call) and call.id in journalled and not _waits(call, journalled):
             return ErrorResponse(
                 code="outcome_unknown",
                 message="The call was started, and then interrupted. It may have taken effect or not; "
                 "find out before you repeat it.",
             )
-        return None
+        tool = self._offer.tool(call)
+        if tool is None or _waits(call, journalled):
+            return None
+        return self._charging.refusal(self._owner.task, tool)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:
@@ -314,7 +348,10 @@ def _run(
         return arguments
     try:
         response = begin(arguments) if tool.side_effect else _again(begin, arguments)
-        return response if isinstance(response, Wait) else bounded(response, context, spill)
+        if isinstance(response, Wait):
+            return response
+        context.progress.output_exists |= not isinstance(response, ErrorResponse)
+        return bounded(response, context, spill)
     except ToolError as error:
         return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
@@ -375,21 +412,17 @@ class OversizedOutput(ToolResponse):
     """Where the whole is kept, such as `workspace://tool-outputs/call_1.json`; None if it was not."""
 
 
-def _unknown_tool(call: ToolCall, names: Sequence[str]) -> ErrorResponse:
-    return ErrorResponse(
-        code="unknown_tool", message=f"There is no tool {call.name[:100]!r}. There are: {', '.join(names)}."
-    )
-
-
 def _timed_out(seq: int, call: ToolCall) -> Result:
     message = (
         f"The tool was stopped after {MAX_TOOL_WAIT_SECONDS} s. For work that takes so long use run_agent "
         "or run_sub_session, if they are on offer."
     )
-    return Result(seq, call, ErrorResponse(code="tool_timeout", message=message))
+    return Result(seq, call, ErrorResponse(code=_TIMEOUT, message=message))
 
 
 def _part(result: Result) -> Part:
+    if isinstance(result.response, ErrorResponse) and result.response.code == NOT_APPROVED:
+        return wire.tool_output_denied(result.call.id)
     if result.is_error:
         return wire.tool_output_error(result.call.id, result.response.message)
     return wire.tool_output(result.call.id, (result.shown or result.response).model_dump(mode="json"))

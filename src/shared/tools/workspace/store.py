@@ -117,19 +117,20 @@ class Workspace:
                 return change
         raise _busy(path)
 
-    def forget_session(self, user_id: str, session_id: str, may_go_on: Callable[[], bool]) -> bool:
+    def forget_session(self, user_ids: Sequence[str], session_id: str, may_go_on: Callable[[], bool]) -> bool:
         """Remove a session's files, kept outputs and rows; False if it had to stop before the end: call it again.
 
-        The session must have no turn any more.
+        The session must have no turn any more. `user_ids` are its owner and whoever it belonged to before.
         """
         for row in self._database.query("#pk = :pk", {"pk": workspace(session_id)}):
             if not may_go_on():
                 return False
-            self._forget(user_id, row)
-        for found in self._objects.list(paths.session_prefix(user_id, session_id)):
-            if not may_go_on():
-                return False
-            self._objects.delete(found.key)
+            self._forget(_payer(row, user_ids, session_id), row)
+        for user_id in user_ids:
+            for found in self._objects.list(paths.session_prefix(user_id, session_id)):
+                if not may_go_on():
+                    return False
+                self._objects.delete(found.key)
         return True
 
     def _commit(self, context: ToolContext, old: FileRecord | None, new: FileRecord | None) -> Change | None:
@@ -209,6 +210,12 @@ class Workspace:
             self._database.transact([gone, _count(user_id, -charge, self._quota_bytes)])
         except TransactionFailed:
             return  # somebody else has removed and counted it
+
+
+def _payer(row: Item, user_ids: Sequence[str], session_id: str) -> str:
+    """Whose quota the file counts against: its object is below whoever wrote it."""
+    key: str = row.get("object_key", "")
+    return next((u for u in user_ids if key.startswith(paths.session_prefix(u, session_id))), user_ids[0])
 
 
 def no_such_file(path: str) -> ToolError:

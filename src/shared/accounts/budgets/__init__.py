@@ -1,0 +1,1 @@
+"""What may be spent on models: reserved before each call, settled after it. docs/budgets.md says how."""

@@ -1,0 +1,69 @@
+"""Deleting a session: at once for everybody who looks, and bit by bit in the background (see `purge`).
+
+One transaction takes the session away from its owner, asks its turn to stop, and puts the record of what is to be
+purged. The session's own record stays until the end of the purge, so that a turn that runs can end as any other. Its
+operations are asked to stop, too, and end without a trace in it.
+"""
+
+from shared.aws.database import TransactionFailed
+from shared.aws.writes import Put, Update, Write
+from shared.chat.cancel import end_requested
+from shared.chat.purge import purge_item
+from shared.chat.services import Services
+from shared.chat.sessions import NOBODY, Session, owned_session, session_key
+from shared.kernel.clock import to_millis
+from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import log_event
+from shared.tasks.store import get_task, raise_inbox
+from shared.tasks.waits import wake
+
+_ATTEMPTS = 8
+
+
+def delete_session(services: Services, user_id: str, session_id: str) -> None:
+    """Delete the user's session; when this returns its turn has ended, whoever had to end it.
+
+    Raises:
+        NotFound: it does not exist (any more), or belongs to somebody else.
+        Retryable: turns begin and end too fast, and nothing was changed; or it may or may not have been deleted.
+    """
+    for _ in range(_ATTEMPTS):
+        session = owned_session(services.database, session_id, user_id)
+        try:
+            services.database.transact(_deletion_writes(services, session))
+        except TransactionFailed:  # a turn began or ended, or somebody else was quicker: look again
+            continue
+        log_event("session.deleted", session_id=session_id, user_id=user_id, task_id=session.active_task)
+        if session.active_task:
+            _end_turn(services, session.active_task)
+        for task_id in session.operations:
+            wake(services.database, services.queue, services.clock, task_id, cancel=True)
+        return
+    raise Retryable("The session is too busy right now; delete it again.", code="session_busy")
+
+
+def _deletion_writes(services: Services, session: Session) -> list[Write]:
+    running, now = session.active_task, to_millis(services.clock.now())
+    deleted = Update(
+        session_key(session.id),
+        "SET #owner = :nobody, #deleted_at = :now REMOVE #gsi1pk",
+        condition="#owner = :owner AND "
+        + ("#active_task = :task" if running else "attribute_not_exists(#active_task)"),
+        values={
+            "nobody": NOBODY,
+            "now": now,
+            "owner": session.owner,
+            **({"task": running} if running else {}),
+        },
+    )
+    writes: list[Write] = [deleted, Put(purge_item(session, now))]
+    if running:
+        stopped = raise_inbox(running, ", #cancel_requested = :yes")
+        writes.append(Update(stopped.key, stopped.expression, stopped.condition, {**stopped.values, "yes": True}))
+    return writes
+
+
+def _end_turn(services: Services, task_id: str) -> None:
+    task = get_task(services.database, task_id)
+    if task is not None and not task.status.ended:
+        end_requested(services, task)

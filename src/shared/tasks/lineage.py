@@ -1,0 +1,87 @@
+"""Trees of tasks: what a task that another one has started gets from it, and how a stop goes down.
+
+| record | pk              | sk             | notes                                              |
+|--------|-----------------|----------------|----------------------------------------------------|
+| child  | `TASK#{parent}` | `CHILD#{task}` | put in the transaction that creates the child      |
+
+A task that is cancelled or fails takes with it what it has started for itself; one that completes leaves it
+running. The State table's stream tells of the end, and the children are looked up after it. A child that is
+created later still, by a worker that had not heard of the end, finds out when it is first worked on.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.aws.database import Database
+from shared.aws.queue import TurnQueue
+from shared.aws.writes import Put
+from shared.kernel.clock import Clock
+from shared.tasks.records import Task, TaskStatus
+from shared.tasks.store import get_task
+from shared.tasks.waits import wake
+
+RECORD_VERSION = 1
+MAX_DEPTH = 3
+"""How many parents a task may have."""
+
+_TAKES_CHILDREN_ALONG = frozenset({TaskStatus.CANCELLED, TaskStatus.FAILED})
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a task has from the one that started it; the fields are `Task`'s."""
+
+    parent: str = ""
+    root: str = ""
+    depth: int = 0
+    dry_run: bool = False
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    """As `accounts.permissions` stores them."""
+
+
+def inherited(parent: Task) -> Lineage:
+    """What `parent` hands on to a task that it starts for itself."""
+    return Lineage(parent.id, parent.tree, parent.depth + 1, parent.dry_run, parent.permissions)
+
+
+def lineage_of(task: Task) -> Lineage:
+    """The same for a task that goes on in its place."""
+    return Lineage(task.parent, task.root, task.depth, task.dry_run, task.permissions)
+
+
+def child_row(task: Task) -> list[Put]:
+    """The write by which its parent finds it; none for a task without one."""
+    if not task.parent:
+        return []
+    return [
+        Put({"pk": f"TASK#{task.parent}", "sk": f"CHILD#{task.id}", "v": RECORD_VERSION, "task_id": task.id}),
+    ]
+
+
+def ancestors(database: Database, task: Task) -> Iterator[Task]:
+    """The task itself, its parent, and so on up to the first that is still there."""
+    found: Task | None = task
+    while found:
+        yield found
+        found = get_task(database, found.parent) if found.parent else None
+
+
+def is_orphan(database: Database, task: Task) -> bool:
+    """Whether the task that it was started for has been stopped, or has failed."""
+    parent = get_task(database, task.parent) if task.parent else None
+    return parent is not None and parent.status in _TAKES_CHILDREN_ALONG
+
+
+def stop_children(database: Database, queue: TurnQueue, clock: Clock, task_id: str) -> int:
+    """Have what an ended task has started for itself stop too; how many that were. May be repeated.
+
+    Raises:
+        Retryable: somebody was not told yet; call it again.
+    """
+    task = get_task(database, task_id)
+    if task is None or task.status not in _TAKES_CHILDREN_ALONG:
+        return 0
+    condition = "#pk = :pk AND begins_with(#sk, :prefix)"
+    found = list(database.query(condition, {"pk": f"TASK#{task_id}", "prefix": "CHILD#"}))
+    return sum(wake(database, queue, clock, row["task_id"], cancel=True) for row in found)

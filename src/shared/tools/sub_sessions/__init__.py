@@ -1,0 +1,1 @@
+"""Sub-sessions: conversations that a turn starts for itself."""

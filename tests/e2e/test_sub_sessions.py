@@ -1,0 +1,126 @@
+"""A turn that has another one do the work, as it is deployed: parked meanwhile, and woken by the table's stream."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, cast
+
+import boto3
+import pytest
+
+from tests.support.api_client import ApiClient, api_client
+from tests.support.deployed import Deployed
+from tests.support.socket_client import connected, send_frame
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+_SETTLING = 500
+"""Milliseconds in which what has just happened may still be told of."""
+
+
+@pytest.fixture
+def demo(region: dict[str, Any]) -> Deployed:
+    """The deployment with the demo model."""
+    return Deployed(region)
+
+
+@pytest.fixture
+def ada(demo: Deployed) -> Iterator[ApiClient]:
+    with api_client(cast(Any, demo)) as client:
+        yield client
+
+
+def owner_of(demo: Deployed) -> dict[str, Any]:
+    """Credentials of the region's own account."""
+    return {
+        "endpoint_url": demo.description["endpoint_url"],
+        "region_name": demo.description.get("region", "us-east-1"),
+        "aws_access_key_id": demo.description.get("access_key_id", "test"),
+        "aws_secret_access_key": demo.description.get("secret_access_key", "test"),
+    }
+
+
+def invocations(demo: Deployed, after: int, before: int, tasks: set[str]) -> dict[str, int]:
+    """How many invocations of each function began between two instants, in milliseconds since the epoch.
+
+    Without those for other tasks: what an earlier run has left, such as its delayed messages.
+    """
+    logs = boto3.client("logs", **owner_of(demo))
+    found = {}
+    for group in logs.describe_log_groups(logGroupNamePrefix="/parley/")["logGroups"]:
+        name = group["logGroupName"]
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=after)
+        events = [event for page in pages for event in page["events"]]
+        told = [json.loads(event["message"]) for event in events if event["message"].startswith('{"level"')]
+        others = {line["invocation"] for line in told if line.get("task_id", next(iter(tasks))) not in tasks}
+        begun = {
+            event["message"].split()[2]
+            for event in events
+            if event["message"].startswith("START ") and event["timestamp"] < before
+        }
+        found[name.rpartition("/")[2]] = len(begun - others)
+    return found
+
+
+def record(demo: Deployed, task_id: str) -> dict[str, Any]:
+    """The task's record, as it is stored."""
+    table = boto3.resource("dynamodb", **owner_of(demo)).Table(demo.description["state_table"])
+    return dict(table.get_item(Key={"pk": f"TASK#{task_id}", "sk": "META"}, ConsistentRead=True)["Item"])
+
+
+def test_a_turn_waits_for_its_sub_session_without_a_worker(demo: Deployed, ada: ApiClient) -> None:
+    """Nobody has its lease meanwhile, and but for the tick no function begins; the answer arrives at the socket."""
+    session = ada.new_session()
+    with connected(demo.sockets.url, ada.ticket()) as socket:
+        socket.send(send_frame("r1", session, "delegate slow 12", "m1"))
+        while not any(part["type"] == "tool-input-available" for part in socket.of("r1").parts):
+            socket.next_frame()
+        task_id = socket.of("r1").parts[0]["messageId"].removeprefix("msg_")
+
+        eventually(lambda: _waiting(demo, task_id), "the turn lets go")
+        parked, parked_at = record(demo, task_id), round(time.time() * 1000)
+        assert (parked["lease_expires"], parked["epoch"]) == (0, 1)
+        received = socket.until_end("r1", seconds=60)
+
+    assert received.ends == 1
+    (output,) = [part["output"] for part in received.parts if part["type"] == "tool-output-available"]
+    assert output["status"] == "completed"
+    assert output["response"].startswith("Every word of this slow answer")
+    assert record(demo, task_id)["epoch"] == 2, "a worker took it while there was nothing to do"
+    (listed,) = ada.get(f"/chat/sessions?parent_session={session}").json()["sessions"]
+    assert listed["id"] == output["sub_session_id"]
+    assert listed["id"] not in [one["id"] for one in ada.get("/chat/sessions").json()["sessions"]]
+    child = ada.get(f"/chat/sessions/{listed['id']}").json()
+    assert child["messages"][-1]["content"] == output["response"]
+    child_id = child["messages"][0]["task_id"]
+    task = record(demo, child_id)
+    assert task["parent"] == task_id
+    began = invocations(demo, parked_at + _SETTLING, int(task["ended_at"]) - _SETTLING, {task_id, child_id})
+    assert int(task["ended_at"]) - parked_at > 5_000
+    assert set(began) > {"turn_worker", "state_changes", "scheduler"}
+    assert {name: number for name, number in began.items() if name != "scheduler" and number} == {}
+    assert received.text.endswith("That took 1 tool call, and now I am done.")
+
+
+def test_a_stop_reaches_the_sub_session(demo: Deployed, ada: ApiClient) -> None:
+    """The stream tells of the parent's end, and the child's worker obeys."""
+    session = ada.new_session()
+    task_id = ada.accept(session, "delegate slow 60")
+    eventually(lambda: _waiting(demo, task_id), "the turn lets go", seconds=30)
+    assert ada.post(f"/chat/sessions/{session}/cancel").json()["reason"] == "cancelled"
+
+    (listed,) = ada.get(f"/chat/sessions?parent_session={session}").json()["sessions"]
+    child = ada.get(f"/chat/sessions/{listed['id']}").json()["messages"][0]["task_id"]
+    eventually(lambda: ada.status(child) == "cancelled", "the child's end", seconds=15)
+
+
+def test_a_message_is_sent_and_its_answer_waited_for(ada: ApiClient) -> None:
+    """One request, without a stream."""
+    session = ada.new_session()
+    answer = ada.post(f"/chat/sessions/{session}/run", json={"message": "count to 3", "message_id": "m1"}).json()
+    assert (answer["status"], answer["response"]) == ("completed", "1, 2, 3.")
+
+
+def _waiting(demo: Deployed, task_id: str) -> bool:
+    return bool(record(demo, task_id)["status"] == "waiting")
