@@ -23,6 +23,7 @@ STACK = "parley-local"
 ARTIFACTS_BUCKET = "parley-artifacts"
 JWT_SECRET_PARAMETER = "/parley/local/jwt-secret"
 MODEL_KEY_PARAMETER = "/parley/local/model-api-key"
+OPERATIONS_KEY_PARAMETER = "/parley/local/operations-api-key"
 # What is deployed is noted in the region itself: a region that lost its last minutes then lost the note as well.
 DEPLOYED_PARAMETER = "/parley/local/deployed"
 SOURCES = ("template.yaml", "samconfig.toml", "requirements.lock", "layers", "functions", "src", "clients/web")
@@ -39,6 +40,9 @@ class Settings:
     model_name: str
     model_api_key: str
     jwt_secret: str
+    operations_api_key: str
+    operation_services: str
+    """JSON list of {url, name, description}."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -51,6 +55,8 @@ class Settings:
             "ModelName": self.model_name,
             "ModelApiKeyParameter": MODEL_KEY_PARAMETER,
             "JwtSecretParameter": JWT_SECRET_PARAMETER,
+            "OperationsApiKeyParameter": OPERATIONS_KEY_PARAMETER,
+            "OperationServices": self.operation_services,
             "LogRetentionDays": "1",
         }
 
@@ -85,7 +91,11 @@ def deploy(places: Places, settings: Settings) -> bool:
 
 def put_secrets(ssm: Any, settings: Settings) -> None:
     """Put what the template only names."""
-    secrets = {JWT_SECRET_PARAMETER: settings.jwt_secret, MODEL_KEY_PARAMETER: settings.model_api_key}
+    secrets = {
+        JWT_SECRET_PARAMETER: settings.jwt_secret,
+        MODEL_KEY_PARAMETER: settings.model_api_key,
+        OPERATIONS_KEY_PARAMETER: settings.operations_api_key,
+    }
     for name, value in secrets.items():
         ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
@@ -136,7 +146,7 @@ def build(places: Places, sources: str) -> Path:
 
 
 def _sam_deploy(places: Places, settings: Settings, template: Path) -> None:
-    overrides = [f"{name}={value}" for name, value in settings.parameters.items()]
+    overrides = [f"{name}={_quoted(value)}" for name, value in settings.parameters.items()]
     command = ["deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
     command += ["--template-file", str(template), "--stack-name", STACK, "--region", REGION]
     command += ["--s3-bucket", ARTIFACTS_BUCKET, "--parameter-overrides", *overrides]
@@ -148,6 +158,12 @@ def _sam_deploy(places: Places, settings: Settings, template: Path) -> None:
     status = _status(settings)
     if status not in DEPLOYED_STATUSES - {"UPDATE_ROLLBACK_COMPLETE"}:
         raise RegionError(f"The stack is {status}.\n{_failures(settings)}")
+
+
+def _quoted(value: str) -> str:
+    """A parameter's value as the SAM CLI reads it: JSON has quotes of its own."""
+    escaped = value.replace('"', '\\"')
+    return f'"{escaped}"' if '"' in value else value
 
 
 def _run_sam(places: Places, name: str, arguments: list[str], extra: Mapping[str, str]) -> None:

@@ -67,6 +67,8 @@ def deploy_and_describe(
         model_name=model.name,
         model_api_key=model.key,
         jwt_secret=settings["jwt_secret"],
+        operations_api_key=settings["operations_api_key"],
+        operation_services=os.environ.get("PARLEY_OPERATION_SERVICES", "[]"),
     )
     deploy.deploy(places, wanted)
     found = deploy.outputs(endpoint_url)
@@ -82,6 +84,7 @@ def deploy_and_describe(
         "chunks_table": found["ChunksTable"],
         "turn_queue_url": found["TurnQueueUrl"],
         "functions": deploy.functions(endpoint_url),
+        "operations_api_key": wanted.operations_api_key,
         "model_url": wanted.model_base_url,
         "tokens": tokens,
         "pids": {name: asdict(process) for name, process in pids.items()},

@@ -30,7 +30,8 @@ def locked(places: Places) -> Iterator[None]:
 def settings(places: Places) -> dict[str, Any]:
     """Ports and secret; the secret is made at the first start."""
     known = _read(places.settings) or {}
-    known.setdefault("jwt_secret", people.new_secret())
+    for secret in ("jwt_secret", "operations_api_key"):
+        known.setdefault(secret, people.new_secret())
     return known
 
 

@@ -11,14 +11,18 @@ from shared.accounts.identity import Identity
 from shared.api.application import build_application
 from shared.aws.secrets import read_secret
 from shared.kernel.clock import SystemClock
-from shared.kernel.settings import ApiSettings, StorageSettings
+from shared.kernel.settings import ApiSettings, OperationSettings, StorageSettings
 from shared.kernel.telemetry import logger, observed
 
 _settings = ApiSettings.from_environment()
 _identity = Identity(_settings, lambda: read_secret(_settings.jwt_secret_parameter), SystemClock())
 _console = Path(_settings.console_dir) if _settings.console_dir else Path(__file__).parent / "console"
 app = build_application(
-    wiring.services(StorageSettings.from_environment()), _identity, _settings.websocket_url, _console
+    wiring.services(StorageSettings.from_environment()),
+    _identity,
+    _settings.websocket_url,
+    _console,
+    wiring.optional_secret(OperationSettings.from_environment().operations_api_key_parameter, read_secret),
 )
 _serve = Mangum(app, lifespan="off")
 # It repeats what `api.failed` has said, with the exception's words, which may quote what a user sent.

@@ -7,8 +7,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import ValidationError
 
 from shared import wiring
-from shared.chat.turn.ending import Outcome
-from shared.chat.turn.outside import end_from_outside
+from shared.chat.operations.outside import fail_task
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import count, log_problem, observed, reporting_failures
@@ -30,9 +29,9 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         except ValidationError:
             log_problem("dead_letter.unreadable", queue_message_id=record.message_id)
             return
-        failed = Terminal("The turn could not be processed.", code="not_processable")
+        failed = Terminal("The work could not be processed.", code="not_processable")
         task = get_task(_services.database, message.task_id)
-        ended = end_from_outside(_services, message.task_id, Outcome.failed(failed), context.aws_request_id)
+        ended = fail_task(_services, message.task_id, failed, context.aws_request_id)
         if task:
             log_problem("dead_letter.ended" if ended else "dead_letter.was_over", **task.ids)
         else:

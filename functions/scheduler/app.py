@@ -3,9 +3,8 @@
 from typing import Any
 
 from shared import wiring
+from shared.chat.operations.outside import fail_task
 from shared.chat.purge import Purge
-from shared.chat.turn.ending import Outcome
-from shared.chat.turn.outside import end_from_outside
 from shared.kernel.deadline import Deadline, LambdaContext
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings, ToolSettings
@@ -29,8 +28,8 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     deadline = Deadline.of(context, _services.clock)
 
     def end_lost(task_id: str) -> None:
-        lost = Terminal("The turn was started several times and never got on.", code="worker_lost")
-        end_from_outside(_services, task_id, Outcome.failed(lost), context.aws_request_id)
+        lost = Terminal("The work was started several times and never got on.", code="worker_lost")
+        fail_task(_services, task_id, lost, context.aws_request_id)
 
     seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run()
     log_event("sweep.done", timers=seen)

@@ -1,4 +1,4 @@
-"""Hears from the State table's stream that a task has ended: wakes who waits for it, stops what it had started."""
+"""Hears from the State table's stream that a task has ended: wakes who waits, stops what it started, tells its user."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from shared import wiring
+from shared.chat.operations.telling import tell_operation_ended
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
 from shared.tasks.lineage import stop_children
@@ -24,5 +25,7 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
         awaited: str = record.dynamodb.keys["pk"]
         wake_waiters(_services.database, _services.queue, _services.clock, awaited)
         stop_children(_services.database, _services.queue, _services.clock, awaited.removeprefix("TASK#"))
+        if record.dynamodb.new_image.get("kind") == "operation":
+            tell_operation_ended(_services, awaited.removeprefix("TASK#"))
 
     return process_partial_response(event, reporting_failures(notice), _processor)

@@ -1,19 +1,25 @@
 """Building the product from its parts, once per process, for the entry points."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from shared.aws import clients
 from shared.aws.database import Database
 from shared.aws.objects import Objects, S3Objects
 from shared.aws.queue import TurnQueue
 from shared.aws.sockets import ApiGatewaySockets
-from shared.chat.services import Services
+from shared.chat.services import Services, TurnEngine
 from shared.kernel.clock import Clock, SystemClock
+from shared.kernel.errors import ConfigError
 from shared.kernel.ids import RandomIds
-from shared.kernel.settings import StorageSettings, TableSettings
+from shared.kernel.mailbox import ThreadWorkers
+from shared.kernel.settings import ModelSettings, StorageSettings, TableSettings, ToolSettings, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tasks.pools import PoolLimit, SlotLimits
+from shared.tools.registry import Toolbox
+from shared.tools.workspace.outputs import NoSpill, ToolOutputs
 
 _POSTING_THREADS = 8
 
@@ -31,7 +37,7 @@ def services(settings: StorageSettings) -> Services:
         database=database,
         log=ChunkLog(database, clock, settings.retention_days),
         leases=Leases(database, clock),
-        queue=TurnQueue(clients.sqs(), settings.turn_queue_url),
+        queue=TurnQueue(clients.sqs(), settings.turn_queue_url, settings.run_queue_url),
         sockets=ApiGatewaySockets(clients.sockets(settings.websocket_endpoint)),
         clock=clock,
         ids=RandomIds(clock),
@@ -43,6 +49,46 @@ def services(settings: StorageSettings) -> Services:
         ),
         limits=settings,
     )
+
+
+def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
+    """What workers think with: the models and the tools."""
+    from shared.chat.openai_model import OpenAIModel  # heavy, and needed by workers alone
+    from shared.chat.sub_sessions import SubSessionTurns
+    from shared.tools.catalogue import ToolDependencies, all_tools
+
+    settings, tools = ModelSettings.from_environment(), ToolSettings.from_environment()
+    objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
+    read_key = partial(read_secret, settings.model_api_key_parameter)
+    answering = OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers)
+    dependencies = ToolDependencies(tools, needs.database, needs.clock, read_secret, objects, SubSessionTurns(needs))
+    name = settings.model_title_name
+    return TurnEngine(
+        model=answering,
+        title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
+        toolbox=Toolbox(all_tools(dependencies)),
+        workers=workers,
+        bounds=TurnBounds.from_environment(),
+        prices=settings.model_prices,
+        max_attempts=settings.model_max_attempts,
+        context_tokens=settings.model_context_tokens,
+        max_output_tokens=settings.model_max_output_tokens,
+        spill=ToolOutputs(objects) if objects else NoSpill(),
+        tools_needing_approval=tools.tools_needing_approval,
+        approval_seconds=tools.approval_seconds,
+    )
+
+
+def optional_secret(parameter: str, read_secret: Callable[[str], str]) -> Callable[[], str | None]:
+    """Reads a secret that a deployment may do without: None if it is not named, or not there."""
+
+    def read() -> str | None:
+        try:
+            return read_secret(parameter) if parameter else None
+        except ConfigError:
+            return None
+
+    return read
 
 
 def workspace_objects(bucket: str) -> Objects | None:

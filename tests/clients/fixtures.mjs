@@ -50,6 +50,12 @@ function breakingOff(userMessage, content) {
   ];
 }
 
+/** Whether the turn was started, or went on, because an operation has ended. */
+const isNotice = (request) => {
+  const last = request.messages.at(-1);
+  return last.role === 'system' && String(last.content).startsWith('The operation');
+};
+const lastResult = (request) => request.messages.findLast((message) => message.role === 'tool').content;
 const asksForTitle = (request) => String(request.messages[0].content).startsWith('Write a title');
 /** A window of so many characters, for those who say that they want to outgrow it. */
 function tooLong(word, characters) {
@@ -66,6 +72,13 @@ const failure = (status, message, more = {}) => ({ status, error: { message, typ
 export function fixtures() {
   return [
     { match: { predicate: asksForTitle }, response: { content: 'A title of the model' } },
+    { match: { predicate: isNotice }, response: (request) => ({ content: `It has come: ${lastResult(request)}` }) },
+    before('ask around', call('survey', '{"text":"rivers"}')),
+    again('ask around', { content: 'I let somebody ask.' }),
+    before('hand over', call('run_external_operation', '{"service":"warehouse","input":{"rows":3}}')),
+    again('hand over', { content: 'The warehouse has it.' }),
+    before('research', call('deep_research', '{"question":"Which river is longer?"}')),
+    again('research', { content: 'I look into it.' }),
     before('compare slowly', COMPARISON, { chunkSize: 12, latency: 35 }),
     again('compare slowly', { content: VERDICT }, { chunkSize: 12, latency: 60 }),
     before('compare', COMPARISON, { chunkSize: 12 }),

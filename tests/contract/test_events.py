@@ -1,6 +1,6 @@
 """The entry points under recorded events: each function as AWS calls it, on moto, configured by its environment.
 
-In events/*.json TOKEN, TICKET, SESSION and TASK stand for what a test has made.
+In events/*.json TOKEN, TICKET, KEY, SESSION, TASK and ENDED stand for what a test has made.
 """
 
 import importlib.util
@@ -23,7 +23,8 @@ from shared import wiring
 from shared.accounts.tickets import issue_ticket
 from shared.chat.accept import Acceptance, Requester
 from shared.chat.deletion import delete_session
-from shared.chat.opening import Submission
+from shared.chat.opening import Submission, watched_task_writes
+from shared.chat.operations.records import Operation, load_outcome, operation_task_id
 from shared.chat.purge import PURGE_AFTER_SECONDS
 from shared.chat.services import Services
 from shared.chat.sessions import Session, create_session, owned_session
@@ -160,7 +161,7 @@ def deployment(environment: Callable[..., None]) -> Iterator[Deployment]:
         ssm.put_parameter(Name="/parley/jwt-secret", Value=SECRET, Type="SecureString")
         ssm.put_parameter(Name="/parley/model-key", Value="a-key", Type="SecureString")
         parameters.clear_caches()  # type: ignore[no-untyped-call]
-        environment(TURN_QUEUE_URL=url)
+        environment(TURN_QUEUE_URL=url, RUN_QUEUE_URL=sqs.create_queue(QueueName="runs")["QueueUrl"])
         yield Deployment(wiring.services(StorageSettings.from_environment()), url, sqs)
 
 
@@ -423,6 +424,53 @@ def test_a_tick_purges(deployment: Deployment, environment: Callable[..., None])
     assert deployment.call("scheduler", "scheduler_tick")["purged"] == 1
     assert "Contents" not in s3.list_objects_v2(Bucket="workspace")
     assert load_messages(deployment.services.database, session, 0) == []
+
+
+def begun(deployment: Deployment, tool: str) -> Task:
+    """An operation of a turn's call; the turn is left queued."""
+    turn = deployment.turn()
+    task = turn.fresh(id=operation_task_id(turn, "c1"), kind="operation", parent=turn.id, tool_name=tool)
+    deadline = turn.created_at + 3_600_000
+    record = Operation(task.id, tool, "c1", "{}", turn.id, seq=7, placeholder="", deadline=deadline)
+    deployment.services.database.transact([*watched_task_writes(task), *record.puts(task.session_id)])
+    return task
+
+
+def test_an_operation(deployment: Deployment) -> None:
+    """The run worker ends what nobody can do any more, and takes the message off the queue."""
+    task = begun(deployment, "a_tool_that_is_gone")
+
+    assert deployment.call("run_worker", "sqs_run", TASK=task.id) == {"batchItemFailures": []}
+
+    ended = deployment.task(task.id)
+    assert (ended.status, (ended.error or {})["code"]) == ("failed", "unknown_tool")
+
+
+def test_a_completion(deployment: Deployment, environment: Callable[..., None]) -> None:
+    """Refused as long as no key is configured; then its outcome is stored, and the run worker is sent for."""
+    task = begun(deployment, "run_external_operation")
+    refused = deployment.call("api", "http_complete", TASK=task.id, KEY="the key")
+    environment(OPERATIONS_API_KEY_PARAMETER="/parley/operations-key")
+    parameter = {"Name": "/parley/operations-key", "Value": "the key", "Type": "SecureString"}
+    boto3.client("ssm", region_name=REGION).put_parameter(**parameter)
+
+    answer = deployment.call("api", "http_complete", TASK=task.id, KEY="the key")
+
+    assert (refused["statusCode"], json.loads(refused["body"])["code"]) == (503, "completions_not_configured")
+    assert json.loads(answer["body"]) == {"status": "ok", "task_id": task.id}
+    assert (load_outcome(deployment.services.database, task.id) or {})["result"] == '{"rows":42}'
+
+
+def test_the_end_of_an_operation(deployment: Deployment) -> None:
+    """Its user is told on their sockets."""
+    deployment.connect()
+    task = begun(deployment, "a_tool_that_is_gone")
+    deployment.call("run_worker", "sqs_run", TASK=task.id)
+
+    assert deployment.call("state_changes", "stream_operation_ended", ENDED=task.id) == {"batchItemFailures": []}
+
+    (told,) = deployment.posted()
+    assert (told["type"], told["kind"], told["task_id"]) == ("notify", "operation-finished", task.id)
 
 
 def test_every_recorded_event_is_used() -> None:

@@ -1,5 +1,6 @@
 """The deployed template, answered by the independent model server."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -7,14 +8,26 @@ import pytest
 
 from tests.support.api_client import ApiClient, api_client
 from tests.support.deployed import Deployed, deployed
+from tests.support.external_worker import ExternalWorker, external_worker
 from tests.support.node import Place, model_server, require_node
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Deployed]:
+def warehouse() -> Iterator[ExternalWorker]:
+    """A service that the deployment may hand work to."""
+    with external_worker() as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def stack(warehouse: ExternalWorker) -> Iterator[Deployed]:
     """The deployment."""
     require_node()
-    with model_server() as url, deployed("test-e2e", f"{url}/v1") as stack:
+    services = json.dumps([{"url": warehouse.url, "name": "warehouse"}])
+    with (
+        model_server() as url,
+        deployed("test-e2e", f"{url}/v1", PARLEY_OPERATION_SERVICES=services) as stack,
+    ):
         yield stack
 
 

@@ -58,14 +58,14 @@ def _function_name(pid: int) -> str:
 
 
 @contextmanager
-def deployed(name: str, model_url: str | None = None) -> Iterator[Deployed]:
+def deployed(name: str, model_url: str | None = None, **environment_of_it: str) -> Iterator[Deployed]:
     """A region for the length of a block. Its data stay for the next run, which then starts faster."""
     if not (ROOT / ".local" / "sam-venv").is_dir():
         _missing("the environments of the region are not there: run `make setup`")
     folder = Path(".local") / name
     hidden = {"OPENAI_BASE_URL", "OPENAI_API_KEY", "PARLEY_MODEL", "AWS_ENDPOINT_URL"}
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    environment["PARLEY_LOCAL_DIR"] = str(folder)
+    environment |= {"PARLEY_LOCAL_DIR": str(folder), **environment_of_it}
     command = [sys.executable, "-m", "local.region"]
     wanted = ["--model-url", model_url] if model_url else []
     started = subprocess.run([*command, "up", "--detach", *wanted], cwd=ROOT, env=environment, capture_output=True)

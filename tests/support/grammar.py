@@ -38,6 +38,7 @@ class _Message:
     """What a client's parser has open."""
 
     in_step: bool = False
+    has_steps: bool = True
     blocks: dict[str, str] = field(default_factory=dict)
     seen_blocks: set[str] = field(default_factory=set)
     calls: dict[str, str] = field(default_factory=dict)
@@ -50,9 +51,13 @@ class _Message:
         return set(self.calls.values()) <= {"done", "asked"}
 
 
-def check_stream(parts: Sequence[dict[str, Any]], *, ended: bool = True) -> None:
-    """Refuse what a strict client of the UI message stream would refuse, and a turn that ends twice or not at all."""
-    state, at_step, failed = _Message(), _Message(), False
+def check_stream(parts: Sequence[dict[str, Any]], *, ended: bool = True, steps: bool = True) -> None:
+    """Refuse what a strict client of the UI message stream would refuse, and a turn that ends twice or not at all.
+
+    An operation's stream has no `steps`.
+    """
+    assert steps or not any("step" in part["type"] for part in parts)
+    state, at_step, failed = _Message(has_steps=steps), _Message(has_steps=steps), False
     for position, part in enumerate(parts):
         where = f"part {position} of {[p['type'] for p in parts]}: {part}"
         json.dumps(part, allow_nan=False, ensure_ascii=False).encode()
@@ -101,7 +106,7 @@ def _follow(state: _Message, part: dict[str, Any], where: str) -> None:
         assert state.in_step, where
         _follow_block(state, part, where)
     elif kind.startswith("tool-"):
-        assert state.in_step or state.calls.get(part["toolCallId"]) == "asked", where
+        assert state.in_step or not state.has_steps or state.calls.get(part["toolCallId"]) == "asked", where
         _follow_call(state, part, where)
     elif kind == "error":
         assert state.nothing_open(), where

@@ -8,15 +8,16 @@ from typing import Any
 
 
 class NotifyingQueue:
-    """The SQS client, which also wakes the poller: real queues are long-polled, moto's are not."""
+    """The SQS client, which also wakes the pollers: real queues are long-polled, moto's are not."""
 
-    def __init__(self, client: Any, news: threading.Event) -> None:
+    def __init__(self, client: Any, *news: threading.Event) -> None:
         self._client = client
         self._news = news
 
     def send_message(self, **request: Any) -> Any:
         answer = self._client.send_message(**request)
-        self._news.set()
+        for news in self._news:
+            news.set()
         return answer
 
 

@@ -15,13 +15,15 @@ from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
 from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
+from shared.chat.operations.callbacks import Callbacks
+from shared.chat.operations.outside import fail_task
+from shared.chat.operations.telling import tell_operation_ended
+from shared.chat.operations.work import Workbench, advance_operation
 from shared.chat.sending import Sending
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import Message, load_messages
 from shared.chat.turn.advance import advance_turn
-from shared.chat.turn.ending import Outcome
-from shared.chat.turn.outside import end_from_outside
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import BudgetLimits, TurnBounds
@@ -41,6 +43,7 @@ from tests.support.sockets import FakeSockets
 from tests.support.time import CountingIds, FakeClock, InlineExecutor, InlineWorkers
 
 LAMBDA_SECONDS = 900.0
+COMPLETION_KEY = "the key of who completes operations"
 
 
 def create_tables(client: Any) -> None:
@@ -88,6 +91,7 @@ class Parley:
     model: ScriptedModel
     sqs: Any
     queue_url: str
+    run_queue_url: str
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
     ends_told: set[str] = field(default_factory=set)
@@ -153,13 +157,27 @@ class Parley:
         deadline = Deadline(self.clock.now() + seconds, self.clock)
         advance_turn(self.services, self.engine, task_id, f"worker-{self.workers_started}", deadline)
 
+    def run(self, task_id: str, seconds: float = LAMBDA_SECONDS) -> None:
+        """One invocation of the run worker for one message."""
+        self.workers_started += 1
+        bench = Workbench(self.engine, Callbacks("https://parley.example", lambda: COMPLETION_KEY).address_of)
+        deadline = Deadline(self.clock.now() + seconds, self.clock)
+        advance_operation(self.services, bench, task_id, f"worker-{self.workers_started}", deadline)
+
     def messages_waiting(self) -> list[str]:
         """Take what is in the turn queue: the task ids."""
+        return self._taken(self.queue_url)
+
+    def runs_waiting(self) -> list[str]:
+        """Take what is in the run queue: the task ids."""
+        return self._taken(self.run_queue_url)
+
+    def _taken(self, url: str) -> list[str]:
         found: list[str] = []
-        while batch := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+        while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
                 found.append(json.loads(message["Body"])["task_id"])
-                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
     def drain_queue(self) -> None:
@@ -168,12 +186,27 @@ class Parley:
             for task_id in tasks:
                 self.work(task_id)
 
+    def drain_runs(self) -> None:
+        """Let run workers take messages until there are none."""
+        while tasks := self.runs_waiting():
+            for task_id in tasks:
+                self.run(task_id)
+
+    def drain_all(self) -> None:
+        """Let all workers take messages until there are none."""
+        self.drain_queue()
+        while tasks := self.runs_waiting():
+            for task_id in tasks:
+                self.run(task_id)
+            self.drain_queue()
+
     def state_changes(self) -> int:
         """What the State table's stream tells: the tasks that have ended since the last time; how many."""
         ended = [awaited for awaited in _ended_tasks() if awaited not in self.ends_told]
         for awaited in ended:
             wake_waiters(self.database, self.services.queue, self.clock, awaited)
             stop_children(self.database, self.services.queue, self.clock, awaited.removeprefix("TASK#"))
+            tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
         return len(ended)
 
@@ -187,8 +220,8 @@ class Parley:
         """The minute tick."""
 
         def end_lost(task_id: str) -> None:
-            lost = Terminal("The turn was started several times and never got on.", code="worker_lost")
-            end_from_outside(self.services, task_id, Outcome.failed(lost), "scheduler")
+            lost = Terminal("The work was started several times and never got on.", code="worker_lost")
+            fail_task(self.services, task_id, lost, "scheduler")
 
         return Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost).run()
 
@@ -248,6 +281,7 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
     create_tables(client)
     sqs = _aws().client("sqs")
     url = sqs.create_queue(QueueName="turns")["QueueUrl"]
+    run_url = sqs.create_queue(QueueName="runs")["QueueUrl"]
     consumer = _aws().client("sqs")  # the event source mapping's, not watched
     watch = AwsWatch()
     watch.attach(client)
@@ -258,7 +292,7 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
         database=database,
         log=ChunkLog(database, clock, retention_days=7),
         leases=Leases(database, clock),
-        queue=TurnQueue(sqs, url),
+        queue=TurnQueue(sqs, url, run_url),
         sockets=sockets,
         clock=clock,
         ids=CountingIds(),
@@ -272,4 +306,4 @@ def build_parley(clock: FakeClock | None = None) -> Parley:
         prices={},
         max_attempts=4,
     )
-    return Parley(services, engine, clock, sockets, model, consumer, url, watch)
+    return Parley(services, engine, clock, sockets, model, consumer, url, run_url, watch)

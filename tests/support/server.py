@@ -7,7 +7,7 @@ no redelivery (a worker that fails is a problem of the test), `$disconnect` alwa
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +25,9 @@ from shared.api.application import build_application
 from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
 from shared.chat.openai_model import OpenAIModel
+from shared.chat.operations.callbacks import Callbacks
+from shared.chat.operations.telling import tell_operation_ended
+from shared.chat.operations.work import Workbench, advance_operation
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import create_session
 from shared.chat.transcript import Message, load_messages
@@ -37,14 +40,15 @@ from shared.socket.connections import forget_connection, remember_connection
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
-from shared.tasks.store import request_cancel
+from shared.tasks.store import get_task, request_cancel
+from shared.tools.contract import Tool
 from shared.tools.registry import Toolbox
 from tests.support.gateway_http import HttpGateway
 from tests.support.gateway_websocket import WebSocketGateway
 from tests.support.moto_threads import threads_allowed
 from tests.support.queue_workers import NotifyingQueue, QueueWorkers
-from tests.support.region import LAMBDA_SECONDS, create_tables
-from tests.support.tools import Asking, Echo
+from tests.support.region import COMPLETION_KEY, LAMBDA_SECONDS, create_tables
+from tests.support.tools import Asking, Echo, Survey
 from tests.support.waiting import eventually
 
 SECRET = "a secret of the contract tests, long enough for HS256"
@@ -95,6 +99,8 @@ class LiveParley:
     http: HttpGateway
     sockets: WebSocketGateway
     workers: QueueWorkers
+    runs: QueueWorkers
+    """The run queue's."""
     echo: Echo
     asking: Asking
     client: Any
@@ -120,14 +126,15 @@ class LiveParley:
 
 
 @contextmanager
-def running_parley(model_url: str, concurrency: int = 24) -> Iterator[LiveParley]:
+def running_parley(model_url: str, concurrency: int = 24, tools: Sequence[Tool[Any]] = ()) -> Iterator[LiveParley]:
     """Start everything; stop everything."""
     before = set(threading.enumerate())
     with mock_aws(), threads_allowed(), ThreadPoolExecutor(16, thread_name_prefix="post") as posts:
-        parley = _assemble(model_url, concurrency, posts)
+        parley = _assemble(model_url, concurrency, posts, tools)
         parley.http.start()
         parley.sockets.start()
         parley.workers.start()
+        parley.runs.start()
         try:
             yield parley
         finally:
@@ -138,19 +145,23 @@ def running_parley(model_url: str, concurrency: int = 24) -> Iterator[LiveParley
 def _stop(parley: LiveParley) -> None:
     for task_id in parley.workers.working:
         request_cancel(parley.services.database, task_id)
+    for task_id in parley.runs.working:
+        request_cancel(parley.services.database, task_id)
     parley.workers.stop()
+    parley.runs.stop()
     parley.clock.stop()
     parley.http.stop()
     parley.sockets.stop()
-    assert not parley.workers.problems, parley.workers.problems
+    problems = [*parley.workers.problems, *parley.runs.problems]
+    assert not problems, problems
 
 
-def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> LiveParley:
+def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor, tools: Sequence[Tool[Any]]) -> LiveParley:
     clock, echo, asking = LiveClock(), Echo(), Asking()
     client = boto3.client("dynamodb", region_name="eu-central-1")
     create_tables(client)
     sqs = boto3.client("sqs", region_name="eu-central-1")
-    url = sqs.create_queue(QueueName="turns")["QueueUrl"]
+    url, run_url = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("turns", "runs"))
     database = Database(client, {"state": "state", "chunks": "chunks"}, clock)
 
     def authorize(event: dict[str, Any]) -> str | None:
@@ -158,30 +169,38 @@ def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor) -> Li
 
     sockets = WebSocketGateway(authorize, lambda: on_socket)
     workers = QueueWorkers(sqs, url, lambda task_id: advance(task_id), concurrency)
+    runs = QueueWorkers(sqs, run_url, lambda task_id: advance_run(task_id), 4)
     services = Services(
         database=database,
         log=ChunkLog(database, clock, retention_days=7),
         leases=Leases(database, clock),
-        queue=TurnQueue(NotifyingQueue(sqs, workers.news), url),  # type: ignore[arg-type]
+        queue=TurnQueue(NotifyingQueue(sqs, workers.news, runs.news), url, run_url),  # type: ignore[arg-type]
         sockets=sockets,
         clock=clock,
         ids=RandomIds(clock),
         executor=posts,
     )
-    engine = _engine(model_url, echo, asking)
+    engine = _engine(model_url, [echo, asking, Survey(), *tools])
 
     def advance(task_id: str) -> None:
         deadline = Deadline(clock.now() + LAMBDA_SECONDS, clock)
         advance_turn(services, engine, task_id, f"worker-{uuid.uuid4().hex}", deadline)
 
+    def advance_run(task_id: str) -> None:
+        deadline = Deadline(clock.now() + LAMBDA_SECONDS, clock)
+        advance_operation(services, bench, task_id, f"run-worker-{uuid.uuid4().hex}", deadline)
+        if (task := get_task(database, task_id)) and task.status.ended:
+            tell_operation_ended(services, task_id)  # what functions/state_changes hears from the table's stream
+
     on_socket = _SocketFunction(services)
     identity = Identity(IdentitySettings(jwt_secret_parameter="-", guests_enabled=True), lambda: SECRET, clock)
-    app = build_application(services, identity, sockets.url, CONSOLE)
+    app = build_application(services, identity, sockets.url, CONSOLE, lambda: COMPLETION_KEY)
     http = HttpGateway(Mangum(app, lifespan="off"))
-    return LiveParley(services, clock, http, sockets, workers, echo, asking, client, model_url)
+    bench = Workbench(engine, Callbacks(http.url, lambda: COMPLETION_KEY).address_of)
+    return LiveParley(services, clock, http, sockets, workers, runs, echo, asking, client, model_url)
 
 
-def _engine(model_url: str, *tools: Echo) -> TurnEngine:
+def _engine(model_url: str, tools: Sequence[Tool[Any]]) -> TurnEngine:
     workers = ThreadWorkers()
     return TurnEngine(
         model=OpenAIModel("thinking-model", f"{model_url}/v1", lambda: "key", workers),

@@ -1,11 +1,13 @@
 """Tools that do what a test needs."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.long_running import HandedOff, LongRunningTool, Progress, WorkContext
 
 
 class EchoInput(ToolInput):
@@ -37,6 +39,33 @@ class Echo(Tool[EchoInput]):
         if self._act:
             self._act(context, arguments.text)
         return EchoResponse(text=arguments.text)
+
+
+class Survey(LongRunningTool[EchoInput]):
+    """Work in three steps; a test may act in the middle of them, or hand the work to somebody outside."""
+
+    name = "survey"
+    description = "Ask around about the text; takes long."
+    input_model = EchoInput
+    max_seconds = 1800
+
+    def __init__(self, act: Callable[[WorkContext, str], Any] | None = None) -> None:
+        self.asked: list[str] = []
+        """The steps that were done, repeats included."""
+        self.contexts: list[WorkContext] = []
+        self._act = act
+
+    def work(self, context: WorkContext, arguments: EchoInput, progress: Progress) -> ToolResponse | HandedOff:
+        self.contexts.append(context)
+        for step in range(3):
+            progress(f"Asking {step}", step, 3)
+            context.journal.once(f"ask-{step}", partial(self._ask, step))
+        acted = self._act(context, arguments.text) if self._act else None
+        return HandedOff() if isinstance(acted, HandedOff) else EchoResponse(text=f"All about {arguments.text}")
+
+    def _ask(self, step: int) -> str:
+        self.asked.append(f"ask-{step}")
+        return f"answer {step}"
 
 
 class Asking(Echo):

@@ -10,7 +10,8 @@ from tests.template.conftest import ROOT, of_type, run_sam
 
 Resources = dict[str, dict[str, Any]]
 
-FUNCTIONS = {"api", "authorizer", "websocket", "turn_worker", "scheduler", "dead_letters", "state_changes"}
+FUNCTIONS = {"api", "authorizer", "websocket", "scheduler", "dead_letters", "state_changes"}
+WORKERS = {"turn_worker", "run_worker"}
 
 
 def test_sam_and_cfn_lint_find_nothing() -> None:
@@ -25,7 +26,7 @@ def test_every_entry_point_is_deployed(functions: Resources) -> None:
     """The functions of the template are those of `functions/`."""
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     assert {properties["CodeUri"].removeprefix("functions/") for properties in functions.values()} == folders
-    assert folders >= FUNCTIONS
+    assert folders >= FUNCTIONS | WORKERS
 
 
 def test_functions_run_on_arm_and_the_same_python(template: dict[str, Any]) -> None:
@@ -108,11 +109,14 @@ def test_no_message_becomes_visible_while_it_is_worked_on(resources: Resources, 
             assert queues[source]["VisibilityTimeout"] > functions[mapping["FunctionName"]["Ref"]]["Timeout"]
 
 
-def test_turns_are_worked_on_one_by_one_and_not_without_limit(resources: Resources) -> None:
+@pytest.mark.parametrize(
+    ("name", "parameter"), [("TurnQueueMapping", "MaximumConcurrency"), ("RunQueueMapping", "RunConcurrency")]
+)
+def test_tasks_are_worked_on_one_by_one_and_not_without_limit(resources: Resources, name: str, parameter: str) -> None:
     """One message an invocation, and the deployer says how many at once."""
-    mapping = resources["TurnQueueMapping"]["Properties"]
+    mapping = resources[name]["Properties"]
     assert mapping["BatchSize"] == 1
-    assert {"Ref": "MaximumConcurrency"} in mapping["ScalingConfig"]["MaximumConcurrency"]["Fn::If"]
+    assert {"Ref": parameter} in mapping["ScalingConfig"]["MaximumConcurrency"]["Fn::If"]
 
 
 def test_queues_refuse_plain_http(resources: Resources) -> None:
@@ -195,17 +199,18 @@ def test_no_function_scans(functions: Resources) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "reader"),
+    ("parameter", "wanted"),
     [
-        ("JwtSecretParameter", "ApiFunction"),
-        ("ModelApiKeyParameter", "TurnWorkerFunction"),
-        ("McpHeadersPath", "TurnWorkerFunction"),
+        ("JwtSecretParameter", {"ApiFunction"}),
+        ("ModelApiKeyParameter", {"TurnWorkerFunction", "RunWorkerFunction"}),
+        ("McpHeadersPath", {"TurnWorkerFunction", "RunWorkerFunction"}),
+        ("OperationsApiKeyParameter", {"ApiFunction", "RunWorkerFunction"}),
     ],
 )
-def test_a_secret_has_one_reader(functions: Resources, parameter: str, reader: str) -> None:
-    """Only the function that needs a secret may read it, and no function has one in its environment."""
+def test_a_secret_has_few_readers(functions: Resources, parameter: str, wanted: set[str]) -> None:
+    """Only the functions that need a secret may read it, and no function has one in its environment."""
     readers = {name for name, s in _statements(functions) if f"parameter${{{parameter}}}" in str(s["Resource"])}
-    assert readers == {reader}
+    assert readers == wanted
 
 
 def test_the_authorizer_may_only_take_tickets(functions: Resources) -> None:

@@ -1,5 +1,6 @@
 """The FastAPI application: identity, routes, errors, and the console's files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ from shared.api import errors
 from shared.api.accounts import accounts_router
 from shared.api.approvals import approvals_router
 from shared.api.chat import chat_router
+from shared.api.operations import operations_router
+from shared.chat.operations.callbacks import Callbacks
 from shared.chat.services import Services
 from shared.kernel.errors import NotFound
 
@@ -30,8 +33,17 @@ class Application(FastAPI):
         return self.openapi_schema
 
 
-def build_application(services: Services, identity: Identity, websocket_url: str, console: Path) -> FastAPI:
-    """All routes of the API; files of `console` are served at `/`."""
+def build_application(
+    services: Services,
+    identity: Identity,
+    websocket_url: str,
+    console: Path,
+    completion_key: Callable[[], str | None] = lambda: None,
+) -> FastAPI:
+    """All routes of the API; files of `console` are served at `/`.
+
+    `completion_key` reads what others must know to complete operations; None: nobody can.
+    """
     app = Application(title="Parley", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     errors.install(app)
 
@@ -39,6 +51,7 @@ def build_application(services: Services, identity: Identity, websocket_url: str
         return identity.of(authorization)
 
     app.include_router(chat_router(services, signed_in))
+    app.include_router(operations_router(services, Callbacks("", completion_key), signed_in))
     app.include_router(approvals_router(services, signed_in))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))
     _add_health(app, services)

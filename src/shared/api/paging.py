@@ -38,7 +38,7 @@ def session_page(services: Services, session: Session, limit: int, before_seq: i
         "messages": rows,
         "has_more_messages": more,
         "oldest_sequence": rows[0]["sequence"] if rows else None,
-        "active_stream": _active_stream(session),
+        "active_stream": _active_stream(services, session),
         "totals": _totals(session),
     }
 
@@ -49,10 +49,19 @@ def _turns_of_the_stream(services: Services, session: Session) -> set[str]:
     return {task.id, *(turn.id for turn in earlier_turns(services, task))} if task else set()
 
 
-def _active_stream(session: Session) -> dict[str, Any] | None:
-    if session.active_task is None:
-        return None
-    return {"task_id": session.active_task, "last_message_id": "0-0", "operation_id": None, "tool_name": None}
+def _active_stream(services: Services, session: Session) -> dict[str, Any] | None:
+    """The turn that runs, else an operation that does."""
+    if session.active_task is not None:
+        return _stream_of(session.active_task)
+    for task_id in sorted(session.operations):
+        task = get_task(services.database, task_id)
+        if task is not None and not task.status.ended:
+            return _stream_of(task.id, task.operation_id, task.tool_name)
+    return None
+
+
+def _stream_of(task_id: str, operation_id: str | None = None, tool_name: str | None = None) -> dict[str, Any]:
+    return {"task_id": task_id, "last_message_id": "0-0", "operation_id": operation_id, "tool_name": tool_name}
 
 
 def _totals(session: Session) -> dict[str, int]:

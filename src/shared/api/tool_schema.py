@@ -7,12 +7,16 @@ from shared.chat.approvals import ApprovalPending, BudgetRaised
 from shared.chat.compaction import ContextCompacted
 from shared.chat.turn.tool_step import OversizedOutput
 from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
+from shared.tools.long_running import OperationInProgress, OperationPending, OperationStarted
 from shared.tools.responses import responses_schema, shipped_tools
 
 OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (
     ErrorResponse,
     NeedLogin,
     OversizedOutput,
+    OperationStarted,
+    OperationPending,
+    OperationInProgress,
     ApprovalPending,
     BudgetRaised,
     ContextCompacted,

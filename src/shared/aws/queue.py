@@ -16,14 +16,15 @@ _TRACE_FIELDS = ("Root", "Parent", "Sampled")
 
 
 class TurnQueue:
-    """The turn queue: at-least-once, fair by user."""
+    """The turn queue, and beside it the run queue for tasks of all other kinds: at-least-once, fair by user."""
 
-    def __init__(self, client: "SQSClient", url: str) -> None:
+    def __init__(self, client: "SQSClient", url: str, run_url: str) -> None:
         self._client = client
         self._url = url
+        self._run_url = run_url
 
-    def send(self, task_id: str, user_id: str, delay_seconds: int = 0) -> None:
-        """Ask a worker to advance the task; `delay_seconds` is 900 at most.
+    def send(self, task_id: str, user_id: str, delay_seconds: int = 0, kind: str = "turn") -> None:
+        """Ask a worker of that kind of task to advance it; `delay_seconds` is 900 at most.
 
         The message group makes the standard queue fair: a user with a long backlog is served after
         the others (docs: SQS fair queues).
@@ -33,14 +34,14 @@ class TurnQueue:
         """
         try:
             self._client.send_message(
-                QueueUrl=self._url,
+                QueueUrl=self._url if kind == "turn" else self._run_url,
                 MessageBody=json.dumps({"task_id": task_id}),
                 MessageGroupId=user_id[:128],
                 DelaySeconds=delay_seconds,
                 MessageSystemAttributes=_trace(),
             )
         except (BotoCoreError, ClientError) as error:
-            raise Retryable("The turn queue did not take the message", code="queue_unavailable") from error
+            raise Retryable("The queue did not take the message", code="queue_unavailable") from error
 
 
 def _trace() -> "dict[Literal['AWSTraceHeader'], MessageSystemAttributeValueTypeDef]":

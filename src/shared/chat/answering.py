@@ -206,7 +206,7 @@ class Answering:
             created_at=now,
             context_from=session.context_from,
             kind=paused.kind,
-            inbox=1 if session.pending_count else 0,
+            inbox=1 if session.pending_count or session.notices else 0,
             parent=paused.parent,
             root=paused.tree,
             depth=paused.depth,

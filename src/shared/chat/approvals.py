@@ -207,13 +207,16 @@ def answers_to(database: Database, session_id: str, task_id: str) -> Mapping[str
 
 
 def awaiting_is(session: Session) -> str:
-    """The condition that nobody has answered since the session was read; it needs `awaiting_values`."""
-    return "#awaiting.#task = :awaited AND #awaiting.#left = :left" if session.awaiting else ""
+    """The condition that nobody has answered since the session was read, and no notice came; see `awaiting_values`."""
+    unheard = "(attribute_not_exists(#notices) OR #notices = :notices)"
+    return f"#awaiting.#task = :awaited AND #awaiting.#left = :left AND {unheard}" if session.awaiting else ""
 
 
 def awaiting_values(session: Session) -> dict[str, Any]:
     """The values of `awaiting_is`."""
-    return {"awaited": session.awaiting.task, "left": session.awaiting.left} if session.awaiting else {}
+    if session.awaiting is None:
+        return {}
+    return {"awaited": session.awaiting.task, "left": session.awaiting.left, "notices": session.notices}
 
 
 def closing_writes(database: Database, session: Session, why: str, now: int) -> Sequence[Write]:

@@ -1,7 +1,8 @@
 """Deleting a session: at once for everybody who looks, and bit by bit in the background (see `purge`).
 
 One transaction takes the session away from its owner, asks its turn to stop, and puts the record of what is to be
-purged. The session's own record stays until the end of the purge, so that a turn that runs can end as any other.
+purged. The session's own record stays until the end of the purge, so that a turn that runs can end as any other. Its
+operations are asked to stop, too, and end without a trace in it.
 """
 
 from shared.aws.database import TransactionFailed
@@ -14,6 +15,7 @@ from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event
 from shared.tasks.store import get_task, raise_inbox
+from shared.tasks.waits import wake
 
 _ATTEMPTS = 8
 
@@ -34,6 +36,8 @@ def delete_session(services: Services, user_id: str, session_id: str) -> None:
         log_event("session.deleted", session_id=session_id, user_id=user_id, task_id=session.active_task)
         if session.active_task:
             _end_turn(services, session.active_task)
+        for task_id in session.operations:
+            wake(services.database, services.queue, services.clock, task_id, cancel=True)
         return
     raise Retryable("The session is too busy right now; delete it again.", code="session_busy")
 

@@ -8,7 +8,7 @@ from shared.accounts.permissions import Permissions
 from shared.aws.writes import Put, Update, Write
 from shared.chat.approvals import awaiting_is, awaiting_values
 from shared.chat.sessions import Awaiting, Session, gsi_sort_key, session_key
-from shared.chat.transcript import Message
+from shared.chat.transcript import Message, Role
 from shared.tasks.lineage import Lineage, child_row
 from shared.tasks.records import Task, timer_item
 from shared.tasks.store import put_task
@@ -26,6 +26,8 @@ class Submission:
     context: str = ""
     lineage: Lineage = field(default_factory=Lineage)
     """Of the turn that answers it."""
+    is_notice: bool = False
+    """Whether these are the system's words, not the user's."""
 
 
 def bound_by(lineage: Lineage, dry_run: bool, permissions: Mapping[str, Any]) -> Lineage:
@@ -41,14 +43,20 @@ def may_ride(lineage: Lineage, running: Task) -> bool:
 
 
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
-    """The user's words as a row."""
-    return Message(seq, "user", submission.text, task.id, now, id=submission.message_id, context=submission.context)
+    """The user's words as a row; or a notice."""
+    role: Role = "system" if submission.is_notice else "user"
+    return Message(seq, role, submission.text, task.id, now, id=submission.message_id, context=submission.context)
 
 
 def new_task_writes(task: Task) -> list[Write]:
-    """Create a task and the timer that watches over it; its parent, if it has one, finds it from then on."""
+    """Create a task as `watched_task_writes` do; its parent, if it has one, finds it from then on."""
+    return [*watched_task_writes(task), *child_row(task)]
+
+
+def watched_task_writes(task: Task) -> list[Write]:
+    """Create a task and the timer that watches over it."""
     due = task.created_at + _FIRST_TIMER_SECONDS * 1000
-    return [put_task(task), Put(timer_item(task.id, due)), *child_row(task)]
+    return [put_task(task), Put(timer_item(task.id, due))]
 
 
 def activate(session: Session, task: Task, submission: Submission) -> Update:
@@ -83,7 +91,7 @@ def free_session(
     return Update(
         session_key(ended.session_id),
         f"SET #last_task = :task, #next_seq = :next, #pending_count = #pending_count - :gone{asking}"
-        f" REMOVE #active_task {_adding(totals)}",
+        f" REMOVE #active_task {adding(totals)}",
         condition="#active_task = :task",
         values={
             "task": ended.id,
@@ -95,14 +103,20 @@ def free_session(
     )
 
 
-def hand_over(ended: Task, following: Task, next_seq: int, drained: int, totals: dict[str, int]) -> Update:
-    """Give the session from a turn that ends to the one that answers what was pending."""
+def hand_over(
+    ended: Task, following: Task, next_seq: int, drained: int, totals: dict[str, int], notices: int = 0
+) -> Update:
+    """Give the session from a turn that ends to the one that answers what was pending.
+
+    `drained` messages of the user no longer wait, and as many `notices`.
+    """
     return Update(
         session_key(ended.session_id),
         "SET #active_task = :following, #last_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort,"
-        f" #pending_count = #pending_count - :gone {_adding(totals)}",
+        f" #pending_count = #pending_count - :gone{fewer_notices(notices)} {adding(totals)}",
         condition="#active_task = :task",
         values={
+            **({"heard": notices} if notices else {}),
             "following": following.id,
             "task": ended.id,
             "next": next_seq,
@@ -120,5 +134,11 @@ def title_from(text: str) -> str:
     return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1].rstrip() + "…"
 
 
-def _adding(totals: dict[str, int]) -> str:
+def fewer_notices(notices: int) -> str:
+    """What a SET clause needs when so many notices no longer wait; they are the value `heard`."""
+    return ", #notices = #notices - :heard" if notices else ""
+
+
+def adding(totals: dict[str, int]) -> str:
+    """The ADD clause for what a task has used."""
     return "ADD " + ", ".join(f"#{name} :{name}" for name in totals)

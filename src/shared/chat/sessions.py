@@ -65,6 +65,10 @@ class Session:
     active_task: str | None = None
     last_task: str | None = None
     pending_count: int = 0
+    notices: int = 0
+    """Pending items of the system's own: they don't count among the user's, and no stop discards them."""
+    operations: frozenset[str] = frozenset()
+    """The tasks of operations that have not ended."""
     claimed_from: str | None = None
     """The guest whose session it was."""
     totals: Spend = field(default_factory=Spend)
@@ -118,6 +122,8 @@ class Session:
             active_task=item.get("active_task"),
             last_task=item.get("last_task"),
             pending_count=item["pending_count"],
+            notices=item.get("notices", 0),
+            operations=frozenset(item.get("operations", ())),
             claimed_from=item.get("claimed_from"),
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
             title_by=item.get("title_by"),

@@ -16,7 +16,7 @@ from shared.stream.parts import encode
 from shared.tasks.records import Task
 
 RECORD_VERSION = 1
-Role = Literal["user", "assistant", "tool"]
+Role = Literal["user", "assistant", "tool", "system"]
 RAISE_BUDGET = "raise_budget"
 """The tool name under which clients show the question whether a turn may spend more; the model never sees it."""
 
@@ -222,6 +222,8 @@ def for_model(messages: Iterable[Message]) -> list[dict[str, Any]]:
             continue
         if message.role == "user":
             result.append({"role": "user", "content": _with_context(message)})
+        elif message.role == "system":
+            result.append({"role": "system", "content": message.content})
         elif message.role == "tool":
             result.append({"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content})
         elif message.content or message.tool_calls:  # a turn that failed at once left an empty row

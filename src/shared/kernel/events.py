@@ -64,6 +64,11 @@ Event = Literal[
     "workspace.file_written",
     "workspace.file_deleted",
     "workspace.object_left",
+    # an operation
+    "operation.started",
+    "operation.handed_off",
+    "operation.completion_received",
+    "operation.finished",
     # money
     "budget.exhausted",
     "budget.settled_in_full",

@@ -50,9 +50,10 @@ class BudgetLimits(Settings):
 
 
 class StorageSettings(BudgetLimits, TableSettings):
-    """What every function that touches the tables, the queue and the sockets needs."""
+    """What every function that touches the tables, the queues and the sockets needs."""
 
     turn_queue_url: str
+    run_queue_url: str
     websocket_endpoint: str = Field(description="HTTPS endpoint of @connections")
     retention_days: int = Field(default=7, ge=1, le=90, description="how long streamed parts are kept")
     sends_per_minute: int | None = Field(default=None, ge=0, le=1_000, description="per user; None: no limit")
@@ -110,6 +111,24 @@ class McpServer(BaseModel):
     headers_parameter: str = Field(default="", description="SSM SecureString with a JSON object of request headers")
 
 
+class OperationService(BaseModel):
+    """A service outside that takes work over and calls back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(min_length=1, max_length=2_048)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    description: str = Field(default="", max_length=500, description="what the model is told of it")
+
+    @field_validator("url")
+    @classmethod
+    def _is_trustworthy(cls, value: str) -> str:
+        """It is given a user's words, and an address that takes results."""
+        if not is_protected(value):
+            raise ValueError("must be an https URL (http only for a loopback address)")
+        return value
+
+
 class ToolSettings(Settings):
     """What the tools need."""
 
@@ -121,6 +140,9 @@ class ToolSettings(Settings):
     )
     approval_days: int = Field(default=30, ge=1, le=365, description="how long the user may take to answer")
     mcp_servers: tuple[McpServer, ...] = Field(default=(), description="JSON list of {url, name, headers_parameter?}")
+    operation_services: tuple[OperationService, ...] = Field(
+        default=(), description="JSON list of {url, name, description?}"
+    )
 
     @property
     def approval_seconds(self) -> int:
@@ -137,7 +159,7 @@ class ToolSettings(Settings):
         """The quota as it is counted."""
         return self.workspace_quota_mb * 1_000_000
 
-    @field_validator("mcp_servers", mode="before")
+    @field_validator("mcp_servers", "operation_services", mode="before")
     @classmethod
     def _parse_json(cls, value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
@@ -158,9 +180,7 @@ class IdentitySettings(Settings):
         """Who can answer for this address decides who is signed in."""
         if value is None:
             return None
-        url = urlsplit(value)
-        protected = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname or ""))
-        if not protected or not url.hostname or url.username is not None:
+        if not is_protected(value):
             raise ValueError("must be an https URL (http only for a loopback address)")
         return value
 
@@ -173,11 +193,25 @@ class IdentitySettings(Settings):
         return self
 
 
+def is_protected(address: str) -> bool:
+    """Whether nobody on the way can read or change what goes to the address, or it never leaves the machine."""
+    url = urlsplit(address)
+    protected = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname or ""))
+    return protected and bool(url.hostname) and url.username is None
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+class OperationSettings(Settings):
+    """How operations that are done elsewhere are completed."""
+
+    operations_api_key_parameter: str = Field(default="", description="name of an SSM SecureString; empty: none can be")
+    http_url: str = Field(default="", description="public address of the HTTP API, for callback URLs")
 
 
 class ApiSettings(IdentitySettings):

@@ -15,7 +15,7 @@ All times are whole milliseconds since the epoch, except `expires_at`, which Dyn
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +25,7 @@ from shared.kernel.ids import stable_number
 
 RECORD_VERSION = 1
 TIMER_SHARDS = 8
+_OPERATION_PREFIX = "op_"
 
 
 class TaskStatus(StrEnum):
@@ -77,7 +78,7 @@ class Spend:
 
 @dataclass(frozen=True)
 class Task:
-    """One turn (later also an operation or a run): who it is for, how far it is, who works on it."""
+    """One turn or operation (later also a run): who it is for, how far it is, who works on it."""
 
     id: str
     session_id: str
@@ -111,6 +112,8 @@ class Task:
     """Whether nothing may take effect or be charged."""
     continues: str = ""
     """The task whose assistant message this turn goes on writing; empty: it writes one of its own."""
+    tool_name: str = ""
+    """The tool whose call an operation does."""
     pool: str = ""
     """What limits how many like it run at once (see `pools`); empty: nothing."""
     slot: str = ""
@@ -147,6 +150,16 @@ class Task:
         return self.root or self.id
 
     @property
+    def operation_id(self) -> str | None:
+        """How an operation is named to others; None for what is none."""
+        return f"{_OPERATION_PREFIX}{self.id}" if self.kind == "operation" else None
+
+    def fresh(self, **changes: Any) -> "Task":
+        """A task that may do what this one may, and has done nothing yet."""
+        new = {**_UNTOUCHED, "status": TaskStatus.QUEUED, "spend": Spend(), "carried": Spend(), **changes}
+        return replace(self, **new)
+
+    @property
     def ids(self) -> TaskIds:
         """What every log line about this task names."""
         return {"session_id": self.session_id, "task_id": self.id, "user_id": self.user_id}
@@ -163,6 +176,7 @@ class Task:
             "depth": self.depth,
             "dry_run": self.dry_run,
             "continues": self.continues,
+            "tool_name": self.tool_name,
             "pool": self.pool,
             "slot": self.slot,
             "awaits_slot": self.awaits_slot,
@@ -217,6 +231,7 @@ class Task:
             depth=item.get("depth", 0),
             dry_run=item.get("dry_run", False),
             continues=item.get("continues", ""),
+            tool_name=item.get("tool_name", ""),
             pool=item.get("pool", ""),
             slot=item.get("slot", ""),
             awaits_slot=item.get("awaits_slot", False),
@@ -227,6 +242,21 @@ class Task:
             claimed_tokens=item.get("claimed_tokens", 0),
             claimed_micros=item.get("claimed_micros", 0),
         )
+
+
+_UNTOUCHED: dict[str, Any] = {
+    name: Task.__dataclass_fields__[name].default
+    for name in (
+        *("epoch", "lease_owner", "lease_expires", "inbox", "takeovers", "cancel_requested", "ended_at", "error"),
+        *("wait_until", "timer_generation", "continues", "resumes", "tool_name"),
+        *("pool", "slot", "awaits_slot", "promoted_at", "claimed_tokens", "claimed_micros"),
+    )
+}
+
+
+def operation_task(operation_id: str) -> str:
+    """The task of an operation, by its id."""
+    return operation_id.removeprefix(_OPERATION_PREFIX)
 
 
 def task_key(task_id: str) -> Key:

@@ -82,6 +82,14 @@ class Slots:
         counted = replace(task, pool=pool)
         return [counted] if limit.most_queued == 0 else [counted, replace(counted, awaits_slot=True)]
 
+    def queued(self, task: Task) -> Task:
+        """A task that has been accepted already, as it is to be stored: it waits for a slot however many do.
+
+        Whoever stores it calls `admit`. Without a limit it stays as it is.
+        """
+        pool = pool_of(task)
+        return replace(task, pool=pool, awaits_slot=True) if self._limits.of(pool).counts else task
+
     def enter(self, task: Task) -> list[Write]:
         """Count it, as its `awaits_slot` says: running, or queued. Fails if that is not how things are."""
         if not task.pool:

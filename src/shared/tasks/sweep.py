@@ -75,7 +75,7 @@ class Sweep:
             return
         if task.status.ended:
             self._rearm(timer, now + _REARM_MILLIS)
-            self._queue.send(task.id, task.user_id)
+            self._queue.send(task.id, task.user_id, kind=task.kind)
             return
         if task.awaits_slot:
             self._rearm(timer, now + _REARM_MILLIS)
@@ -104,7 +104,7 @@ class Sweep:
         self._rearm(timer, now + _REARM_MILLIS)
         log_event("task.resent", **task.ids, takeovers=task.takeovers + lost)
         count("TaskResent")
-        self._queue.send(task.id, task.user_id)
+        self._queue.send(task.id, task.user_id, kind=task.kind)
 
     def _forget(self, timer: Item) -> None:
         self._database.write(Delete({"pk": timer["pk"], "sk": timer["sk"]}))

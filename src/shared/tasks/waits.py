@@ -10,9 +10,12 @@ its status first, and the waiters are looked up after that. So one of the two se
 come twice, or late: it changes nothing but the inbox, and the one who is woken looks for itself.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
-from shared.aws.writes import Delete, Put, Update
+from shared.aws.writes import Delete, Put, Update, Write
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event, log_problem
@@ -87,38 +90,36 @@ def wake(database: Database, queue: TurnQueue, clock: Clock, task_id: str, *, ca
             return False
         if _told(database, clock, task, cancel=cancel):
             log_event("turn.cancel_requested" if cancel else "task.woken", **task.ids, status=task.status.value)
-            _send(queue, task)
+            send_on(queue, task)
             return True
     raise Retryable("The task changes too fast to be woken.", code="task_busy")
 
 
 def _told(database: Database, clock: Clock, task: Task, *, cancel: bool) -> bool:
     """Raise the inbox, and have a sweep look soon: the timer of a waiting task sleeps until its deadline."""
-    now = to_millis(clock.now())
-    generation = task.timer_generation + 1
-    told = Update(
-        task_key(task.id),
-        "SET #inbox = #inbox + :one, #timer_generation = :generation, #wait_until = :now"
-        + (", #cancel_requested = :yes" if cancel else ""),
-        condition=f"{LIVE} AND #inbox = :seen",
-        values={
-            **LIVE_VALUES,
-            **({"yes": True} if cancel else {}),
-            "one": 1,
-            "generation": generation,
-            "now": now,
-            "seen": task.inbox,
-        },
-    )
     try:
-        database.transact([told, Put(timer_item(task.id, now + _TIMER_SECONDS * 1000, generation))])
+        also_set, values = (", #cancel_requested = :yes", {"yes": True}) if cancel else ("", {})
+        database.transact(telling(task, to_millis(clock.now()), also_set, values))
     except TransactionFailed:
         return False
     return True
 
 
-def _send(queue: TurnQueue, task: Task) -> None:
+def telling(task: Task, now: int, also_set: str = "", values: Mapping[str, Any] | None = None) -> list[Write]:
+    """The writes of `wake`, for a change that wakes the task; the first fails if it has ended or changed meanwhile."""
+    generation = task.timer_generation + 1
+    told = Update(
+        task_key(task.id),
+        f"SET #inbox = #inbox + :one, #timer_generation = :generation, #wait_until = :now{also_set}",
+        condition=f"{LIVE} AND #inbox = :seen",
+        values={**LIVE_VALUES, **(values or {}), "one": 1, "generation": generation, "now": now, "seen": task.inbox},
+    )
+    return [told, Put(timer_item(task.id, now + _TIMER_SECONDS * 1000, generation))]
+
+
+def send_on(queue: TurnQueue, task: Task) -> None:
+    """Send the task's message; if that fails, its timer does it."""
     try:
-        queue.send(task.id, task.user_id)
+        queue.send(task.id, task.user_id, kind=task.kind)
     except Retryable as error:  # its timer sends it within a minute
         log_problem("turn.send_failed", **task.ids, code=error.code)

@@ -10,7 +10,9 @@ from shared.aws.objects import Objects
 from shared.kernel.clock import Clock
 from shared.kernel.settings import ToolSettings
 from shared.tools.add_understanding import AddUnderstanding
+from shared.tools.check_operation_status import CheckOperationStatus
 from shared.tools.contract import Tool
+from shared.tools.deep_research import DeepResearch
 from shared.tools.delete_workspace_file import DeleteWorkspaceFile
 from shared.tools.docs.library import Library, shipped_folder
 from shared.tools.get_current_time import GetCurrentTime
@@ -19,6 +21,7 @@ from shared.tools.get_sub_session_result import GetSubSessionResult
 from shared.tools.list_workspace_files import ListWorkspaceFiles
 from shared.tools.mcp.servers import McpServers
 from shared.tools.read_workspace_file import ReadWorkspaceFile
+from shared.tools.run_external_operation import external_operation_tools
 from shared.tools.run_mcp_tool import mcp_tools
 from shared.tools.run_sub_session import RunSubSession
 from shared.tools.search_docs import SearchDocs
@@ -55,6 +58,9 @@ def all_tools(needs: ToolDependencies) -> list[Tool[Any]]:
         RunSubSession(needs.sub_sessions, needs.clock),
         GetSubSessionResult(needs.sub_sessions, needs.clock),
         *_workspace_tools(needs),
+        CheckOperationStatus(needs.database),
+        DeepResearch(WebFetch()),
+        *external_operation_tools(needs.settings.operation_services),
         *mcp_tools(McpServers(needs.settings.mcp_servers, needs.read_secret)),
     ]
 

@@ -1,6 +1,6 @@
 """What tools answer, as one JSON schema for those who show it.
 
-Which models a tool answers with is told by its `run`: by the annotation, which the type checker holds
+Which models a tool answers with is told by its `run` (or `work`): by the annotation, which the type checker holds
 it to. So there is no second list that could be forgotten.
 """
 
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolResponse
+from shared.tools.long_running import HandedOff, LongRunningTool
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -43,17 +44,19 @@ def responses_of(tool: type[Tool[Any]]) -> tuple[type[ToolResponse], ...]:
     """The models that the tool answers with when it doesn't fail.
 
     Raises:
-        UndeclaredResponse: its `run` doesn't name them.
+        UndeclaredResponse: its `run` or `work` doesn't name them.
     """
-    annotation = typing.get_type_hints(tool.run).get("return")
+    doing = tool.work if issubclass(tool, LongRunningTool) else tool.run
+    annotation = typing.get_type_hints(doing).get("return")
     is_union = typing.get_origin(annotation) in {Union, types.UnionType}
     named = typing.get_args(annotation) if is_union else (annotation,)
-    models = tuple(model for model in named if model is not Wait)
+    models = tuple(model for model in named if model not in {Wait, HandedOff})
     for model in models:
         if not (inspect.isclass(model) and issubclass(model, ToolResponse) and model is not ToolResponse):
             raise UndeclaredResponse(
-                f"Clients can't know what {tool.__module__}.{tool.__qualname__} answers: annotate its `run` with the "
-                f"response models that it returns (`-> Found` or `-> Found | NotThere`), not with {annotation}."
+                f"Clients can't know what {tool.__module__}.{tool.__qualname__} answers: annotate its "
+                f"`{doing.__name__}` with the response "
+                f"models that it returns (`-> Found` or `-> Found | NotThere`), not with {annotation}."
             )
     return models
 

@@ -10,8 +10,8 @@ from shared.api.openapi.problems import PROBLEMS
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 CLIENT_ROOMS = ("api", "chat", "socket")
-NEVER_SHOWN = {"queue_unavailable", "stopped_by_user", "insufficient_credits"}
-"""Codes that stay inside: one is logged, the others are in a tool's response."""
+NEVER_SHOWN = {"queue_unavailable", "stopped", "stopped_by_user", "insufficient_credits", "too_many_operations"}
+"""Codes that stay inside: they are logged, or in a tool's response."""
 
 
 _OF_CALLS = {"tool_step.py", "offer.py", "sub_sessions.py"}

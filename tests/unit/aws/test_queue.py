@@ -16,7 +16,7 @@ def turns() -> Iterator[tuple[TurnQueue, Any, str]]:
     with mock_aws():
         client = boto3.client("sqs")
         url = client.create_queue(QueueName="turns")["QueueUrl"]
-        yield TurnQueue(client, url), client, url
+        yield TurnQueue(client, url, url), client, url
 
 
 def _received(client: Any, url: str) -> dict[str, Any]:

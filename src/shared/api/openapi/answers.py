@@ -108,7 +108,7 @@ class ShownMessage(BaseModel):
     """A row of the transcript. A call's result is a row of its own with role `tool`."""
 
     id: str
-    role: Literal["user", "assistant", "tool"]
+    role: Literal["user", "assistant", "tool", "system"]
     content: str = Field(description="of a `tool` row: the response as JSON text, see /api/chat/schema/tool-responses")
     reasoning: str | None
     tool_calls: list[ShownToolCall] | None
@@ -123,7 +123,7 @@ class ShownMessage(BaseModel):
 
 
 class ActiveStream(BaseModel):
-    """The turn that runs. Its rows are left out of the messages: resume its stream to see them."""
+    """The turn that runs: its rows are left out of the messages, its stream brings them. Or an operation that does."""
 
     task_id: str
     last_message_id: str = Field(description="cursor for /api/chat/tasks/{task_id}/stream; `0-0` is the start")
@@ -262,13 +262,27 @@ class ShownTask(BaseModel):
 
     task_id: str
     session_id: str
-    kind: Literal["turn"]
+    kind: Literal["turn", "operation"]
     status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
     tool_name: str | None
     operation_id: str | None
     created_at: str
     ended_at: str | None
     error: TurnError | None
+
+
+class Completed(BaseModel):
+    """The operation's completion was taken, or one was before."""
+
+    status: Literal["ok"]
+    task_id: str
+
+
+class OperationCancelled(BaseModel):
+    """Whether there was something to stop; the operation ends a moment later."""
+
+    cancelled: bool
+    task_id: str | None
 
 
 class CancelAnswer(BaseModel):

@@ -37,17 +37,22 @@ def describe(app: FastAPI) -> dict[str, Any]:
             _describe_operation(operation, route)
     document["components"] = {
         "schemas": _schemas(),
-        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        },
     }
     return document
 
 
 def _describe_operation(operation: dict[str, Any], route: Route) -> None:
-    # The token is a security scheme, not a parameter.
-    given = [p for p in operation.get("parameters", []) if p["name"] != "authorization"]
+    # Token and key are security schemes, not parameters.
+    given = [p for p in operation.get("parameters", []) if p["name"] not in {"authorization", "x-api-key"}]
     operation["parameters"] = [{**p, "example": examples.PARAMETERS[p["name"]]} for p in given]
     if route.signed_in:
         operation["security"] = [{"bearer": []}]
+    if route.has_key:
+        operation["security"] = [{"apiKey": []}, {}]  # a signed address needs none
     if route.body:
         operation["requestBody"] = _request(route.body)
     operation["responses"] = {

@@ -8,8 +8,13 @@ from shared.stream.sse import segment
 
 SESSION_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRE"
 TASK_ID = "01K0XQ52C9W4F6T8GJQ1A3ME7S"
+OPERATION_TASK_ID = "5f0d8c1b7a3e49d2b6c4e8f1a2030405"
+OPERATION_ID = f"op_{OPERATION_TASK_ID}"
 APPROVAL_ID = f"{SESSION_ID}_01K0XQ5D3N8V2B7CZ4R6PWKT1H"
 PARAMETERS: dict[str, Any] = {
+    "operation_id": OPERATION_ID,
+    "expires": "1752922800",
+    "signature": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "session_id": SESSION_ID,
     "task_id": TASK_ID,
     "approval_id": APPROVAL_ID,
@@ -33,6 +38,10 @@ TICKET = {
     "url": "wss://abcdef1234.execute-api.eu-central-1.amazonaws.com/prod",
     "expires_in": 30,
 }
+SUCCESS = {"success": True, "result": {"rows": 42}, "error": None}
+FAILURE = {"success": False, "result": None, "error": "The warehouse is closed."}
+COMPLETED = {"status": "ok", "task_id": OPERATION_TASK_ID}
+OPERATION_CANCELLED = {"cancelled": True, "task_id": OPERATION_TASK_ID}
 GUEST = {
     "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJndWVzdDowMUowWFE0VDEifQ.c2lnbmF0dXJl",
     "user_id": "guest:01K0XQ4T1VJ6M3B8YH2Z5D7NRE",

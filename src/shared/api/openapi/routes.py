@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
+from shared.api.operations import Completion
 from shared.chat.answer_requests import ApprovalAnswer
 from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, RunSend, TransportSend
 
@@ -48,6 +49,8 @@ class Route:
     """Codes of `problems.py` beyond those of every route."""
     body: Body | None = None
     signed_in: bool = True
+    has_key: bool = False
+    """Whether its caller is a service with the deployment's key."""
     other_status: Mapping[str, int] = field(default_factory=dict)
     """Codes that have another status here than elsewhere."""
 
@@ -204,6 +207,24 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("GET", "/api/chat/sessions/{session_id}/messages/pending"): Route(
         {200: Answer("What waits.", answers.PendingList, examples.PENDING)}, ("SESSION_NOT_FOUND",)
+    ),
+    ("POST", "/api/chat/operations/{operation_id}/complete"): Route(
+        {200: Answer("Taken, now or before.", answers.Completed, examples.COMPLETED)},
+        (
+            "completions_not_configured",
+            "api_key_invalid",
+            "signature_expired",
+            "OPERATION_NOT_FOUND",
+            "task_busy",
+            *OF_BODIES,
+        ),
+        Body((Completion,), {"success": examples.SUCCESS, "failure": examples.FAILURE}),
+        signed_in=False,
+        has_key=True,
+    ),
+    ("POST", "/api/chat/operations/{operation_id}/cancel"): Route(
+        {200: Answer("The stop is on its way.", answers.OperationCancelled, examples.OPERATION_CANCELLED)},
+        ("OPERATION_NOT_FOUND", "TASK_NOT_FOUND", "task_busy"),
     ),
     ("POST", "/api/chat/sessions/{session_id}/cancel"): Route(
         {200: Answer("The turn has ended.", answers.CancelAnswer, examples.CANCELLED)}, ("SESSION_NOT_FOUND",)

@@ -273,13 +273,13 @@ class _Turn:
         now = to_millis(self._services.clock.now())
         said = [submission_of(row) for row in pending]
         rows = [user_row(seq, one, owner.task, now) for seq, one in enumerate(said, start=self._next_seq)]
-        drained = [{"id": one.message_id, "text": one.text[:500]} for one in said]
+        drained = [{"id": one.message_id, "text": one.text[:500]} for one in said if not one.is_notice]
         writes: list[Write] = [
-            lower_count(owner.task.session_id, len(pending)),
+            lower_count(owner.task.session_id, pending),
             *deletions(pending),
             *(put_message(owner.task.session_id, row) for row in rows),
         ]
-        owner.commit(writes, [wire.data("pending-drained", {"messages": drained})])
+        owner.commit(writes, [wire.data("pending-drained", {"messages": drained})] if drained else [])
         self._messages.extend(rows)
         log_event("messages.drained", **owner.task.ids, messages=len(rows))
 

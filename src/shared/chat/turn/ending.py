@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.aws.writes import Item, Write
 from shared.chat.approvals import Approval, put_approval
 from shared.chat.opening import bound_by, free_session, hand_over, new_task_writes, user_row
-from shared.chat.pending import deletions, load_pending, submission_of
+from shared.chat.pending import deletions, load_pending, submission_of, told_apart
 from shared.chat.services import Services
 from shared.chat.sessions import Awaiting
 from shared.chat.transcript import Message, OpenStep, open_step, put_message
@@ -166,18 +166,28 @@ class Ending:
     def _session_writes(
         self, outcome: Outcome, pending: Sequence[Item], next_seq: int
     ) -> tuple[Task | None, list[Write]]:
-        """Free the session, or hand it to the next turn."""
-        task = self._owner.task
+        """Free the session, or hand it to the next turn.
+
+        A stop discards what the user had left for this turn, a failure leaves it where it is; notices start the
+        next turn in any case.
+        """
         if pending and outcome.status is TaskStatus.COMPLETED:
             return self._next_turn(pending, next_seq)
-        discarded = deletions(pending) if outcome.status is TaskStatus.CANCELLED else []
-        return None, [free_session(task, next_seq, len(discarded), self._totals()), *discarded]
+        users, notices = told_apart(pending)
+        discarded = users if outcome.status is TaskStatus.CANCELLED else []
+        if notices:
+            return self._next_turn(notices, next_seq, discarded, left=len(users) - len(discarded))
+        writes = deletions(discarded)
+        return None, [free_session(self._owner.task, next_seq, len(discarded), self._totals()), *writes]
 
     def _pausing_writes(self, pause: Pause) -> list[Write]:
         freed = free_session(self._owner.task, pause.next_seq, 0, self._totals(), pause.awaiting)
         return [freed, *(put_approval(approval) for approval in pause.approvals)]
 
-    def _next_turn(self, pending: Sequence[Item], next_seq: int) -> tuple[Task, list[Write]]:
+    def _next_turn(
+        self, pending: Sequence[Item], next_seq: int, discarded: Sequence[Item] = (), left: int = 0
+    ) -> tuple[Task, list[Write]]:
+        """The turn that answers `pending`, while `discarded` goes unheard and `left` messages still wait."""
         task, now = self._owner.task, to_millis(self._services.clock.now())
         submissions = [submission_of(row) for row in pending]
         lineage = next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))
@@ -188,14 +198,16 @@ class Ending:
             status=TaskStatus.QUEUED,
             created_at=now,
             context_from=task.context_from,
+            inbox=1 if left else 0,
             pool=task.pool,
             slot=(task.slot or task.id) if task.pool else "",
             **vars(bound_by(lineage, task.dry_run, task.permissions)),
         )
+        gone, (users, notices) = [*pending, *discarded], told_apart(pending)
         rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]
         return following, [
-            hand_over(task, following, next_seq + len(rows), len(pending), self._totals()),
-            *deletions(pending),
+            hand_over(task, following, next_seq + len(rows), len(users) + len(discarded), self._totals(), len(notices)),
+            *deletions(gone),
             *(put_message(task.session_id, row) for row in rows),
             *new_task_writes(following),
         ]

@@ -41,10 +41,18 @@ class StreamMoved(Exception):
     """A predecessor's last words were stored after we had read; what builds on them must be built again."""
 
 
-class TurnOwner:
-    """Everything that one owner may write about its task."""
+class WritesRefused(RuntimeError):
+    """A condition of the rows that go with a commit did not hold; nothing was written."""
 
-    def __init__(self, services: Services, lease: Lease, task: Task) -> None:
+
+class TurnOwner:
+    """Everything that one owner may write about its task.
+
+    A stream without steps (`has_steps`) has nothing to withdraw: a predecessor's late row stays where it is.
+    """
+
+    def __init__(self, services: Services, lease: Lease, task: Task, *, has_steps: bool = True) -> None:
+        self._has_steps = has_steps
         self._services = services
         self._clock = services.clock
         self._lease = lease
@@ -89,6 +97,10 @@ class TurnOwner:
         """What the turn has used so far, stored or not."""
         return self._spend.plus(self.tab.used)
 
+    def was_spent(self, spend: Spend) -> None:
+        """Something beside the owner has spent it, and settled it already."""
+        self._spend = self._spend.plus(spend)
+
     @property
     def parts(self) -> Sequence[Part]:
         """All stored parts of the turn."""
@@ -121,9 +133,12 @@ class TurnOwner:
         if parts:
             while (head := self._services.log.append(self._lease, self._parts.head, parts)) is not None:
                 self._catch_up(head)
-                parts = [wire.reset_step(), *parts]
+                parts = self._behind_a_late_row(parts)
             self._take_in(parts)
         self._delivery.pump()
+
+    def _behind_a_late_row(self, parts: list[Part]) -> list[Part]:
+        return [wire.reset_step(), *parts] if self._has_steps else parts
 
     def _take_in(self, stored: Sequence[Part]) -> None:
         """The parts are stored: from now on they are the turn's."""
@@ -153,6 +168,7 @@ class TurnOwner:
             LeaseLost: another owner has taken over.
             InboxChanged: `requires_inbox`, and there is news; nothing was written.
             StreamMoved: `keeps_shown`, and there is a late row; nothing was written.
+            WritesRefused: a condition of `writes` did not hold; nothing was written.
         """
         buffered = self._buffer.take()
         together = [*buffered, *parts]
@@ -171,7 +187,7 @@ class TurnOwner:
                 if keeps_shown:
                     self._restore(buffered)
                     raise StreamMoved from failure
-                together = [wire.reset_step(), *together]
+                together = self._behind_a_late_row(together)
                 continue
             break
         self._spend = self.spend
@@ -213,7 +229,7 @@ class TurnOwner:
         if 0 in failure.failed:
             raise LeaseLost(self.task.id)
         if not (together and 1 in failure.failed):
-            raise RuntimeError(f"A row of task {self.task.id} was already there: {sorted(failure.failed)}")
+            raise WritesRefused(f"A row of task {self.task.id} was already there: {sorted(failure.failed)}")
         seq = resolve_collision(self._lease, failure.failed[1], together)
         if seq is None:
             raise RuntimeError(f"Task {self.task.id} has committed the same step twice")

@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from shared.aws.writes import Put, Write
 from shared.chat.approvals import NOT_APPROVED
+from shared.chat.operations.beginning import Beginning, NewOperation, beginning_writes, send_begun
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.charging import Charging
@@ -29,6 +30,7 @@ from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
 from shared.tasks.wait import Wait
 from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.long_running import LongRunningTool
 from shared.tools.workspace.outputs import Spill
 
 MAX_OUTPUT_BYTES = 64_000
@@ -36,7 +38,7 @@ MAX_GROUP_BYTES = 200_000
 """Results that are stored together: their chunk row stays below an item's 400 KB."""
 MAX_GROUP_CALLS = 40
 _MAX_INPUT_BYTES = 100_000
-_PREVIEW_CHARACTERS = 15_000
+PREVIEW_CHARACTERS = 15_000
 _MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
 _ATTEMPTS = 3
@@ -50,6 +52,10 @@ class Result:
     seq: int
     call: ToolCall
     response: ToolResponse
+    shown: ToolResponse | None = None
+    """What viewers get, where that is not what the transcript keeps."""
+    begins: NewOperation | None = None
+    """The operation that comes into being with the row."""
 
     @property
     def is_error(self) -> bool:
@@ -78,6 +84,7 @@ class ToolStep:
         self._turn_ends_at = owner.task.created_at + engine.bounds.turn_max_seconds * 1000
         self._parking = Parking(services, owner, self._turn_ends_at)
         self._charging = Charging(services, engine.toolbox)
+        self._beginning = Beginning(services, owner.task, history)
 
     def run(self, step: OpenStep, journalled: Mapping[str, Any]) -> list[Message]:
         """Run the step's missing calls; their rows, in order, all stored when this returns.
@@ -104,11 +111,15 @@ class ToolStep:
         """Note down which calls with an outside effect are about to start."""
         puts: list[Write] = []
         for call in step.missing.values():
-            if self._offer.once(call) and self._offer.refusal(call) is None and call.id not in journalled:
+            if self._once(call) and self._offer.refusal(call) is None and call.id not in journalled:
                 item = {**call_key(self._owner.task.id, call.id), "v": 1, "name": call.name, "status": "started"}
                 puts.append(Put(item, condition="attribute_not_exists(#pk)"))
         if puts:
             self._owner.commit(puts)
+
+    def _once(self, call: ToolCall) -> bool:
+        """Whether nobody knows what became of the call if it was interrupted. An operation begins with its row."""
+        return self._offer.once(call) and not isinstance(self._offer.tool(call), LongRunningTool)
 
     def _collect(self, step: OpenStep, mailbox: Mailbox[Result | Suspended]) -> list[Message]:
         waiting = dict(step.missing)
@@ -148,7 +159,9 @@ class ToolStep:
         # Before they are stored: a call that is repeated after a kill is charged once, a stored one is not repeated.
         paid = [one.call for one in results if not one.is_error or one.timed_out]  # a failure of its own is free
         self._charging.charge(self._owner.task, paid)
-        self._owner.commit(puts, [*(_part(result) for result in results), *boundary])
+        new = [result.begins for result in results if result.begins]
+        self._owner.commit([*puts, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
+        send_begun(self._services, new)
         for result in results:
             self._report(result)
         return rows
@@ -222,11 +235,23 @@ class ToolStep:
         if _waits(call, journalled):
             mailbox.put(Suspended(seq, call, Wait.from_item(journalled[call.id]), stored=True))
             return
+        if isinstance(tool, LongRunningTool):
+            mailbox.put(self._begin(seq, call, tool))
+            return
         self._started_at[seq] = self._services.clock.now()
         log_event("tool.started", **self._owner.task.ids, tool=call.name, tool_call_id=call.id)
         tool_called(self._owner.task.ids, call.name, call.id)
         context = self._context(call)
         self._work(seq, call, tool, context, lambda given: tool.run(context, given), mailbox)
+
+    def _begin(self, seq: int, call: ToolCall, tool: LongRunningTool[Any]) -> Result:
+        """An operation does it; the call is answered at once."""
+        given = _arguments(tool, call)
+        if isinstance(given, ErrorResponse):
+            return Result(seq, call, given)
+        tool_called(self._owner.task.ids, call.name, call.id)
+        begun = self._beginning.begin(seq, call, tool)
+        return Result(seq, call, begun.kept, begun.shown, begun.new)
 
     def _resume(self, over: Suspended, mailbox: Mailbox[Result | Suspended]) -> None:
         """Let a tool answer that has waited."""
@@ -274,7 +299,7 @@ class ToolStep:
         refused = self._offer.refusal(call)
         if refused is not None:
             return refused
-        if self._offer.once(call) and call.id in journalled and not _waits(call, journalled):
+        if self._once(call) and call.id in journalled and not _waits(call, journalled):
             return ErrorResponse(
                 code="outcome_unknown",
                 message="The call was started, and then interrupted. It may have taken effect or not; "
@@ -318,19 +343,15 @@ def _run(
     begin: Callable[[ToolInput], ToolResponse | Wait],
 ) -> ToolResponse | Wait:
     """What `begin` answers for the call's arguments; a failure of any kind is an answer too."""
-    raw = arguments_of(call)
-    if raw is None:
-        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
+    arguments = _arguments(tool, call)
+    if isinstance(arguments, ErrorResponse):
+        return arguments
     try:
-        arguments: ToolInput = tool.input_model.model_validate(raw)
         response = begin(arguments) if tool.side_effect else _again(begin, arguments)
         if isinstance(response, Wait):
             return response
         context.progress.output_exists |= not isinstance(response, ErrorResponse)
-        return _bounded(response, context, spill)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
-        return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
+        return bounded(response, context, spill)
     except ToolError as error:
         return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
@@ -344,12 +365,25 @@ def _again(begin: Callable[[ToolInput], ToolResponse | Wait], arguments: ToolInp
     return attempts(begin, arguments)
 
 
+def _arguments(tool: Tool[Any], call: ToolCall) -> ToolInput | ErrorResponse:
+    """The call's arguments, or what is wrong with them."""
+    raw = arguments_of(call)
+    if raw is None:
+        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
+    try:
+        arguments: ToolInput = tool.input_model.model_validate(raw)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
+        return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
+    return arguments
+
+
 def _printable(message: str) -> str:
     """An error's words, at a length that a model reads, in characters that UTF-8 can hold."""
     return message[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
-def _bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
+def bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
     """The answer, or if no row could hold it, how it begins and where the whole is kept."""
     text = response.model_dump_json()
     output = text.encode()
@@ -361,7 +395,7 @@ def _bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> Tool
     rest = f"Read ranges of the whole with read_workspace_file: {reference}" if reference else "The rest was not kept."
     return OversizedOutput(
         message=f"The output of {len(output)} bytes was too large; this is how it begins. {rest}",
-        preview=text[:_PREVIEW_CHARACTERS],
+        preview=text[:PREVIEW_CHARACTERS],
         size=len(output),
         reference=reference,
     )
@@ -391,7 +425,7 @@ def _part(result: Result) -> Part:
         return wire.tool_output_denied(result.call.id)
     if result.is_error:
         return wire.tool_output_error(result.call.id, result.response.message)
-    return wire.tool_output(result.call.id, result.response.model_dump(mode="json"))
+    return wire.tool_output(result.call.id, (result.shown or result.response).model_dump(mode="json"))
 
 
 def _portions(results: Sequence[Result]) -> list[list[Result]]:

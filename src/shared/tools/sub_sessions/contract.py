@@ -39,7 +39,7 @@ class Row:
     """A row of the sub-session's transcript."""
 
     seq: int
-    role: Literal["user", "assistant", "tool"]
+    role: Literal["user", "assistant", "tool", "system"]
     text: str
     tool_name: str
 
@@ -88,7 +88,7 @@ class TokenUsage(BaseModel):
 class SubSessionRow(BaseModel):
     """A row of the transcript, cut."""
 
-    role: Literal["user", "assistant", "tool"]
+    role: Literal["user", "assistant", "tool", "system"]
     content: str
     tool_name: str | None
 

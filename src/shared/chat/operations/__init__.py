@@ -1,0 +1,1 @@
+"""Operations: the work of long-running tools, each a task of its own, and what their ends change."""

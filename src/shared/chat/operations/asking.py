@@ -1,0 +1,116 @@
+"""Asking the model one question from inside an operation's work."""
+
+from collections.abc import Callable
+
+from shared.accounts.budgets.amounts import BudgetExhausted
+from shared.accounts.budgets.reservations import Budgets
+from shared.accounts.budgets.tab import Tab
+from shared.chat.metering import Metering
+from shared.chat.model import ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta
+from shared.chat.services import Services, TurnEngine
+from shared.kernel.errors import ToolError
+from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
+from shared.kernel.mailbox import Mailbox
+from shared.kernel.telemetry import count, log_event, log_problem
+from shared.tasks.records import Spend, Task
+from shared.tools.contract import Cancellation
+
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 2.0
+
+
+class Asking:
+    """Asks without tools, and within the budgets of the tree that the operation belongs to.
+
+    Runs in the work's thread, so it has a tab of its own and settles each call; `spent` hears of what is settled.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        engine: TurnEngine,
+        task: Task,
+        cancellation: Cancellation,
+        spent: Callable[[Spend], None],
+    ) -> None:
+        self._engine = engine
+        self._task = task
+        self._clock = services.clock
+        self._tab = Tab(Budgets(services.database, services.clock, services.limits), task.id, task.epoch)
+        price = engine.prices.get(engine.model.name)
+        self._metering = Metering(self._tab, price, engine.max_output_tokens)
+        self._asked = 0
+        self._cancellation = cancellation
+        self._spent = spent
+
+    def __call__(self, instructions: str, material: str) -> str:
+        """The model's answer.
+
+        Raises:
+            ToolError: it gave none, the work is to stop, or a budget has no room for it.
+            LeaseLost: another owner works on the operation.
+        """
+        self._asked += 1
+        messages = [{"role": "system", "content": instructions}, {"role": "user", "content": material}]
+        request = ModelRequest(messages, [], self._task.user_id)
+        for attempt in range(1, _ATTEMPTS + 1):
+            began = self._clock.now()
+            text, last, spend = self._metered(request)
+            if isinstance(last, ModelFinished) and text.strip():
+                self._report(spend, attempt, self._clock.now() - began)
+                return text
+            failed = last if isinstance(last, ModelFailed) else _empty()
+            log_problem("model.failed", **self._task.ids, attempt=attempt, code=failed.code)
+            count("ModelErrors")
+            if not failed.retryable or attempt == _ATTEMPTS or self._cancellation.cancelled:
+                raise ToolError(failed.message, code=failed.code)
+            self._clock.sleep(max(failed.retry_after_seconds, _PAUSE_SECONDS))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _metered(self, request: ModelRequest) -> tuple[str, ModelFinished | ModelFailed, Spend]:
+        written = [0]
+        try:
+            with self._metering.call(self._task, f"ask-{self._asked}", request, lambda: written[0], self._wait) as call:
+                text, last = self._once(call.request, written)
+                spend = call.ended(last)
+        except BudgetExhausted as exhausted:
+            raise ToolError(exhausted.message, code=exhausted.code) from exhausted
+        self._tab.settle(self._task)
+        self._spent(spend)
+        return text, last, spend
+
+    def _wait(self) -> bool:
+        """Calls that are under way hold what this one needs."""
+        self._clock.sleep(_PAUSE_SECONDS)
+        return False
+
+    def _once(self, request: ModelRequest, written: list[int]) -> tuple[str, ModelFinished | ModelFailed]:
+        mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
+        call = self._engine.model.start(request, mailbox)
+        self._cancellation.on_cancel(lambda: mailbox.put(ModelFailed("stopped", "The work was stopped.", False)))
+        limit, said = self._clock.now() + MAX_TOOL_WAIT_SECONDS, ""
+        try:
+            while (event := mailbox.get(max(0.0, limit - self._clock.now()))) is not None:
+                if isinstance(event, ModelFinished | ModelFailed):
+                    return said, event
+                if isinstance(event, TextDelta):
+                    said += event.text
+                    written[0] += len(event.text.encode(errors="replace"))
+            return said, ModelFailed("model_timeout", "The model did not answer in time.", retryable=False)
+        finally:
+            call.close()
+
+    def _report(self, spend: Spend, attempt: int, seconds: float) -> None:
+        log_event(
+            "model.answered",
+            **self._task.ids,
+            attempt=attempt,
+            seconds=round(seconds, 3),
+            prompt_tokens=spend.prompt_tokens,
+            completion_tokens=spend.completion_tokens,
+            cost_micros=spend.cost_micros,
+        )
+
+
+def _empty() -> ModelFailed:
+    return ModelFailed("empty_completion", "The model answered with nothing.", retryable=True)
