@@ -34,7 +34,8 @@ from shared.socket.connections import remember_connection, user_of
 from shared.stream.viewers import find_view
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
-from shared.tasks.waits import Wait, waiters
+from shared.tasks.wait import Wait
+from shared.tasks.waits import waiters
 from tests.support.gateway_http import HttpGateway
 from tests.support.region import create_tables
 from tests.support.time import FakeClock

@@ -23,7 +23,8 @@ from shared.chat.turn.outside import end_from_outside
 from shared.kernel.clock import to_millis
 from shared.kernel.ids import stable_number
 from shared.kernel.telemetry import count, log_event, log_failure
-from shared.tasks.waits import Wait, waiters
+from shared.tasks.wait import Wait
+from shared.tasks.waits import waiters
 from shared.tools.workspace.store import Workspace
 
 RECORD_VERSION = 1

@@ -11,17 +11,17 @@ come twice, or late: it changes nothing but the inbox, and the one who is woken 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
-from shared.aws.writes import Delete, Item, Put, Update, Write
+from shared.aws.writes import Delete, Put, Update, Write
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event, log_problem
-from shared.tasks.records import LIVE, LIVE_VALUES, Task, call_key, task_key, timer_item
+from shared.tasks.records import LIVE, LIVE_VALUES, Task, task_key, timer_item
 from shared.tasks.store import get_task
+from shared.tasks.wait import Wait
 
 RECORD_VERSION = 1
 MAX_MESSAGE_DELAY_SECONDS = 900
@@ -31,42 +31,6 @@ _OPEN = frozenset({"queued", "running", "waiting", "pending"})
 _TIMER_SECONDS = 30
 _TTL_SECONDS = 7 * 24 * 3600
 _ATTEMPTS = 5
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What a tool answers when it has to wait for something that others do."""
-
-    on: tuple[str, ...]
-    """Partition keys of the awaited records, such as `TASK#42`; none: it only waits for the time."""
-    until: int
-    """When it goes on at the latest, in milliseconds since the epoch."""
-    need: Literal["any", "all"] = "any"
-    note: Mapping[str, Any] = field(default_factory=dict)
-    """What the tool wants to be told when it goes on; JSON without floats."""
-
-    def to_item(self, task_id: str, tool_call_id: str, name: str) -> Item:
-        """The call's journal while it waits."""
-        return {
-            **call_key(task_id, tool_call_id),
-            "v": RECORD_VERSION,
-            "name": name,
-            "status": "waiting",
-            "on": list(self.on),
-            "until": self.until,
-            "need": self.need,
-            "note": dict(self.note),
-        }
-
-    @classmethod
-    def from_item(cls, item: Item) -> "Wait":
-        """The wait that a call's journal tells of."""
-        return cls(tuple(item["on"]), item["until"], item["need"], item["note"])
-
-
-def task_awaited(task_id: str) -> str:
-    """How a task is named in `Wait.on`."""
-    return f"TASK#{task_id}"
 
 
 def waiters(wait: Wait, task_id: str, tool_call_id: str) -> list[Put]:

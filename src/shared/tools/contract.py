@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.kernel.events import TaskIds
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 
 
 class ToolInput(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from shared.kernel.clock import Clock
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput
 from shared.tools.sub_sessions.contract import (
     DEFAULT_WAIT_SECONDS,

@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from pydantic import TypeAdapter
 
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolResponse
 from shared.tools.long_running import HandedOff, LongRunningTool
 

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from shared.kernel.clock import Clock
 from shared.tasks.run_state import Followed
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput
 from shared.tools.sub_sessions.contract import (
     DEFAULT_WAIT_SECONDS,

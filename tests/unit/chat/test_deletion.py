@@ -20,7 +20,7 @@ from shared.chat.purge import PURGE_AFTER_SECONDS, Purge
 from shared.chat.resume import owned_task, resumable_task
 from shared.chat.sessions import Session, list_sessions, rename_session, session_key
 from shared.kernel.errors import NotFound, Retryable
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 from tests.support.checks import check_over
 from tests.support.faults import FAULT_KINDS, FaultKind, Killed
@@ -73,7 +73,8 @@ class House:
         """The partitions and the objects that there are, but those that tell nothing about a session."""
         keys = [item["pk"]["S"] for item in self.rows()]
         return sorted(
-            {key for key in keys if not key.startswith(("USER#", "TIMER#", "CONN#"))} | set(self.desk.object_keys())
+            {key for key in keys if not key.startswith(("USER#", "USAGE#", "TIMER#", "CONN#"))}
+            | set(self.desk.object_keys())
         )
 
     def small_session(self) -> Session:

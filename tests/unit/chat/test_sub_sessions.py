@@ -19,7 +19,7 @@ from shared.kernel.errors import ParleyError
 from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
 from shared.tasks.run_state import Followed
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.get_sub_session_result import GetSubSessionResult, GetSubSessionResultInput
 from shared.tools.run_sub_session import RunSubSession, RunSubSessionInput
 from tests.support.checks import check_over, said

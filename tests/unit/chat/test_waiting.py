@@ -10,7 +10,8 @@ from shared.aws.writes import Put
 from shared.chat.cancel import cancel_turn
 from shared.kernel.clock import to_millis
 from shared.tasks.records import TaskStatus
-from shared.tasks.waits import Wait, wake_waiters
+from shared.tasks.wait import Wait
+from shared.tasks.waits import wake_waiters
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 from tests.support.checks import check_over, kinds
 from tests.support.faults import FAULT_KINDS, Killed

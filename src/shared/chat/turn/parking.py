@@ -11,7 +11,8 @@ from shared.chat.turn.owner import TurnOwner
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event, log_problem
-from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS, Wait, is_over, waiters
+from shared.tasks.wait import Wait
+from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS, is_over, waiters
 from shared.tools.contract import Cancellation
 
 _PATIENCE_SECONDS = 3.0

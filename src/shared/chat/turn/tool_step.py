@@ -28,7 +28,7 @@ from shared.stream import parts as wire
 from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
 from shared.tasks.records import call_key
-from shared.tasks.waits import Wait
+from shared.tasks.wait import Wait
 from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.long_running import LongRunningTool
 from shared.tools.workspace.outputs import Spill

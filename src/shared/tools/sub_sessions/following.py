@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.kernel.clock import Clock, to_millis
 from shared.tasks.run_state import Followed, MadeCall, RunState, RunStatus
-from shared.tasks.waits import Wait, task_awaited
+from shared.tasks.wait import Wait, task_awaited
 from shared.tools.contract import ToolContext
 from shared.tools.sub_sessions.contract import (
     PROGRESS_CHARACTERS,

@@ -1,0 +1,46 @@
+"""What a tool answers when it has to wait, and how that is journalled. `waits` does the waiting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.aws.writes import Item
+from shared.tasks.records import call_key
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a tool answers when it has to wait for something that others do."""
+
+    on: tuple[str, ...]
+    """Partition keys of the awaited records, such as `TASK#42`; none: it only waits for the time."""
+    until: int
+    """When it goes on at the latest, in milliseconds since the epoch."""
+    need: Literal["any", "all"] = "any"
+    note: Mapping[str, Any] = field(default_factory=dict)
+    """What the tool wants to be told when it goes on; JSON without floats."""
+
+    def to_item(self, task_id: str, tool_call_id: str, name: str) -> Item:
+        """The call's journal while it waits."""
+        return {
+            **call_key(task_id, tool_call_id),
+            "v": RECORD_VERSION,
+            "name": name,
+            "status": "waiting",
+            "on": list(self.on),
+            "until": self.until,
+            "need": self.need,
+            "note": dict(self.note),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Wait":
+        """The wait that a call's journal tells of."""
+        return cls(tuple(item["on"]), item["until"], item["need"], item["note"])
+
+
+def task_awaited(task_id: str) -> str:
+    """How a task is named in `Wait.on`."""
+    return f"TASK#{task_id}"
