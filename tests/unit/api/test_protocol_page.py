@@ -14,7 +14,7 @@ NEVER_SHOWN = {"queue_unavailable", "stopped", "stopped_by_user", "insufficient_
 """Codes that stay inside: they are logged, or in a tool's response."""
 
 
-_OF_CALLS = {"tool_step.py", "offer.py", "sub_sessions.py"}
+_OF_CALLS = {"tool_call.py", "tool_step.py", "offer.py", "sub_sessions.py"}
 """What answers the model, not the client."""
 
 

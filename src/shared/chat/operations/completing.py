@@ -13,7 +13,7 @@ from shared.chat.operations.records import Verdict, put_outcome
 from shared.chat.operations.redaction import redact
 from shared.chat.resume import owned_task
 from shared.chat.services import Services
-from shared.chat.turn.tool_step import MAX_OUTPUT_BYTES, PREVIEW_CHARACTERS, OversizedOutput
+from shared.chat.turn.tool_call import MAX_OUTPUT_BYTES, PREVIEW_CHARACTERS, OversizedOutput
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound, Retryable
 from shared.kernel.telemetry import log_event

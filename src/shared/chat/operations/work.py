@@ -22,7 +22,7 @@ from shared.chat.operations.stream import opening_parts
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import ToolCall
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
-from shared.chat.turn.tool_step import arguments_of, bounded
+from shared.chat.turn.tool_call import arguments_of, bounded
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import ParleyError, Retryable, ToolError

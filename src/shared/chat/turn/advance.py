@@ -26,7 +26,8 @@ from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import TurnParked
 from shared.chat.turn.pausing import Pausing, end_if_refused
-from shared.chat.turn.tool_step import ToolStep, arguments_of
+from shared.chat.turn.tool_call import arguments_of
+from shared.chat.turn.tool_step import ToolStep
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal

@@ -1,13 +1,8 @@
 """The tool calls of one step, in parallel: each ends in one result row, whatever happens to it."""
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from pydantic import ValidationError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+from typing import Any
 
 from shared.aws.writes import Put, Write
 from shared.chat.approvals import NOT_APPROVED
@@ -18,12 +13,12 @@ from shared.chat.turn.charging import Charging
 from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
+from shared.chat.turn.tool_call import arguments_of, run_call, validated_arguments
 from shared.kernel.analytics import tool_called
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
-from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
+from shared.kernel.telemetry import count, log_event, measure_seconds
 from shared.stream import parts as wire
 from shared.stream.closing import in_step
 from shared.stream.parts import Part, encode
@@ -31,17 +26,11 @@ from shared.tasks.records import call_key
 from shared.tasks.wait import Wait
 from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.long_running import LongRunningTool
-from shared.tools.workspace.outputs import Spill
 
-MAX_OUTPUT_BYTES = 64_000
 MAX_GROUP_BYTES = 200_000
 """Results that are stored together: their chunk row stays below an item's 400 KB."""
 MAX_GROUP_CALLS = 40
-_MAX_INPUT_BYTES = 100_000
-PREVIEW_CHARACTERS = 15_000
-_MAX_ERROR_CHARACTERS = 4_000
 _REPEATS_UNTIL_HINT = 3
-_ATTEMPTS = 3
 _TIMEOUT = "tool_timeout"
 
 
@@ -246,7 +235,7 @@ class ToolStep:
 
     def _begin(self, seq: int, call: ToolCall, tool: LongRunningTool[Any]) -> Result:
         """An operation does it; the call is answered at once."""
-        given = _arguments(tool, call)
+        given = validated_arguments(tool, call)
         if isinstance(given, ErrorResponse):
             return Result(seq, call, given)
         tool_called(self._owner.task.ids, call.name, call.id)
@@ -285,10 +274,10 @@ class ToolStep:
         services, spill = self._services, self._engine.spill
 
         def work() -> None:
-            answer = _run(tool, context, call, spill, begin)
+            answer = run_call(tool, context, call, spill, begin)
             if isinstance(answer, Wait) and over_soon(services, answer, context.cancellation):
                 note = answer.note
-                answer = _run(tool, context, call, spill, lambda given: tool.resume(context, given, note))
+                answer = run_call(tool, context, call, spill, lambda given: tool.resume(context, given, note))
             if isinstance(answer, Wait) and to_millis(services.clock.now()) >= self._turn_ends_at:
                 answer = ErrorResponse(code="turn_time_over", message="The time that this turn may take is over.")
             mailbox.put(Suspended(seq, call, answer) if isinstance(answer, Wait) else Result(seq, call, answer))
@@ -311,105 +300,9 @@ class ToolStep:
         return self._charging.refusal(self._owner.task, tool)
 
 
-def arguments_of(call: ToolCall) -> dict[str, Any] | None:
-    """The call's arguments, or None if they are not a JSON object."""
-    try:
-        value = json.loads(call.arguments or "{}", parse_constant=_finite, parse_float=_finite)
-        # Rewritten they may be longer (1e15), or hold halves of surrogate pairs, which UTF-8 can't.
-        fits = len(encode(value).encode()) <= _MAX_INPUT_BYTES
-    except (ValueError, RecursionError):
-        return None
-    return value if fits and isinstance(value, dict) else None
-
-
-def _finite(number: str) -> float:
-    """NaN and Infinity are not JSON, whatever Python's parser thinks; nor can 1e999 be written again."""
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError(number)
-    return value
-
-
 def _waits(call: ToolCall, journalled: Mapping[str, Any]) -> bool:
     """Whether an earlier owner has left the call waiting."""
     return call.id in journalled and journalled[call.id]["status"] == "waiting"
-
-
-def _run(
-    tool: Tool[Any],
-    context: ToolContext,
-    call: ToolCall,
-    spill: Spill,
-    begin: Callable[[ToolInput], ToolResponse | Wait],
-) -> ToolResponse | Wait:
-    """What `begin` answers for the call's arguments; a failure of any kind is an answer too."""
-    arguments = _arguments(tool, call)
-    if isinstance(arguments, ErrorResponse):
-        return arguments
-    try:
-        response = begin(arguments) if tool.side_effect else _again(begin, arguments)
-        if isinstance(response, Wait):
-            return response
-        context.progress.output_exists |= not isinstance(response, ErrorResponse)
-        return bounded(response, context, spill)
-    except ToolError as error:
-        return ErrorResponse(code=error.code, message=_printable(error.message))
-    except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
-        log_failure("tool.raised", error, **context.ids, tool=tool.name, tool_call_id=call.id)
-        return ErrorResponse(code="tool_failed", message=f"The tool failed ({type(error).__name__}).")
-
-
-def _again(begin: Callable[[ToolInput], ToolResponse | Wait], arguments: ToolInput) -> ToolResponse | Wait:
-    """Storage that did not answer may answer now; what has no effect outside may be done again."""
-    attempts = Retrying(retry=retry_if_exception_type(Retryable), stop=stop_after_attempt(_ATTEMPTS), reraise=True)
-    return attempts(begin, arguments)
-
-
-def _arguments(tool: Tool[Any], call: ToolCall) -> ToolInput | ErrorResponse:
-    """The call's arguments, or what is wrong with them."""
-    raw = arguments_of(call)
-    if raw is None:
-        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
-    try:
-        arguments: ToolInput = tool.input_model.model_validate(raw)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
-        return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
-    return arguments
-
-
-def _printable(message: str) -> str:
-    """An error's words, at a length that a model reads, in characters that UTF-8 can hold."""
-    return message[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()
-
-
-def bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
-    """The answer, or if no row could hold it, how it begins and where the whole is kept."""
-    text = response.model_dump_json()
-    output = text.encode()
-    if len(output) <= MAX_OUTPUT_BYTES:
-        return response
-    if isinstance(response, ErrorResponse):
-        return ErrorResponse(code=response.code, message=_printable(response.message))
-    reference = spill.keep(context, output)
-    rest = f"Read ranges of the whole with read_workspace_file: {reference}" if reference else "The rest was not kept."
-    return OversizedOutput(
-        message=f"The output of {len(output)} bytes was too large; this is how it begins. {rest}",
-        preview=text[:PREVIEW_CHARACTERS],
-        size=len(output),
-        reference=reference,
-    )
-
-
-class OversizedOutput(ToolResponse):
-    """Stands for an output that no row could hold."""
-
-    type: Literal["output_too_large"] = "output_too_large"
-    preview: str
-    size: int
-    """Bytes of the whole."""
-    reference: str | None
-    """Where the whole is kept, such as `workspace://tool-outputs/call_1.json`; None if it was not."""
 
 
 def _timed_out(seq: int, call: ToolCall) -> Result:
