@@ -337,7 +337,7 @@ def test_a_turn(deployment: Deployment, model: list[dict[str, Any]]) -> None:
     assert [frame["sequence"] for frame in frames if frame["type"] == "chunk"] == list(range(len(frames) - 1))
     assert frames[-1]["type"] == "end"
     ended = deployment.task(task.id)
-    assert (ended.status, ended.spend.tokens) == ("completed", 10)
+    assert (ended.status, ended.spend.tokens) == ("completed", 20), "the title is paid by the turn, too"
 
 
 def test_a_model_for_titles(
