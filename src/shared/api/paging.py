@@ -1,15 +1,19 @@
 """A page of a session's messages, newest last, bounded by rows and by bytes."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.chat.resume import earlier_turns
 from shared.chat.services import Services
 from shared.chat.sessions import Session
-from shared.chat.transcript import messages_before
+from shared.chat.transcript import Message, messages_before
 from shared.stream.parts import encode
 from shared.tasks.store import get_task
+from shared.tools.contract import OversizedOutput
 
 MAX_PAGE_BYTES = 3_000_000
+"""A Lambda function answers 6 MB at most, and what is JSON already is escaped once more."""
+_PREVIEW_CHARACTERS = 2_000
 
 
 def session_page(services: Services, session: Session, limit: int, before_seq: int | None) -> dict[str, Any]:
@@ -19,19 +23,9 @@ def session_page(services: Services, session: Session, limit: int, before_seq: i
     tool row is never cut from its assistant row.
     """
     shown_by_stream = _turns_of_the_stream(services, session)
-    rows: list[dict[str, Any]] = []
-    size = 0
-    more = False
-    for message in messages_before(services.database, session.id, before_seq, portion=limit + 1):
-        if message.task_id in shown_by_stream and message.role != "user":
-            continue
-        shown = message.public()
-        size += len(encode(shown).encode())
-        # A cut is made only behind (that is, above) a row that needs no row before it.
-        if rows and (len(rows) >= limit or size > MAX_PAGE_BYTES) and rows[-1]["role"] != "tool":
-            more = True
-            break
-        rows.append(shown)
+    messages = messages_before(services.database, session.id, before_seq, portion=limit + 1)
+    visible = (message for message in messages if message.role == "user" or message.task_id not in shown_by_stream)
+    rows, more = _newest(visible, limit)
     rows.reverse()
     return {
         **session.head(),
@@ -41,6 +35,46 @@ def session_page(services: Services, session: Session, limit: int, before_seq: i
         "active_stream": _active_stream(services, session),
         "totals": _totals(session),
     }
+
+
+def _newest(messages: Iterable[Message], limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """The first rows of `messages`, which come newest first, and whether there are more.
+
+    A step goes onto the page as a whole, or not at all. One that would fill more than a page shows how its results
+    begin.
+    """
+    rows: list[dict[str, Any]] = []
+    step: list[dict[str, Any]] = []
+    size = 0
+    for message in messages:
+        if not step and len(rows) >= limit:
+            return rows, True
+        step.append(message.public())
+        if message.role == "tool":
+            continue
+        size += _size(step)
+        if rows and size > MAX_PAGE_BYTES:
+            return rows, True
+        rows += step if size <= MAX_PAGE_BYTES else [_preview(row) for row in step]
+        step = []
+    return rows + step, False
+
+
+def _size(rows: Sequence[dict[str, Any]]) -> int:
+    return sum(len(encode(row).encode()) for row in rows)
+
+
+def _preview(row: dict[str, Any]) -> dict[str, Any]:
+    content = row["content"]
+    if row["role"] != "tool" or len(content) <= _PREVIEW_CHARACTERS:
+        return row
+    beginning = OversizedOutput(
+        message="There is no page that could hold all results of this step; this is how this one begins.",
+        preview=content[:_PREVIEW_CHARACTERS],
+        size=len(content.encode()),
+        reference=None,
+    )
+    return {**row, "content": encode(beginning.model_dump(mode="json"))}
 
 
 def _turns_of_the_stream(services: Services, session: Session) -> set[str]:

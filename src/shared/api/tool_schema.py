@@ -5,8 +5,7 @@ from typing import Any
 
 from shared.chat.approvals import ApprovalPending, BudgetRaised
 from shared.chat.compaction import ContextCompacted
-from shared.chat.turn.tool_call import OversizedOutput
-from shared.tools.contract import ErrorResponse, NeedLogin, ToolResponse
+from shared.tools.contract import ErrorResponse, NeedLogin, OversizedOutput, ToolResponse
 from shared.tools.long_running import OperationInProgress, OperationPending, OperationStarted
 from shared.tools.responses import responses_schema, shipped_tools
 

@@ -40,6 +40,17 @@ class ErrorResponse(ToolResponse):
     details: dict[str, Any] | None = None
 
 
+class OversizedOutput(ToolResponse):
+    """Stands for an output that no row, or no page of messages, could hold."""
+
+    type: Literal["output_too_large"] = "output_too_large"
+    preview: str
+    size: int
+    """Bytes of the whole."""
+    reference: str | None
+    """Where the whole is kept, such as `workspace://tool-outputs/call_1.json`; None if it was not."""
+
+
 class NeedLogin(ToolResponse):
     """The answer to a guest's call of a tool that needs to know who the user is."""
 

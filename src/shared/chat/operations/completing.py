@@ -13,7 +13,7 @@ from shared.chat.operations.records import Verdict, put_outcome
 from shared.chat.operations.redaction import redact
 from shared.chat.resume import owned_task
 from shared.chat.services import Services
-from shared.chat.turn.tool_call import MAX_OUTPUT_BYTES, PREVIEW_CHARACTERS, OversizedOutput
+from shared.chat.turn.tool_call import MAX_OUTPUT_BYTES, PREVIEW_CHARACTERS
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound, Retryable
 from shared.kernel.telemetry import log_event
@@ -21,6 +21,7 @@ from shared.stream.parts import encode
 from shared.tasks.records import Task, operation_task
 from shared.tasks.store import get_task
 from shared.tasks.waits import send_on, telling, wake
+from shared.tools.contract import OversizedOutput
 
 _ATTEMPTS = 12
 _MAX_ERROR_CHARACTERS = 4_000

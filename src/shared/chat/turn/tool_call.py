@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
@@ -13,7 +13,7 @@ from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.telemetry import log_failure
 from shared.stream.parts import encode
 from shared.tasks.wait import Wait
-from shared.tools.contract import ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
+from shared.tools.contract import ErrorResponse, OversizedOutput, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.workspace.outputs import Spill
 
 MAX_OUTPUT_BYTES = 64_000
@@ -106,14 +106,3 @@ def bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolR
         size=len(output),
         reference=reference,
     )
-
-
-class OversizedOutput(ToolResponse):
-    """Stands for an output that no row could hold."""
-
-    type: Literal["output_too_large"] = "output_too_large"
-    preview: str
-    size: int
-    """Bytes of the whole."""
-    reference: str | None
-    """Where the whole is kept, such as `workspace://tool-outputs/call_1.json`; None if it was not."""
