@@ -22,10 +22,9 @@ from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 from shared import wiring
 from shared.accounts.tickets import issue_ticket
 from shared.chat.accept import Acceptance, Requester
-from shared.chat.deletion import delete_session
+from shared.chat.deletion import PURGE_AFTER_SECONDS, delete_session
 from shared.chat.opening import Submission, watched_task_writes
 from shared.chat.operations.records import Operation, load_outcome, operation_task_id
-from shared.chat.purge import PURGE_AFTER_SECONDS
 from shared.chat.services import Services
 from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import load_messages

@@ -11,7 +11,7 @@ import pytest
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
-from shared.chat.purge import PURGE_SHARDS
+from shared.chat.deletion import PURGE_SHARDS
 from tests.support.api_client import ApiClient, api_client, events_of
 from tests.support.deployed import Deployed
 from tests.support.node import Place, drive

@@ -1,22 +1,30 @@
 """Deleting a session: at once for everybody who looks, and bit by bit in the background (see `purge`).
 
+| record | pk               | sk                          |
+|--------|------------------|-----------------------------|
+| purge  | `PURGE#{shard}`  | `{due, 13 digits}#{session}` |
+
 One transaction takes the session away from its owner, asks its turn to stop, and puts the record of what is to be
 purged. The session's own record stays until the end of the purge, so that a turn that runs can end as any other. Its
 operations are asked to stop, too, and end without a trace in it.
 """
 
 from shared.aws.database import TransactionFailed
-from shared.aws.writes import Put, Update, Write
+from shared.aws.writes import Item, Put, Update, Write
 from shared.chat.cancel import end_requested
-from shared.chat.purge import purge_item
 from shared.chat.services import Services
 from shared.chat.sessions import NOBODY, Session, owned_session, session_key
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
+from shared.kernel.ids import stable_number
 from shared.kernel.telemetry import log_event
 from shared.tasks.store import get_task, raise_inbox
 from shared.tasks.waits import wake
 
+RECORD_VERSION = 1
+PURGE_SHARDS = 2
+PURGE_AFTER_SECONDS = 16 * 60
+"""An invocation lives 15 min at most."""
 _ATTEMPTS = 8
 
 
@@ -56,7 +64,7 @@ def _deletion_writes(services: Services, session: Session) -> list[Write]:
             **({"task": running} if running else {}),
         },
     )
-    writes: list[Write] = [deleted, Put(purge_item(session, now))]
+    writes: list[Write] = [deleted, Put(_purge_item(session, now))]
     if running:
         stopped = raise_inbox(running, ", #cancel_requested = :yes")
         writes.append(Update(stopped.key, stopped.expression, stopped.condition, {**stopped.values, "yes": True}))
@@ -67,3 +75,18 @@ def _end_turn(services: Services, task_id: str) -> None:
     task = get_task(services.database, task_id)
     if task is not None and not task.status.ended:
         end_requested(services, task)
+
+
+def _purge_item(session: Session, now: int) -> Item:
+    """The record of a session deleted at `now` (milliseconds) by its owner."""
+    item: Item = {"v": RECORD_VERSION, "session_id": session.id, "user_id": session.owner}
+    if session.claimed_from:
+        item["claimed_from"] = session.claimed_from
+    return purged_later(item, now)
+
+
+def purged_later(item: Item, now: int) -> Item:
+    """The record in its place, for a purge that begins when whoever knows the session at `now` is dead."""
+    due = now + PURGE_AFTER_SECONDS * 1000
+    shard = stable_number(item["session_id"], PURGE_SHARDS)
+    return {**item, "pk": f"PURGE#{shard}", "sk": f"{due:013d}#{item['session_id']}"}

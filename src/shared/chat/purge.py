@@ -1,54 +1,35 @@
 """What a deleted session leaves behind, removed bit by bit.
 
-| record | pk               | sk                          |
-|--------|------------------|-----------------------------|
-| purge  | `PURGE#{shard}`  | `{due, 13 digits}#{session}` |
-
 It begins so late that no invocation lives any more that knew the session: what a zombie writes goes too. It may stop,
 or be killed, between any two writes, and be done by two at once. Rows that lead to others (a message to its task, a
 call that waited to its waiters) go after what they lead to; the session's record and the purge's own go last, together.
+Its sub-sessions are deleted when it begins: none can come any more, and nobody would find them without it.
 The mirror of a viewer under its connection is left to its TTL, as with any connection that is gone.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Delete, Item, Put, TableName
+from shared.chat.deletion import PURGE_SHARDS, delete_session, purged_later
 from shared.chat.services import Services
-from shared.chat.sessions import Session, session_key
+from shared.chat.sessions import list_sessions, session_key
 from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
 from shared.kernel.clock import to_millis
-from shared.kernel.ids import stable_number
+from shared.kernel.errors import NotFound
 from shared.kernel.telemetry import count, log_event, log_failure
 from shared.tasks.wait import Wait
 from shared.tasks.waits import waiters
 from shared.tools.workspace.store import Workspace
 
-RECORD_VERSION = 1
-PURGE_SHARDS = 2
-PURGE_AFTER_SECONDS = 16 * 60
-"""An invocation lives 15 min at most."""
 _PORTION = 25
 """Rows that are deleted between two looks at the time; one batch of DynamoDB's."""
 
 ItemT = TypeVar("ItemT")
-
-
-def purge_item(session: Session, now: int) -> Item:
-    """The record of a session deleted at `now` (milliseconds) by its owner."""
-    item: Item = {"v": RECORD_VERSION, "session_id": session.id, "user_id": session.owner}
-    if session.claimed_from:
-        item["claimed_from"] = session.claimed_from
-    return _due_later(item, now)
-
-
-def _due_later(item: Item, now: int) -> Item:
-    due = now + PURGE_AFTER_SECONDS * 1000
-    shard = stable_number(item["session_id"], PURGE_SHARDS)
-    return {**item, "pk": f"PURGE#{shard}", "sk": f"{due:013d}#{item['session_id']}"}
 
 
 class Purge:
@@ -84,7 +65,7 @@ class Purge:
         if session and session.get("active_task"):
             self._end_first(record, session["active_task"])
             return False
-        if not self._forget_files(record, may_go_on):
+        if not self._delete_sub_sessions(record, may_go_on) or not self._forget_files(record, may_go_on):
             return False
         for _ in self._portions(session_id):
             if not may_go_on():
@@ -96,11 +77,25 @@ class Purge:
     def _end_first(self, record: Item, task_id: str) -> None:
         """Whoever deleted the session was killed before its turn had ended: end it, and begin as late again."""
         end_from_outside(self._services, task_id, Outcome.cancelled("forced"), self._caller)
-        later = Put(_due_later(record, to_millis(self._services.clock.now())))
+        later = Put(purged_later(record, to_millis(self._services.clock.now())))
         try:
             self._database.transact([Delete(_key(record), condition="attribute_exists(#pk)"), later])
         except TransactionFailed:  # another one was quicker
             return
+
+    def _delete_sub_sessions(self, record: Item, may_go_on: Callable[[], bool]) -> bool:
+        """Each is purged in its own time, and takes its own sub-sessions along."""
+        user_id, session_id = record["user_id"], record["session_id"]
+        cursor: str | None = None
+        while True:
+            rows, cursor = list_sessions(self._database, user_id, _PORTION, cursor, parent_session=session_id)
+            for row in rows:
+                if not may_go_on():
+                    return False
+                with suppress(NotFound):  # its user, or another purge, was quicker
+                    delete_session(self._services, user_id, row["id"])
+            if cursor is None:
+                return True
 
     def _forget_files(self, record: Item, may_go_on: Callable[[], bool]) -> bool:
         if self._workspace is None:

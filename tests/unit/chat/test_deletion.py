@@ -13,13 +13,14 @@ from shared.aws.writes import Put
 from shared.chat.accept import Requester
 from shared.chat.cancel import cancel_turn
 from shared.chat.claim import claim_session
-from shared.chat.deletion import delete_session
+from shared.chat.deletion import PURGE_AFTER_SECONDS, delete_session
 from shared.chat.model import TextDelta
 from shared.chat.pending import load_pending
-from shared.chat.purge import PURGE_AFTER_SECONDS, Purge
+from shared.chat.purge import Purge
 from shared.chat.resume import owned_task, resumable_task
-from shared.chat.sessions import Session, list_sessions, rename_session, session_key
+from shared.chat.sessions import Session, create_sub_session, list_sessions, rename_session, session_key
 from shared.kernel.errors import NotFound, Retryable
+from shared.tasks.pools import Pool
 from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 from tests.support.checks import check_over
@@ -318,6 +319,40 @@ def test_a_turn_that_waits_is_ended_and_its_waiters_go(house: House) -> None:
     parley.clock.advance(PURGE_AFTER_SECONDS)
     assert house.purge() == 1
     assert house.everything() == ["TASK#other"]
+
+
+def test_sub_sessions_go_along(house: House) -> None:
+    """Level by level, with what they have; a turn that runs in one ends, and gives its slot back. Others stay."""
+    parley = house.parley
+    parley.with_turns(5, 15)
+    sessions = [parley.new_session(), parley.new_session()]
+    other = house.small_session()
+    for number in range(2):
+        task = parley.send(sessions[number], message_id=f"p{number}").task
+        parley.messages_waiting()
+        sessions.insert(number + 1, create_sub_session(parley.database, parley.clock, task, f"S-{number}"))
+    parent, child, grandchild, stranger = sessions
+    for session in (parent, child):
+        cancel_turn(parley.services, "ada", session.id)
+    running = parley.send(grandchild).task
+    remaining = {*house.everything()}
+
+    house.delete(parent)
+    for level in (grandchild, child):
+        assert parley.session(level.id)
+    for _ in range(3):
+        parley.clock.advance(PURGE_AFTER_SECONDS)
+        assert house.purge() == 1
+
+    left = house.everything()
+    assert not [key for key in left if any(session.id in key for session in (parent, child, grandchild))]
+    assert f"TASK#{running.id}" in remaining
+    assert f"TASK#{running.id}" not in left
+    assert parley.session(other.id)
+    assert parley.session(stranger.id)
+    parley.drain_queue()
+    assert len(parley.model.requests) == 1
+    assert parley.pool() == Pool()
 
 
 def test_a_purge_takes_no_more_than_its_share_of_a_tick(house: House) -> None:
