@@ -25,16 +25,29 @@ export class Api {
     return this.#call('POST', 'ws-ticket');
   }
 
-  sessions(cursor) {
-    return this.#call('GET', 'chat/sessions', { query: { limit: 30, cursor } });
+  /** Without `search` all chats. */
+  sessions(cursor, search) {
+    return this.#call('GET', 'chat/sessions', { query: { limit: 30, cursor, search } });
+  }
+
+  rename(id, title) {
+    return this.#call('PATCH', sessionPath(id), { body: { title } });
+  }
+
+  remove(id) {
+    return this.#call('DELETE', sessionPath(id));
+  }
+
+  usage() {
+    return this.#call('GET', 'usage');
   }
 
   createSession() {
     return this.#call('POST', 'chat/sessions', { body: {} });
   }
 
-  session(id, beforeSequence) {
-    return this.#call('GET', sessionPath(id), { query: { limit: 100, before_sequence: beforeSequence } });
+  session(id, beforeSequence, limit = 100) {
+    return this.#call('GET', sessionPath(id), { query: { limit, before_sequence: beforeSequence } });
   }
 
   pending(id) {

@@ -4,8 +4,10 @@ import { Api } from './api.js';
 import { Chat } from './chat.js';
 import { setText } from './dom.js';
 import { claims, forget, keep, signedInToken } from './identity.js';
-import { SessionList } from './sessions.js';
+import { Search } from './search.js';
+import { SessionList, confirmDeletion, titleFrom } from './sessions.js';
 import { ChatSocket } from './socket.js';
+import { totalsText, usageRows } from './usage.js';
 import { Conversation } from './view.js';
 
 const CONNECTION = {
@@ -14,8 +16,8 @@ const CONNECTION = {
   reconnecting: 'Reconnecting…',
 };
 const LIST_POLL_MS = 10_000;
+const TYPING_PAUSE_MS = 250;
 const NEAR_END_PX = 80;
-const MAX_TITLE = 60;
 
 const $ = (id) => document.getElementById(id);
 const page = {
@@ -24,17 +26,20 @@ const page = {
   user: $('user'), signOut: $('sign-out'), title: $('chat-title'), connection: $('connection'), problem: $('problem'),
   problemText: $('problem-text'), dismiss: $('dismiss'), scroll: $('scroll'), welcome: $('welcome'), older: $('older'),
   messages: $('messages'), latest: $('latest'), form: $('composer'), input: $('message'), send: $('send'), stop: $('stop'),
-  status: $('status'),
+  status: $('status'), search: $('search'), found: $('found'), usage: $('usage'), totals: $('totals'), deletion: $('delete-chat'),
 };
 
 const conversation = new Conversation(page.messages);
 page.messages.addEventListener('approval', ({ detail }) => chat?.answer(detail.id, detail.approved));
-const list = new SessionList($('chats'));
+const list = new SessionList($('chats'), $('chat-item'), { rename, remove, changed: draw });
 let api = null;
 let socket = null;
 let chat = null;
 let sessions = [];
 let cursor = null;
+let search = null; // of the titles of all chats; null: nothing is searched for
+let typing = null;
+const deleted = new Set(); // the server's list may have them for a moment
 let creating = false;
 let drawing = false;
 let following = true;
@@ -55,6 +60,7 @@ function begin(token) {
   page.app.hidden = false;
   socket.connect();
   loadSessions();
+  loadUsage();
   openFromAddress();
 }
 
@@ -64,6 +70,9 @@ function signOut(reason = '') {
   chat?.dispose();
   [api, socket, chat, sessions, cursor] = [null, null, null, [], null];
   history.replaceState(null, '', location.pathname + location.search);
+  page.search.value = '';
+  startSearch();
+  page.usage.replaceChildren();
   conversation.show([]);
   list.show([], null);
   setText(page.signInProblem, reason);
@@ -92,6 +101,7 @@ async function loadSessions() {
 
 async function loadMoreSessions() {
   try {
+    if (search) return await search.more();
     const answer = await api.sessions(cursor);
     const loaded = new Set(sessions.map((session) => session.id));
     sessions = [...sessions, ...answer.sessions.filter((session) => !loaded.has(session.id))];
@@ -107,6 +117,62 @@ function pollSessions() {
   if (api && elsewhere && document.visibilityState === 'visible') loadSessions();
 }
 
+function startSearch() {
+  clearTimeout(typing);
+  search?.stop();
+  const text = page.search.value.trim();
+  search = text && api ? new Search(text, api, draw) : null;
+  draw();
+  if (search) search.more().catch(showProblem);
+  else if (api) loadSessions();
+}
+
+/** Show a chat's new title at once, and the old one again if the server refuses it. */
+async function rename(id, title) {
+  const known = [...sessions, ...(search?.sessions ?? [])].find((session) => session.id === id);
+  retitle(id, title);
+  try {
+    retitle(id, (await api.rename(id, title)).title);
+  } catch (error) {
+    retitle(id, known?.title ?? null);
+    showProblem(error);
+  }
+}
+
+function retitle(id, title) {
+  const titled = (session) => (session.id === id ? { ...session, title } : session);
+  sessions = sessions.map(titled);
+  if (search) search.sessions = search.sessions.map(titled);
+  draw();
+}
+
+async function remove(id, title) {
+  if (!(await confirmDeletion(page.deletion, title))) return;
+  try {
+    await api.remove(id);
+  } catch (error) {
+    if (error.status !== 404) return showProblem(error);
+  }
+  deleted.add(id);
+  sessions = sessions.filter((session) => session.id !== id);
+  if (chat?.id === id) {
+    history.replaceState(null, '', location.pathname + location.search);
+    openFromAddress();
+  }
+  setText(page.status, 'The chat is deleted.');
+  page.newChat.focus();
+  draw();
+}
+
+async function loadUsage() {
+  try {
+    const usage = await api?.usage();
+    if (usage) page.usage.replaceChildren(...usageRows(usage));
+  } catch {
+    page.usage.replaceChildren(); // a display is no reason to trouble anybody
+  }
+}
+
 // The open chat
 
 function newChatObject(id) {
@@ -115,6 +181,8 @@ function newChatObject(id) {
     turnEnded: (message) => {
       setText(page.status, message.status === 'done' ? 'The answer is complete.' : 'The answer has ended.');
       loadSessions();
+      loadUsage();
+      chat?.readTotals();
     },
     problem: showProblem,
     returned: (text) => {
@@ -176,12 +244,6 @@ async function createChat(text) {
   }
 }
 
-/** The first words, until the list comes with the server's own title. */
-function titleFrom(text) {
-  const words = text.trim().replace(/\s+/g, ' ');
-  return words.length <= MAX_TITLE ? words : `${words.slice(0, MAX_TITLE).replace(/\s\S*$/, '')}…`;
-}
-
 async function loadOlder() {
   const fromEnd = page.scroll.scrollHeight - page.scroll.scrollTop;
   page.older.disabled = true;
@@ -221,13 +283,16 @@ function render() {
   drawing = false;
   const messages = chat?.messages ?? [];
   const running = chat?.running ?? false;
-  const current = sessions.find((session) => session.id === chat?.id);
+  const listed = (search?.sessions ?? sessions).filter((session) => !deleted.has(session.id));
+  const current = [...sessions, ...listed].find((session) => session.id === chat?.id);
   conversation.show(messages);
-  list.show(sessions.map((session) => (session === current ? { ...session, is_processing: running } : session)), chat?.id);
+  list.show(listed.map((session) => (session.id === chat?.id ? { ...session, is_processing: running } : session)), chat?.id);
+  setText(page.found, search?.note ?? '');
+  setText(page.totals, totalsText(chat?.totals));
   const title = chat ? (current?.title ?? 'Untitled chat') : 'New chat';
   setText(page.title, title);
   document.title = `${title} · Parley`;
-  page.more.hidden = !cursor;
+  page.more.hidden = search ? search.reading || !search.cursor : !cursor;
   page.welcome.hidden = Boolean(chat);
   page.older.hidden = !chat?.hasOlder;
   page.stop.hidden = !running;
@@ -301,6 +366,17 @@ for (const suggestion of page.welcome.querySelectorAll('button')) {
 page.input.addEventListener('input', fitInput);
 page.stop.addEventListener('click', () => chat?.stop());
 page.older.addEventListener('click', loadOlder);
+page.search.addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(startSearch, TYPING_PAUSE_MS);
+});
+page.search.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !page.search.value) return;
+  event.preventDefault();
+  event.stopPropagation(); // the sidebar stays open
+  page.search.value = '';
+  startSearch();
+});
 page.more.addEventListener('click', loadMoreSessions);
 page.dismiss.addEventListener('click', hideProblem);
 page.menu.addEventListener('click', () => showSidebar(!page.app.classList.contains('menu-open')));

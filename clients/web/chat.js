@@ -12,6 +12,7 @@ export class Chat {
   id;
   hasOlder = false;
   stopping = false;
+  totals = null; // what its turns have used, as the server counts it
   #api;
   #socket;
   #events;
@@ -67,6 +68,16 @@ export class Chat {
     this.hasOlder = page.has_more_messages;
     this.#rebuild();
     this.#events.changed();
+  }
+
+  /** Read what the session has used by now. */
+  async readTotals() {
+    try {
+      ({ totals: this.totals } = await this.#api.session(this.id, undefined, 1));
+      this.#events.changed();
+    } catch {
+      // what was known stays: a display is no reason to trouble anybody
+    }
   }
 
   submit(text) {
@@ -134,6 +145,7 @@ export class Chat {
   }
 
   #adopt(page, pending) {
+    this.totals = page.totals;
     this.#rows = mergeRows(this.#rows, page.messages);
     if (this.#rows[0] === page.messages[0]) this.hasOlder = page.has_more_messages;
     this.#settled = [];

@@ -6,6 +6,7 @@ Two tests say phrases of the demo model (`slow`, `unknown tool`); see `local/dem
 import json
 import os
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,98 @@ def test_the_user_is_asked(ada: Page, region: dict[str, Any], answer: str, state
     assert ada.evaluate("document.querySelectorAll('.message.assistant').length") == 1
     assert ada.evaluate(f"{LAST}.querySelector('.tool').dataset.state") == state
     assert ada.evaluate(f"{LAST}.querySelector('.tool-answers').hidden") is True
+    assert ada.errors == []
+
+
+CURRENT = "document.querySelector('#chats li:has([aria-current])')"
+
+
+def chat_with_an_answer(page: Page, text: str) -> None:
+    """A chat that the list shows with its title, which the model has found."""
+    say(page, text)
+    page.until(f"{DONE} && {CURRENT}", "the answer is complete, and the chat is in the list")
+
+
+def test_a_chat_gets_another_title_by_keyboard(ada: Page) -> None:
+    """Enter keeps the new title, here and after a reload; Escape keeps the old one."""
+    chat_with_an_answer(ada, "Good morning")
+    ada.evaluate(f"{CURRENT}.querySelector('.rename').focus()")
+    ada.press("Enter")
+    ada.until("document.activeElement.matches('.chat-rename')", "the title can be typed")
+    ada.type("#chats .chat-rename:not([hidden])", "  Tea & <biscuits>  ")
+    ada.press("Enter")
+
+    ada.until("document.querySelector('#chat-title').textContent === 'Tea & <biscuits>'", "the title is shown")
+    assert ada.evaluate("document.activeElement.matches('.rename')")
+    ada.press("Enter")
+    ada.type("#chats .chat-rename:not([hidden])", "Something else")
+    ada.press("Escape")
+    assert ada.evaluate(f"{CURRENT}.querySelector('.chat-name').textContent") == "Tea & <biscuits>"
+
+    ada.reload()
+
+    ada.until("document.querySelector('#chat-title').textContent === 'Tea & <biscuits>'", "the title is stored")
+    assert ada.errors == []
+
+
+def test_a_chat_is_deleted_after_a_question(ada: Page, chromium: Browser, region: dict[str, Any]) -> None:
+    """Escape keeps it; Delete takes it out of the list, leads to a new chat, and nobody finds it again."""
+    chat_with_an_answer(ada, "Good morning")
+    chat = ada.evaluate("location.hash.slice(1)")
+    link = f"#chats a[href='#{chat}']"
+    for end in ("Escape", "Delete"):
+        ada.evaluate(f"{CURRENT}.querySelector('.delete').focus()")
+        ada.press("Enter")
+        ada.until("document.querySelector('#delete-chat').open", "the user is asked")
+        assert ada.evaluate("document.activeElement.value") == "keep"
+        assert ada.evaluate("document.querySelector('#delete-name').textContent").strip()
+        if end == "Escape":
+            ada.press("Escape")
+            ada.until("!document.querySelector('#delete-chat').open", "the question is gone")
+            assert ada.evaluate(f'Boolean(document.querySelector("{link}"))')
+    ada.click("#delete-chat .danger")
+
+    ada.until(f'!document.querySelector("{link}")', "the chat is gone")
+    assert ada.evaluate("location.hash") == ""
+    assert ada.evaluate("document.querySelector('#chat-title').textContent") == "New chat"
+    assert ada.evaluate("document.querySelectorAll('.message').length") == 0
+    assert ada.errors == []
+    with chromium.page() as other:
+        other.open(f"{sign_in_link(region, 'ada')}&{chat}")
+        other.until("!document.querySelector('#problem').hidden", "there is no such chat")
+
+
+def test_titles_are_searched(ada: Page, region: dict[str, Any]) -> None:
+    """In whatever case, among all chats; Escape brings the list back, and what is not there is said."""
+    word = f"Zebra{uuid.uuid4().hex[:8]}"
+    wanted = new_session(region, {"title": f"Über {word}"})
+    other = new_session(region, {"title": "Something else"})
+    names = "[...document.querySelectorAll('#chats a')].map((one) => one.getAttribute('href').slice(6))"
+
+    ada.type("#search", f"über {word.upper()}")
+    ada.until(f"{names}.join() === '{wanted}'", "it is found, alone")
+    ada.press("Escape")
+    ada.until(f"{names}.includes('{other}')", "the whole list is back")
+    assert ada.evaluate("document.querySelector('#search').value") == ""
+    ada.type("#search", f"{word} is not there")
+    ada.until(
+        f"{names}.length === 0 && document.querySelector('#found').textContent.startsWith('No title')", "it says so"
+    )
+    assert ada.errors == []
+
+
+def test_what_was_used_is_shown(ada: Page) -> None:
+    """Of the chat beside its title, of the day and the week in the sidebar, after each answer."""
+    used = "Number(document.querySelector('#totals').textContent.replace(/\\D/g, ''))"
+    chat_with_an_answer(ada, "Good morning")
+    ada.until(f"{used} > 0", "the chat's tokens are shown")
+    first = ada.evaluate(used)
+    labels = "[...document.querySelectorAll('#usage dt')].map((one) => one.textContent).join()"
+    ada.until(f"{labels} === 'Today,This week'", "the user's are shown")
+
+    say(ada, "Good evening")
+
+    ada.until(f"{DONE} && {used} > {first}", "there are more now")
     assert ada.errors == []
 
 
