@@ -271,9 +271,9 @@ def test_the_user_is_asked(ada: Page, region: dict[str, Any], answer: str, state
     buttons = f"[...{LAST}.querySelectorAll('.tool-answers button')]"
     ada.evaluate(f"{buttons}.find((button) => button.textContent === '{answer}').click()")
 
-    ada.until(f"{DONE} && ({TEXT}).trim() !== ''", "the answer is complete")
+    ada.until(f"{LAST}?.querySelector('.tool')?.dataset.state === '{state}'", "the card says so")
+    ada.until(f"{DONE} && ({TEXT}).includes('now I am done')", "the answer is complete")
     assert ada.evaluate("document.querySelectorAll('.message.assistant').length") == 1
-    assert ada.evaluate(f"{LAST}.querySelector('.tool').dataset.state") == state
     assert ada.evaluate(f"{LAST}.querySelector('.tool-answers').hidden") is True
     assert ada.errors == []
 
