@@ -204,7 +204,7 @@ class Answering:
             user_id=session.owner,
             status=TaskStatus.QUEUED,
             created_at=now,
-            context_from=session.context_from,
+            context_from=paused.context_from,  # what the user said in that turn is read again in this one
             kind=paused.kind,
             inbox=1 if session.pending_count or session.notices else 0,
             parent=paused.parent,

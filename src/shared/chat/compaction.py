@@ -72,27 +72,27 @@ class Plan:
         return Compaction(cut(summary, self.summary_characters), self.kept_from, self.cut_to)
 
 
-def context_of(messages: Sequence[Message], task_id: str) -> Context:
-    """What the model is given of the rows that were read, in the turn `task_id`."""
+def context_of(messages: Sequence[Message], turns: Sequence[str]) -> Context:
+    """What the model is given of the rows that were read, in the first of `turns`, which write one message."""
     last = _last_compaction(messages)
     rows = _said(messages)
     if last is None or last.compaction is None:
         return Context("", tuple(rows))
     done = last.compaction
-    kept = [row for row in rows if row.seq >= done.kept_from or _asked_in(row, task_id)]
+    kept = [row for row in rows if row.seq >= done.kept_from or _asked_in(row, turns)]
     return Context(done.summary, tuple(_shortened(row, done.cut_to) if row.seq < last.seq else row for row in kept))
 
 
-def plan(messages: Sequence[Message], task_id: str, window_tokens: int, *, refused: bool) -> Plan | None:
+def plan(messages: Sequence[Message], turns: Sequence[str], window_tokens: int, *, refused: bool) -> Plan | None:
     """How to make room, or None if that is not needed, or (`refused`) not possible."""
-    if _made_in(messages, task_id) >= MAX_COMPACTIONS:
+    if _made_in(messages, turns[0]) >= MAX_COMPACTIONS:
         return None
     if not refused:
-        whole = _plan(messages, task_id, 0, window_tokens)
-        return whole if _is_due(messages, task_id, whole.folded, window_tokens) else None
+        whole = _plan(messages, turns, 0, window_tokens)
+        return whole if _is_due(messages, turns, whole.folded, window_tokens) else None
     for cut_to in _CUTS[_attempts(messages) :]:
-        candidate = _plan(messages, task_id, cut_to, window_tokens)
-        if _helps(candidate, messages, task_id):
+        candidate = _plan(messages, turns, cut_to, window_tokens)
+        if _helps(candidate, messages, turns):
             return candidate
     return None
 
@@ -147,8 +147,8 @@ def _said(messages: Sequence[Message]) -> list[Message]:
     return [row for row in messages if row.seq not in theirs]
 
 
-def _asked_in(row: Message, task_id: str) -> bool:
-    return row.role == "user" and row.task_id == task_id
+def _asked_in(row: Message, turns: Sequence[str]) -> bool:
+    return row.role == "user" and row.task_id in turns
 
 
 def _made_in(messages: Sequence[Message], task_id: str) -> int:
@@ -158,8 +158,8 @@ def _made_in(messages: Sequence[Message], task_id: str) -> int:
 # -- when ------------------------------------------------------------------------------------------
 
 
-def _is_due(messages: Sequence[Message], task_id: str, folded: Sequence[Message], window_tokens: int) -> bool:
-    if len(context_of(messages, task_id).rows) > _MOST_ROWS:
+def _is_due(messages: Sequence[Message], turns: Sequence[str], folded: Sequence[Message], window_tokens: int) -> bool:
+    if len(context_of(messages, turns).rows) > _MOST_ROWS:
         return bool(folded)
     worthwhile = _size(folded) >= _WORTHWHILE_CHARACTERS * window_tokens
     return worthwhile and _tokens_of_last_call(messages) >= _FULL_AT * window_tokens
@@ -184,10 +184,10 @@ def _attempts(messages: Sequence[Message]) -> int:
     return 0 if answered else _CUTS.index(last.compaction.cut_to) + 1
 
 
-def _helps(candidate: Plan, messages: Sequence[Message], task_id: str) -> bool:
+def _helps(candidate: Plan, messages: Sequence[Message], turns: Sequence[str]) -> bool:
     """Whether what would be sent is clearly less than what was refused."""
-    now = context_of(messages, task_id)
-    folded = {row.seq for row in candidate.folded if not _asked_in(row, task_id)}
+    now = context_of(messages, turns)
+    folded = {row.seq for row in candidate.folded if not _asked_in(row, turns)}
     kept = [_shortened(row, candidate.cut_to) for row in now.rows if row.seq not in folded]
     summary = len(now.summary)
     if candidate.folded:
@@ -200,16 +200,16 @@ def _helps(candidate: Plan, messages: Sequence[Message], task_id: str) -> bool:
 # -- how -------------------------------------------------------------------------------------------
 
 
-def _plan(messages: Sequence[Message], task_id: str, cut_to: int, window_tokens: int) -> Plan:
+def _plan(messages: Sequence[Message], turns: Sequence[str], cut_to: int, window_tokens: int) -> Plan:
     last = _last_compaction(messages)
     done = last.compaction if last and last.compaction else Compaction("", messages[0].seq)
     open_rows = [row for row in _said(messages) if row.seq >= done.kept_from]
     # Whole steps only: the last row of an assistant, with all its results behind it.
     kept_from = next((row.seq for row in reversed(open_rows) if row.role == "assistant"), done.kept_from)
     folded = [row for row in open_rows if row.seq < kept_from]
-    if all(_asked_in(row, task_id) for row in folded):  # they are kept anyway
+    if all(_asked_in(row, turns) for row in folded):  # they are kept anyway
         folded, kept_from = [], done.kept_from
-    asked = next((row.seq for row in messages if _asked_in(row, task_id)), kept_from)
+    asked = next((row.seq for row in messages if _asked_in(row, turns)), kept_from)
     longest = _FLOOR_SUMMARY_CHARACTERS if cut_to == _CUTS[-1] else MAX_SUMMARY_CHARACTERS
     return Plan(
         folded=tuple(folded),

@@ -140,6 +140,11 @@ class Task:
     """The same in millionths of a US dollar."""
 
     @property
+    def turns(self) -> tuple[str, ...]:
+        """This turn and, as far as it knows, those that have written the same message before it."""
+        return tuple(dict.fromkeys(task_id for task_id in (self.id, self.resumes, self.continues) if task_id))
+
+    @property
     def message_id(self) -> str:
         """The id of the assistant message that this turn's stream builds; the same in every replay."""
         return f"msg_{self.continues or self.id}"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.chat.accept import Requester
+from shared.chat.answering import Answering, UserAnswer
 from shared.chat.compaction import MAX_COMPACTIONS, TOOL_NAME
 from shared.chat.model import ModelFinished, ModelRequest, TextDelta
 from shared.chat.sessions import Session
@@ -19,7 +20,7 @@ from tests.support.checks import check_over, kinds
 from tests.support.logs import logged
 from tests.support.model import Script, calls, fails, prompt_tokens, says, summarizes
 from tests.support.region import Parley
-from tests.support.tools import Echo
+from tests.support.tools import Asking, Echo
 
 WINDOW = 4_000
 """Tokens: 16,000 characters of a request, instructions and all."""
@@ -165,6 +166,34 @@ def test_a_turn_outgrows_the_window_in_its_middle(parley: Parley, known: bool) -
     (request,) = parley.model.requests
     assert [m["content"] for m in request.messages if m["role"] == "user"] == ["Was that all?"]
     assert "It has read some pages." in system_of(request)
+
+
+def test_a_turn_that_goes_on_after_an_approval_keeps_the_question(parley: Parley) -> None:
+    """Whichever of the two turns of the message outgrows the window: the user's words stay as they were."""
+    parley.with_window(WINDOW)
+    session = _reader(parley, steps=20, characters=1_500)
+    parley.with_tools(Echo(), Asking())
+    read = parley.model.choose
+    assert read is not None
+
+    def choose(request: ModelRequest) -> Script:
+        rows = parley.transcript(session)
+        asks = not summarizes(request) and len(rows) > 20 and not any(row.tool_name == "send_mail" for row in rows)
+        return calls(("mail", "send_mail", '{"text":"mail"}')) if asks else read(request)
+
+    parley.model.choose = choose
+    first = parley.send(session, "Read them all").task.id
+    parley.drain_queue()
+    answering = Answering(parley.services)
+    (asked,) = answering.pending("ada", session.id)
+    answering.answer("ada", UserAnswer(asked["approval_id"], approved=True))
+    parley.drain_queue()
+
+    rows = parley.transcript(session)
+    assert rows[-1].content == "All read"
+    assert {row.task_id == first for row in compactions(rows)} == {True, False}
+    for request in answered(parley):
+        assert [m["content"] for m in request.messages if m["role"] == "user"] == ["Read them all"]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["window known", "window not known"])

@@ -210,7 +210,7 @@ class _Turn:
         return answer
 
     def _prompt(self, used_up: str | None) -> list[dict[str, Any]]:
-        context = context_of(self._messages, self._owner.task.id)
+        context = context_of(self._messages, self._owner.task.turns)
         instructions = {"role": "system", "content": system_prompt(self._profile, context.summary)}
         wrap_up = [{"role": "system", "content": WRAP_UP.format(what=used_up)}] if used_up else []
         return [instructions, *for_model(context.rows), *wrap_up]

@@ -53,7 +53,7 @@ class Compactor:
         Until the transaction nothing has changed: whoever takes over meanwhile finds the turn as it was.
         What the summary has cost is on the owner's tab.
         """
-        wanted = compaction.plan(messages, self._owner.task.id, self._engine.context_tokens, refused=refused)
+        wanted = compaction.plan(messages, self._owner.task.turns, self._engine.context_tokens, refused=refused)
         if wanted is None:
             return []
         began = self._services.clock.now()
