@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
+from shared.accounts.budgets.reservations import settle_in_full
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Delete, Item, Put, TableName
 from shared.chat.deletion import PURGE_SHARDS, delete_session, purged_later
@@ -116,6 +117,8 @@ class Purge:
 
     def _forget_all(self, partition: str, table: TableName) -> Iterator[None]:
         for rows in _in_portions(self._database.query("#pk = :pk", {"pk": partition}, table=table)):
+            if table == "state":
+                settle_in_full(self._database, self._services.clock, rows)
             self._database.delete_all(key for row in rows for key in _waiters(row))
             names = ("pk", "seq") if table == "chunks" else ("pk", "sk")
             self._database.delete_all([{name: row[name] for name in names} for row in rows], table=table)

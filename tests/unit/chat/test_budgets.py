@@ -217,6 +217,30 @@ def test_a_call_behind_the_end_is_settled_by_whoever_delivers_it(limited: Parley
     check_settled(limited, ended)
 
 
+def test_a_title_whose_worker_was_killed_is_settled_when_its_message_comes_again(limited: Parley) -> None:
+    """In full, once, and not while somebody may still be asking for it."""
+    session = limited.new_session()
+    limited.scripted(says("Done"))
+    task = limited.send(session).task
+    limited.drain_queue()
+    task = limited.task(task.id)
+    budgets = Budgets(limited.database, limited.clock, limited.services.limits)
+    Tab(budgets, task.id, task.epoch).reserve(task, "title", CallSize(100, 1_000, limited.engine.prices["scripted"]))
+
+    def tokens() -> tuple[int, int]:
+        meter = user_meters("ada", day_of(limited.clock.now()))[0]
+        record = limited.database.get(meter.key)
+        return meter.used(record).tokens, meter.reserved(record).tokens
+
+    used = tokens()[0]
+    limited.work(task.id)
+    assert tokens() == (used, 1_100)
+    limited.clock.advance(900)
+    for _ in range(2):
+        limited.work(task.id)
+        assert tokens() == (used + 1_100, 0)
+
+
 def test_a_send_is_refused_when_nothing_is_left(limited: Parley) -> None:
     """With the time at which it will be taken; a message that was sent before keeps its turn."""
     limited.with_limits(user_day_max_tokens=3_000)

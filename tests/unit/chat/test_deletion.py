@@ -9,6 +9,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from shared.accounts.budgets.amounts import CallSize
+from shared.accounts.budgets.meters import day_of, user_meters
+from shared.accounts.budgets.reservations import Budgets
+from shared.accounts.budgets.tab import Tab
 from shared.aws.writes import Put
 from shared.chat.accept import Requester
 from shared.chat.cancel import cancel_turn
@@ -353,6 +357,27 @@ def test_sub_sessions_go_along(house: House) -> None:
     parley.drain_queue()
     assert len(parley.model.requests) == 1
     assert parley.pool() == Pool()
+
+
+def test_what_a_killed_worker_had_reserved_counts_as_spent(house: House) -> None:
+    """The purge settles it before the turn is forgotten: nothing stays reserved for the rest of the week."""
+    parley, session = house.parley, house.parley.new_session()
+    parley.with_limits(user_week_max_tokens=100_000)
+    parley.scripted(says("One"))
+    task = parley.send(session).task
+    parley.drain_queue()
+    task = parley.task(task.id)
+    budgets = Budgets(parley.database, parley.clock, parley.services.limits)
+    Tab(budgets, task.id, task.epoch).reserve(task, "title", CallSize(100, 1_000, None))
+    week = user_meters("ada", day_of(parley.clock.now()))[1]
+    before = week.used(parley.database.get(week.key)).tokens
+
+    house.delete(session)
+    parley.clock.advance(PURGE_AFTER_SECONDS)
+    assert house.purge() == 1
+
+    record = parley.database.get(week.key)
+    assert (week.used(record).tokens, week.reserved(record).tokens) == (before + 1_100, 0)
 
 
 def test_a_purge_takes_no_more_than_its_share_of_a_tick(house: House) -> None:

@@ -10,6 +10,7 @@ that its owner has left behind (it died) is settled in full by the next owner of
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -30,6 +31,7 @@ from shared.accounts.budgets.meters import (
     Meter,
     added,
     claiming,
+    counting,
     day_of,
     tree_meter,
     turn_meter,
@@ -250,3 +252,15 @@ def _rank(left: Bound) -> float:
 def left_behind(records: Sequence[Item]) -> list[Reservation]:
     """The reservations among a task's records."""
     return [Reservation.from_item(record) for record in records if record["sk"].startswith(PREFIX)]
+
+
+def settle_in_full(database: Database, clock: Clock, records: Sequence[Item]) -> None:
+    """Count what is reserved among a task's records as spent, once: whoever could know better is dead.
+
+    Raises:
+        Retryable: some may have been settled, and some not.
+    """
+    for reservation in left_behind(records):
+        counted = counting(reservation.settling(reservation.most), clock.now())
+        with suppress(TransactionFailed):  # somebody else was quicker
+            database.transact([reservation.removal(), *counted])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.accounts.budgets.amounts import BudgetExhausted
+from shared.accounts.budgets.reservations import settle_in_full
 from shared.accounts.profile import Profile, Profiles
 from shared.accounts.users import is_guest
 from shared.aws.writes import Write
@@ -40,7 +41,10 @@ from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
 from shared.tasks.lineage import is_orphan
 from shared.tasks.records import Spend, Task
-from shared.tasks.store import get_task
+from shared.tasks.store import get_task, neighbours
+
+_LONGEST_BEHIND_END_SECONDS = 120.0
+"""Delivering an end (30 s) and finding a title (15 s), with room to spare."""
 
 
 def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocation: str, deadline: Deadline) -> None:
@@ -52,7 +56,7 @@ def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocatio
     """
     taken = services.leases.take(task_id, invocation)
     if taken is None:
-        _queue_if_woken(services, task_id)
+        _see_to_the_rest(services, task_id)
         log_event("turn.message_dropped", task_id=task_id)
         return
     lease, task = taken
@@ -65,10 +69,16 @@ def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocatio
         log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
 
 
-def _queue_if_woken(services: Services, task_id: str) -> None:
-    """A turn that has waited has given its slot back: it is sent for again when it has got another one."""
+def _see_to_the_rest(services: Services, task_id: str) -> None:
+    """What is left to do about a task that nobody may work on now."""
     task = get_task(services.database, task_id)
-    if task is not None and task.awaits_slot and not task.status.ended:
+    if task is None:
+        return
+    if task.ended_at is not None:
+        # The worker of an ended turn may have been killed while it asked for a title.
+        if services.clock.now() > task.ended_at / 1000 + _LONGEST_BEHIND_END_SECONDS:
+            settle_in_full(services.database, services.clock, list(neighbours(services.database, task_id)))
+    elif task.awaits_slot:  # it has waited, and given its slot back: it is sent for again when it has got one
         services.slots.admit(task)
 
 
