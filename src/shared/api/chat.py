@@ -48,6 +48,8 @@ RESUME_HOLD_SECONDS = 25.0
 POLL_HOLD_SECONDS = 20.0
 MAX_ID_CHARACTERS = 64
 MAX_CURSOR_CHARACTERS = 300
+MAX_SEQUENCE = 10**9
+"""Beyond any row's; DynamoDB refuses a key that is longer than 1 KB."""
 RUN_ID_HEADER = "x-workflow-run-id"
 
 ResultT = TypeVar("ResultT")
@@ -105,7 +107,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         session_id: str,
         user: caller,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before_sequence: Annotated[int | None, Query(ge=0)] = None,
+        before_sequence: Annotated[int | None, Query(ge=0, le=MAX_SEQUENCE)] = None,
     ) -> dict[str, Any]:
         """A session with a page of its messages, and what streams right now."""
         session = owned_session(services.database, session_id, user.id)

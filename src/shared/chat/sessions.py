@@ -21,6 +21,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
+from unicodedata import normalize
 
 from shared.aws.database import ConditionFailed, Database
 from shared.aws.writes import Item, Key, Put, Update
@@ -264,7 +265,7 @@ def list_sessions(
     start = _start_key(listed, cursor) if cursor else None
     condition, values = "#gsi1pk = :listed", {"listed": listed}
     items = list(database.query(condition, values, index="GSI1", forward=False, limit=most + 1, start=start))
-    page, seen = _matching(items[:most], limit, search.casefold())
+    page, seen = _matching(items[:most], limit, _plain(search))
     rows = [
         {
             "id": item["pk"].removeprefix("SESSION#"),
@@ -283,11 +284,16 @@ def _matching(items: Sequence[Item], limit: int, wanted: str) -> tuple[list[Item
     """Up to `limit` items whose title contains `wanted`, and how many had to be looked at for them."""
     found: list[Item] = []
     for seen, item in enumerate(items, start=1):
-        if wanted in item.get("title", "").casefold():
+        if wanted in _plain(item.get("title", "")):
             found.append(item)
         if len(found) == limit:
             return found, seen
     return found, len(items)
+
+
+def _plain(text: str) -> str:
+    """The text without what people don't see as a difference: its case, and how its accents are put together."""
+    return normalize("NFC", normalize("NFC", text).casefold())
 
 
 def _not_found() -> NoReturn:

@@ -274,12 +274,13 @@ def titles(parley: Parley, *names: str, user: str = "ada") -> None:
 
 
 def test_search_looks_into_titles_whatever_their_case(parley: Parley) -> None:
-    """Also where upper and lower case have different lengths; untitled and foreign sessions are not found."""
+    """Also where their lengths differ, or accents are characters of their own; untitled and foreign ones are not."""
     titles(parley, "Große Flüsse", "Lakes", "RIVERS and lakes")
     titles(parley, "Lakes of Grace", user="grace")
     parley.new_session()
     assert found(parley, "lAKES") == [(["RIVERS and lakes", "Lakes"], False)]
     assert found(parley, "GROSSE") == [(["Große Flüsse"], False)]
+    assert found(parley, "flu\u0308sse") == [(["Große Flüsse"], False)]
     assert found(parley, "%") == [([], False)]
 
 
