@@ -34,7 +34,9 @@ def test_what_queries_are_for(expression: str, found: Any) -> None:
     assert query(expression, SHOP) == found
 
 
-@pytest.mark.parametrize("expression", ["items[", "nope(@)", "&items", "to_number('1e999')", "sum(words)", "sort(items)"])
+@pytest.mark.parametrize(
+    "expression", ["items[", "nope(@)", "&items", "to_number('1e999')", "sum(words)", "sort(items)"]
+)
 def test_a_query_that_makes_no_sense_is_an_error(expression: str) -> None:
     """The message says what is wrong with it; what is no JSON value is wrong too."""
     assert code_of(expression) == "query_invalid"

@@ -29,15 +29,24 @@ def code_of(template: str, values: dict[str, Any] | None = None) -> str:
         ("{{ user.city.name }}, {{ user['city']['name'] }}, {{ values.name }}", "Oslo, Oslo, Ada"),
         ("{{ user.items }}", "mine"),
         ("{{ numbers }} {{ user.city }} {{ true }} [{{ nothing }}]", '[3, 1, 2] {"name": "Oslo"} true []'),
-        ("{% for n in numbers %}{{ loop.index }}={{ n }}{% if not loop.last %}, {% endif %}{% endfor %}", "1=3, 2=1, 3=2"),
+        (
+            "{% for n in numbers %}{{ loop.index }}={{ n }}{% if not loop.last %}, {% endif %}{% endfor %}",
+            "1=3, 2=1, 3=2",
+        ),
         ("{{ numbers|sort|join('-') }} {{ numbers|length }} {{ numbers[0] }} {{ name[1:] }}", "1-2-3 3 3 da"),
         ("{{ missing|default('none') }} {{ ''|default('empty', true) }}", "none empty"),
-        ("{{ 7 * 6 }} {{ 7 // 2 }} {{ 3.14159|round(2) }} {{ '12'|int + 1 }} {{ 'a' + 'b' }} {{ 1 ~ name }}", "42 3 3.14 13 ab 1Ada"),
+        (
+            "{{ 7 * 6 }} {{ 7 // 2 }} {{ 3.14159|round(2) }} {{ '12'|int + 1 }} {{ 'a' + 'b' }} {{ 1 ~ name }}",
+            "42 3 3.14 13 ab 1Ada",
+        ),
         ("{{ 'yes' if name == 'Ada' and name is defined else 'no' }}", "yes"),
-        ("{{ name|upper|replace('A', 'I') }} {{ 'a b'|title }} {{ ' x '|trim }} {{ 'abcdef'|truncate(4) }}", "IDI A B x abc…"),
+        (
+            "{{ name|upper|replace('A', 'I') }} {{ 'a b'|title }} {{ ' x '|trim }} {{ 'abcdef'|truncate(4) }}",
+            "IDI A B x abc…",
+        ),
         ("{% raw %}{{ name }}{% endraw %}{# nothing #}\n", "{{ name }}\n"),
     ],
-)  # fmt: skip
+)
 def test_what_templates_are_for(template: str, text: str) -> None:
     """Variables, conditions, loops, filters and arithmetic; lists and objects are shown as JSON."""
     assert render(template, VALUES) == text
@@ -105,9 +114,21 @@ def test_a_bomb_does_not_go_off(template: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{{ missing }}", "{{ user.none }}", "{{ numbers[9] }}", "{{ 1 / 0 }}", "{{ name", "{% if %}", "{{ name + 1 }}",
-                 "{{ numbers|sort(1, 2, 3) }}", "{{ missing|upper }}", "{{ [1, 'a']|sort }}", "{{ 'x'|int }}"]
-)  # fmt: skip
+    "template",
+    [
+        "{{ missing }}",
+        "{{ user.none }}",
+        "{{ numbers[9] }}",
+        "{{ 1 / 0 }}",
+        "{{ name",
+        "{% if %}",
+        "{{ name + 1 }}",
+        "{{ numbers|sort(1, 2, 3) }}",
+        "{{ missing|upper }}",
+        "{{ [1, 'a']|sort }}",
+        "{{ 'x'|int }}",
+    ],
+)
 def test_a_mistake_is_an_error(template: str) -> None:
     """Not an empty text, which nobody would notice."""
     assert code_of(template) == "template_invalid"

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, Category, Example, Given
 from shared.agents.blocks.rules.json_text import to_bytes
-from shared.agents.blocks.rules.requests import MAX_HEADERS, MOST_BODY_BYTES, exchange
+from shared.agents.blocks.rules.requests import MAX_HEADERS, MOST_BODY_BYTES, exchange, rehearsed
 from shared.kernel.errors import ToolError
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -84,8 +84,8 @@ class HttpRequest(Block[HttpRequestInput, HttpRequestOutput]):
         if not self.takes_effect(inputs):
             return self.run(context, inputs)
         _encoded(inputs)
-        target = context.services.network.read_url(inputs.url)
-        return HttpRequestOutput(status_code=200, body="(dry run: nothing was sent)", content_type="", url=target.url)
+        url = rehearsed(context, inputs.url, inputs.headers)
+        return HttpRequestOutput(status_code=200, body="(dry run: nothing was sent)", content_type="", url=url)
 
 
 def _encoded(inputs: HttpRequestInput) -> tuple[bytes, dict[str, str]]:

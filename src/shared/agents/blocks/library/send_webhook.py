@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, Category, Example, Given
 from shared.agents.blocks.rules.json_text import to_bytes
-from shared.agents.blocks.rules.requests import MOST_BODY_BYTES, exchange
+from shared.agents.blocks.rules.requests import MOST_BODY_BYTES, exchange, rehearsed
 from shared.agents.blocks.rules.webhooks import signed_headers
 from shared.kernel.errors import ToolError
 from shared.kernel.ids import derived_id
@@ -74,7 +74,7 @@ class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
     def rehearse(self, context: BlockContext, inputs: SendWebhookInput) -> SendWebhookOutput:
         """As if it had arrived."""
         _encoded(inputs)
-        context.services.network.read_url(inputs.url)
+        rehearsed(context, inputs.url, {})
         return SendWebhookOutput(status_code=200, webhook_id=_webhook_id(context))
 
 

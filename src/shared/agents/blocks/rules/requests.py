@@ -14,7 +14,7 @@ from shared.agents.blocks.contract import BlockContext
 from shared.agents.blocks.rules.json_text import read_json
 from shared.kernel.errors import ToolError
 from shared.tools.web.limits import FetchLimits
-from shared.tools.web.url_rules import Target, join_redirect
+from shared.tools.web.url_rules import Target, join_redirect, not_allowed
 from shared.tools.web.watch import Watch
 
 if TYPE_CHECKING:
@@ -69,6 +69,20 @@ def exchange(context: BlockContext, url: str, outgoing: "Outgoing") -> Reply:
             outgoing = replace(outgoing, headers={})
         target = following
     raise ToolError(f"The page redirects more than {limits.redirects} times.", code="too_many_redirects")
+
+
+def rehearsed(context: BlockContext, url: str, headers: Mapping[str, str]) -> str:
+    """The URL in its normal form, if a request to it could be sent; no name is looked up.
+
+    Raises:
+        ToolError: as `exchange` does.
+    """
+    _require_harmless(headers)
+    network = context.services.network
+    target = network.read_url(url)
+    if target.literal is not None and not network.is_allowed(target.literal):
+        raise not_allowed("The host is not on the public internet.")
+    return target.url
 
 
 def _require_harmless(headers: Mapping[str, str]) -> None:
