@@ -53,9 +53,11 @@ def services(settings: StorageSettings) -> Services:
 
 def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
     """What workers think with: the models and the tools."""
+    from shared.agents.catalogue import chat_tools
+    from shared.chat.block_model import BlockModel
     from shared.chat.openai_model import OpenAIModel  # heavy, and needed by workers alone
     from shared.chat.sub_sessions import SubSessionTurns
-    from shared.tools.catalogue import ToolDependencies, all_tools
+    from shared.tools.catalogue import ToolDependencies
 
     settings, tools = ModelSettings.from_environment(), ToolSettings.from_environment()
     objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
@@ -66,7 +68,7 @@ def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngin
     return TurnEngine(
         model=answering,
         title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
-        toolbox=Toolbox(all_tools(dependencies)),
+        toolbox=Toolbox(chat_tools(dependencies, BlockModel(needs, answering, workers, settings.model_prices))),
         workers=workers,
         bounds=TurnBounds.from_environment(),
         prices=settings.model_prices,
