@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.accounts.permissions import Permissions
 from shared.agents.blocks import registry
-from shared.agents.blocks.contract import BlockContext, BlockServices, Example, ModelAnswer, Prompt, emitted
+from shared.agents.blocks.contract import BlockContext, BlockServices, Example, Prompt, emitted
 from shared.agents.blocks.registry import AnyBlock
 from shared.kernel.errors import ToolError
 from shared.tasks.run_state import Followed, RunState
@@ -28,11 +28,11 @@ class Answers:
     says: list[str] = field(default_factory=list)
     asked: list[Prompt] = field(default_factory=list)
 
-    def ask(self, call: ToolContext, name: str, prompt: Prompt) -> ModelAnswer:
+    def ask(self, call: ToolContext, name: str, prompt: Prompt) -> str:
         self.asked.append(prompt)
         if not self.says:
             raise ToolError("The model is not there.", code="model_unavailable")
-        return ModelAnswer(self.says.pop(0))
+        return self.says.pop(0)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from shared.agents.offered import OfferedBlocks
 from shared.agents.run_block import RunBlock
 from shared.chat.answering import Answering, UserAnswer
 from shared.chat.approvals import approvals_of
+from shared.chat.asking import Means
 from shared.chat.block_model import BlockModel
 from shared.chat.sessions import Session, create_session
 from shared.chat.sub_sessions import SubSessionTurns
@@ -100,7 +101,7 @@ class Offered(OfferedBlocks):
 
 
 def with_blocks(parley: Parley, more: Paint | None = None) -> None:
-    model = BlockModel(parley.services, parley.model, parley.engine.workers, parley.engine.prices)
+    model = BlockModel(parley.services, Means(parley.model, parley.engine.workers, parley.engine.prices, None))
     services = BlockServices(parley.clock, model, SubSessionTurns(parley.services))
     blocks = Offered(services, more)
     parley.with_tools(FindBlock(blocks), RunBlock(blocks, Credits(parley.database, parley.clock)))
@@ -312,8 +313,8 @@ def test_what_the_model_is_asked_counts_in_the_turn(parley: Parley, limited: boo
 
 def test_a_model_that_fails_is_an_error_of_the_block(parley: Parley) -> None:
     """The turn goes on."""
-    (answer,) = ask_model(parley, parley.new_session(), fails("model_unavailable"))
-    assert (answer["type"], answer["code"]) == ("error", "model_unavailable")
+    (answer,) = ask_model(parley, parley.new_session(), fails("model_refused", retryable=False))
+    assert (answer["type"], answer["code"]) == ("error", "model_refused")
 
 
 def test_a_budget_that_is_used_up_is_an_error_of_the_block(parley: Parley) -> None:

@@ -43,20 +43,11 @@ class Prompt:
     max_output_tokens: int = 2_000
 
 
-@dataclass(frozen=True)
-class ModelAnswer:
-    """What it says, and what that took."""
-
-    text: str
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
 class TextModel(Protocol):
     """The deployment's model; its tokens count against the budgets of the task that asks."""
 
-    def ask(self, call: ToolContext, name: str, prompt: Prompt) -> ModelAnswer:
-        """One call; `name` tells those of a block apart.
+    def ask(self, call: ToolContext, name: str, prompt: Prompt) -> str:
+        """What it answers; `name` tells the questions of a block apart.
 
         Raises:
             ToolError: there is no answer; the code says why.

@@ -51,7 +51,7 @@ class AskModel(Block[AskModelInput, AskModelOutput]):
     def run(self, context: BlockContext, inputs: AskModelInput) -> AskModelOutput:
         """Ask."""
         prompt = Prompt(inputs.prompt, inputs.system, inputs.max_output_tokens)
-        return AskModelOutput(response=context.services.model.ask(context.call, "text", prompt).text)
+        return AskModelOutput(response=context.services.model.ask(context.call, "text", prompt))
 
     def rehearse(self, context: BlockContext, inputs: AskModelInput) -> AskModelOutput:  # noqa: ARG002 - it isn't asked
         """Without asking."""

@@ -86,7 +86,7 @@ class AskModelForData(Block[AskModelForDataInput, AskModelForDataOutput]):
         return AskModelForDataOutput(answer=sample(inputs.answer_schema))
 
     def _ask(self, context: BlockContext, name: str, prompt: Prompt) -> str:
-        return context.services.model.ask(context.call, name, prompt).text
+        return context.services.model.ask(context.call, name, prompt)
 
 
 def _schema_text(inputs: AskModelForDataInput) -> str:
