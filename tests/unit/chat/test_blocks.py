@@ -344,3 +344,23 @@ def test_the_cap_names_the_block(parley: Parley) -> None:
     assert "run_sub_session" in answer["message"]
     assert (told["tool"], told["block"], told["block_id"]) == ("run_block", "Paint", Paint.id)
     assert balance(parley) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "acts"),
+    [
+        ({"block_id": "HTTP request", "input_data": {"url": "https://example.com/", "method": "POST"}}, True),
+        ({"block_id": "HTTP request", "input_data": {"url": "https://example.com/"}}, False),
+        ({"block_id": "HTTP request", "input_data": {"method": "POST"}}, False),
+        ({"block_id": "Send webhook"}, False),
+        ({"block_id": "Send webhook", "input_data": {**HOOK}}, True),
+        ({"block_id": "nothing", "input_data": {"x": 1}}, False),
+    ],
+)
+def test_only_calls_that_change_something_are_made_once(parley: Parley, arguments: dict[str, Any], acts: bool) -> None:
+    """Those are journalled before they start, and not repeated after a kill; so are the user's questions."""
+    with_blocks(parley)
+    tool = parley.engine.toolbox.get("run_block")
+    assert tool is not None
+    given = tool.input_model.model_validate(arguments)
+    assert (tool.takes_effect(given), tool.asks_first(given)) == (acts, acts)
