@@ -53,20 +53,24 @@ def services(settings: StorageSettings) -> Services:
 
 def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
     """What workers think with: the models and the tools."""
+    from shared.agents.catalogue import chat_tools
+    from shared.chat.asking import Means
+    from shared.chat.block_model import BlockModel
     from shared.chat.openai_model import OpenAIModel  # heavy, and needed by workers alone
     from shared.chat.sub_sessions import SubSessionTurns
-    from shared.tools.catalogue import ToolDependencies, all_tools
+    from shared.tools.catalogue import ToolDependencies
 
     settings, tools = ModelSettings.from_environment(), ToolSettings.from_environment()
     objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
     read_key = partial(read_secret, settings.model_api_key_parameter)
     answering = OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers)
     dependencies = ToolDependencies(tools, needs.database, needs.clock, read_secret, objects, SubSessionTurns(needs))
+    means = Means(answering, workers, settings.model_prices, settings.model_max_output_tokens)
     name = settings.model_title_name
     return TurnEngine(
         model=answering,
         title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
-        toolbox=Toolbox(all_tools(dependencies)),
+        toolbox=Toolbox(chat_tools(dependencies, BlockModel(needs, means))),
         workers=workers,
         bounds=TurnBounds.from_environment(),
         prices=settings.model_prices,

@@ -12,6 +12,7 @@ from shared.accounts.users import User
 from shared.api import errors
 from shared.api.accounts import accounts_router
 from shared.api.approvals import approvals_router
+from shared.api.blocks import blocks_router
 from shared.api.chat import chat_router
 from shared.api.operations import operations_router
 from shared.chat.operations.callbacks import Callbacks
@@ -53,6 +54,7 @@ def build_application(
     app.include_router(chat_router(services, signed_in))
     app.include_router(operations_router(services, Callbacks("", completion_key), signed_in))
     app.include_router(approvals_router(services, signed_in))
+    app.include_router(blocks_router(signed_in))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))
     _add_health(app, services)
     _add_console(app, console, websocket_url)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from shared.accounts.permissions import BlockName
 from shared.accounts.users import User
 from shared.api.bodies import read_body
 from shared.api.paging import session_page
@@ -83,7 +84,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
             services.ids,
             user.id,
             body.title,
-            permissions=body.permissions.checked(_known_tools).to_item(),
+            permissions=body.permissions.checked(_known_tools, _known_blocks).to_item(),
             dry_run=body.dry_run,
         )
         return session.head()
@@ -262,9 +263,15 @@ def _recorded(answered: Answered) -> list[Part]:
 
 
 def _known_tools() -> Collection[str]:
-    from shared.tools.responses import shipped_tools  # brings every tool, which no cold start should pay
+    from shared.agents.catalogue import shipped_tools  # brings every tool, which no cold start should pay
 
     return {tool.name for tool in shipped_tools()}
+
+
+def _known_blocks() -> Collection[BlockName]:
+    from shared.agents.blocks.registry import known_blocks  # the same
+
+    return known_blocks()
 
 
 def _for_version(parts: list[Part], compat: str) -> list[Part]:

@@ -3,11 +3,12 @@
 from functools import cache
 from typing import Any
 
+from shared.agents.catalogue import shipped_tools
 from shared.chat.approvals import ApprovalPending, BudgetRaised
 from shared.chat.compaction import ContextCompacted
 from shared.tools.contract import ErrorResponse, NeedLogin, OversizedOutput, ToolResponse
 from shared.tools.long_running import OperationInProgress, OperationPending, OperationStarted
-from shared.tools.responses import responses_schema, shipped_tools
+from shared.tools.responses import responses_schema
 
 OF_ANY_TOOL: tuple[type[ToolResponse], ...] = (
     ErrorResponse,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from shared.accounts.permissions import Permissions
+from shared.accounts.permissions import BlockName, Permissions
 from shared.chat.accept import Policy
 from shared.chat.opening import Submission
 from shared.chat.sessions import MAX_TITLE_CHARACTERS
@@ -40,11 +40,13 @@ class SessionPermissions(Body):
     blocks_exclude: bool = True
     needs_approval: Names = Field(default_factory=list)
 
-    def checked(self, known_tools: Callable[[], Collection[str]]) -> Permissions:
-        """The permissions, if every tool that they name exists.
+    def checked(
+        self, known_tools: Callable[[], Collection[str]], known_blocks: Callable[[], Collection[BlockName]]
+    ) -> Permissions:
+        """The permissions, if every tool and block that they name exists.
 
         Raises:
-            Invalid: with the names that no tool has.
+            Invalid: with the names that mean nothing.
         """
         permissions = Permissions.of_lists(
             self.tools,
@@ -57,6 +59,9 @@ class SessionPermissions(Body):
         unknown = permissions.unknown_tools(known_tools()) if named else []
         if unknown:
             raise Invalid("There are no such tools.", code="unknown_tools", details={"tools": unknown[:20]})
+        strange = permissions.unknown_blocks(known_blocks()) if self.blocks else []
+        if strange:
+            raise Invalid("There are no such blocks.", code="unknown_blocks", details={"blocks": strange[:20]})
         return permissions
 
 

@@ -12,8 +12,10 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.accounts.permissions import Permissions
 from shared.kernel.events import TaskIds
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
+from shared.tasks.records import Spend
 from shared.tasks.wait import Wait
 
 
@@ -98,6 +100,10 @@ class CallProgress:
     block: str | None = None
     """What it runs for the user: the block's name."""
     block_id: str | None = None
+    price_credits: int = 0
+    """What that costs besides the tool's own price; set before it starts."""
+    spent: Spend = field(default_factory=Spend)
+    """What it has used of the model, and settled."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class ToolContext:
     cancellation: Cancellation = field(default_factory=Cancellation)
     dry_run: bool = False
     """Whether nothing may take effect or be charged."""
+    permissions: Permissions = field(default_factory=Permissions)
+    """What may be used by it."""
     progress: CallProgress = field(default_factory=CallProgress)
 
     @property
@@ -139,6 +147,14 @@ class Tool(ABC, Generic[InputT]):
     runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
     price_credits: ClassVar[int] = 0
     """What a call costs its user when it brings something; never in a dry run."""
+
+    def takes_effect(self, arguments: InputT) -> bool:  # noqa: ARG002 - for those where it depends
+        """Whether this call changes something outside Parley. Where that depends, the tool sees to dry runs itself."""
+        return self.side_effect
+
+    def asks_first(self, arguments: InputT) -> bool:  # noqa: ARG002 - for those where it depends
+        """Whether the user is asked before this call."""
+        return self.needs_approval
 
     @abstractmethod
     def run(self, context: ToolContext, arguments: InputT) -> ToolResponse | Wait:

@@ -24,12 +24,15 @@ class UndeclaredResponse(TypeError):
 
 
 def shipped_tools() -> list[type[Tool[Any]]]:
-    """The class of each tool that Parley ships, also of those that this deployment doesn't offer."""
+    """The class of each tool that Parley ships, also of those that this deployment doesn't offer.
+
+    Rooms above this one bring theirs by being imported: `agents.catalogue` has all of them.
+    """
     from shared.tools import catalogue  # noqa: F401 - knows, and so brings, every tool
 
     found: dict[str, type[Tool[Any]]] = {}
     for tool in _below(Tool):
-        if tool.__module__.startswith("shared.tools.") and not inspect.isabstract(tool):
+        if tool.__module__.startswith("shared.") and not inspect.isabstract(tool):
             found.setdefault(tool.name, tool)
     return [found[name] for name in sorted(found)]
 

@@ -29,14 +29,14 @@ def paused(client: TestClient, parley: Parley) -> tuple[str, str, Asking]:
 
 def test_a_session_with_permissions(ada: TestClient, parley: Parley) -> None:
     """They are kept as they are given, and so is the dry run."""
-    lists = {"tools": ["web_fetch"], "tools_exclude": False, "blocks": ["Any"], "needs_approval": ["web_fetch"]}
+    lists = {"tools": ["web_fetch"], "tools_exclude": False, "blocks": ["Wait"], "needs_approval": ["web_fetch"]}
     answer = ada.post("/api/chat/sessions", json={"permissions": lists, "dry_run": True})
     assert answer.status_code == 201
     session = parley.session(answer.json()["id"])
     assert session.dry_run is True
     assert session.permissions["needs_approval"] == ["web_fetch"]
     assert session.permissions["levels"] == [
-        {"tools": ["web_fetch"], "tools_exclude": False, "blocks": ["Any"], "blocks_exclude": True}
+        {"tools": ["web_fetch"], "tools_exclude": False, "blocks": ["Wait"], "blocks_exclude": True}
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-HEAVY = {"openai", "fastapi", "mangum", "httpx", "httpx2", "jwt", "moto", "mcp"}
+HEAVY = {"openai", "fastapi", "mangum", "httpx", "httpx2", "jwt", "moto", "mcp", "jinja2"}
 ALLOWED = {
     "api": {"fastapi", "mangum", "jwt"},
     "authorizer": set(),

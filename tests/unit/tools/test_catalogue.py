@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from shared.agents.catalogue import chat_tools
 from shared.kernel.errors import ConfigError
 from shared.kernel.settings import ToolSettings
 from shared.tasks.run_state import Followed, RunState
-from shared.tools.catalogue import ToolDependencies, all_tools
+from shared.tools.catalogue import ToolDependencies
 from shared.tools.contract import ToolContext
 from shared.tools.registry import MAX_SCHEMA_CHARACTERS, Toolbox, schema_characters
 from shared.tools.sub_sessions.contract import Assignment, Row
+from tests.support.blocks import Answers
 from tests.support.workspace import Desk
 
 SERVERS = json.dumps([{"url": f"https://mcp{n}.example.com/{'x' * 60}", "name": f"server-{n}"} for n in range(20)])
@@ -24,7 +26,7 @@ def offered(desk: Desk, *, bucket: bool = True, **environment: str) -> Toolbox:
     settings = ToolSettings.from_environment(environment)
     objects = desk.objects if bucket else None
     needs = ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects, NoTurns())
-    return Toolbox(all_tools(needs))
+    return Toolbox(chat_tools(needs, Answers()))
 
 
 class NoTurns:

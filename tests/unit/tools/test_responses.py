@@ -6,10 +6,11 @@ from typing import Any, Literal
 import pytest
 from openapi_schema_validator import OAS31Validator
 
+from shared.agents.catalogue import shipped_tools
 from shared.api.tool_schema import OF_ANY_TOOL, tool_responses_schema
 from shared.tools import catalogue
 from shared.tools.contract import ErrorResponse, Tool, ToolContext, ToolResponse
-from shared.tools.responses import UndeclaredResponse, responses_of, responses_schema, shipped_tools, type_of
+from shared.tools.responses import UndeclaredResponse, responses_of, responses_schema, type_of
 from shared.tools.web_fetch import WebPage
 from tests.support.tools import EchoInput
 

@@ -291,3 +291,35 @@ class CancelAnswer(BaseModel):
     cancelled: bool
     task_id: str | None
     reason: Literal["cancelled", "dequeued", "forced", "no_active_task"]
+
+
+class BlockExample(BaseModel):
+    """What comes out of what; outputs are lists of values, in the order in which they are emitted."""
+
+    inputs: dict[str, Any]
+    outputs: dict[str, list[Any]]
+
+
+class ShownBlock(BaseModel):
+    """A piece of work that agents are made of."""
+
+    id: str
+    name: str
+    description: str
+    category: str
+    price_credits: int
+    side_effect: bool
+    needs_review: bool
+    credentials: list[str]
+    is_loop: bool
+    in_chat: bool
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    examples: list[BlockExample]
+
+
+class ShownBlocks(BaseModel):
+    """The blocks, and all categories that there are."""
+
+    blocks: list[ShownBlock]
+    categories: list[str]

@@ -15,6 +15,7 @@ PARAMETERS: dict[str, Any] = {
     "operation_id": OPERATION_ID,
     "expires": "1752922800",
     "signature": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "category": "data",
     "session_id": SESSION_ID,
     "task_id": TASK_ID,
     "approval_id": APPROVAL_ID,
@@ -228,4 +229,25 @@ TOOL_RESPONSES = {
             "required": ["type", "message", "code"],
         }
     },
+}
+
+BLOCKS = {
+    "blocks": [
+        {
+            "id": "a700e4bc-2f12-4d88-906b-0024010db8ee",
+            "name": "JSON query",
+            "description": "Take parts out of a JSON value, filter, sort and reshape it with a JMESPath query.",
+            "category": "data",
+            "price_credits": 0,
+            "side_effect": False,
+            "needs_review": False,
+            "credentials": [],
+            "is_loop": False,
+            "in_chat": True,
+            "input_schema": {"type": "object", "properties": {"query": {"type": "string"}, "document": {}}},
+            "output_schema": {"type": "object", "properties": {"result": {}}},
+            "examples": [{"inputs": {"query": "a.b", "document": {}}, "outputs": {"result": [None]}}],
+        }
+    ],
+    "categories": ["agent", "text", "data", "logic", "model", "web", "files", "time"],
 }

@@ -46,6 +46,7 @@ PROBLEMS: dict[str, Known] = {
     "invalid_cursor": Known(422, "The cursor must be an event id of this stream."),
     "unsupported_trigger": Known(422, "Only submit-message is supported: a session is not rewritten."),
     "unknown_tools": Known(422, "There are no such tools.", {"tools": ["web_fech"]}),
+    "unknown_blocks": Known(422, "There are no such blocks.", {"blocks": ["HTTP reqest"]}),
     "guest_token_invalid": Known(422, "The guest token is not valid."),
     "rate_limited": Known(
         429,

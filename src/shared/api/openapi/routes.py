@@ -84,9 +84,12 @@ ROUTES: dict[tuple[str, str], Route] = {
         Body((ProfileBody,), {"whole": examples.NEW_PROFILE}),
     ),
     ("GET", "/api/usage"): Route({200: Answer("What is used, and what there is.", answers.ShownUsage, examples.USAGE)}),
+    ("GET", "/api/blocks"): Route(
+        {200: Answer("The blocks.", answers.ShownBlocks, examples.BLOCKS)}, ("validation_failed",)
+    ),
     ("POST", "/api/chat/sessions"): Route(
         {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
-        ("unknown_tools", *OF_BODIES),
+        ("unknown_tools", "unknown_blocks", *OF_BODIES),
         Body(
             (NewSession,),
             {

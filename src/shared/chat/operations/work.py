@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from shared.chat.operations.asking import Asking
+from shared.chat.asking import Asking, Means
 from shared.chat.operations.completing import verdict_of
 from shared.chat.operations.records import (
     Operation,
@@ -210,7 +210,8 @@ class _Work:
         self._bench.engine.workers.start(f"operation-{tool.name}", work)
 
     def _context(self, mailbox: Mailbox[_Event], cancellation: Cancellation) -> WorkContext:
-        task, services = self._owner.task, self._services
+        task, services, engine = self._owner.task, self._services, self._bench.engine
+        means = Means(engine.model, engine.workers, engine.prices, engine.max_output_tokens)
         operation_id = task.operation_id or ""
         steps = load_steps(services.database, task.id)
         return WorkContext(
@@ -223,7 +224,7 @@ class _Work:
             callback_url=self._bench.callback_url(operation_id, self._operation.deadline),
             journal=Journal(steps, lambda name, value: mailbox.put(_Kept(name, value))),
             dry_run=task.dry_run,
-            ask=Asking(services, self._bench.engine, task, cancellation, lambda spend: mailbox.put(_Spent(spend))),
+            ask=Asking(services, means, task, cancellation, lambda spend: mailbox.put(_Spent(spend))),
         )
 
     def _follow(self, mailbox: Mailbox[_Event], cancellation: Cancellation) -> Verdict | None:

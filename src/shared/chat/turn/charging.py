@@ -60,7 +60,8 @@ class Charging:
     def charge(self, task: Task, calls: Iterable[ToolCall]) -> None:
         """Charge those of the calls that brought something: at their end, at the cap, or when they are stopped."""
         for call in calls:
-            tool = self._toolbox.get(call.name)
-            if tool is None or tool.price_credits <= 0 or task.dry_run or not self.progress(call).output_exists:
+            tool, progress = self._toolbox.get(call.name), self.progress(call)
+            price = progress.price_credits + (tool.price_credits if tool else 0)
+            if tool is None or price <= 0 or task.dry_run or not progress.output_exists:
                 continue
-            self._credits.charge(task.user_id, f"{task.id}#{call.id}", tool.price_credits, tool.name)
+            self._credits.charge(task.user_id, f"{task.id}#{call.id}", price, tool.name)

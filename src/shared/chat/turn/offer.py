@@ -15,7 +15,7 @@ from shared.chat.services import TurnEngine
 from shared.chat.transcript import ToolCall
 from shared.kernel.errors import ToolError
 from shared.tasks.records import Task
-from shared.tools.contract import ErrorResponse, NeedLogin, Tool, ToolResponse
+from shared.tools.contract import ErrorResponse, NeedLogin, Tool, ToolInput, ToolResponse
 from shared.tools.read_workspace_file import ReadWorkspaceFile
 from shared.tools.workspace.paths import is_tool_output, normal_path
 
@@ -40,6 +40,11 @@ class Offer:
     def names(self) -> list[str]:
         """The tools that may be used."""
         return sorted(self._permissions.allowed(self._toolbox.names))
+
+    @property
+    def permissions(self) -> Permissions:
+        """What binds the turn."""
+        return self._permissions
 
     def schemas(self, messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What the model is told of them; `messages` are what it is given besides."""
@@ -66,7 +71,7 @@ class Offer:
             return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
         if tool.side_effect and self._task.dry_run:
             return ErrorResponse(code="dry_run", message="Nothing may take effect in this session: it is a dry run.")
-        if answer is None and self._needs_approval(tool) and _is_sound(tool, call):
+        if answer is None and self._needs_approval(tool, call):
             return ErrorResponse(
                 code="too_many_approvals",
                 message=f"The user is asked about {MOST_ASKED} calls at once. Ask for this one again afterwards.",
@@ -76,7 +81,10 @@ class Offer:
     def once(self, call: ToolCall) -> bool:
         """Whether the call must not be repeated when its outcome is unknown: the user has approved one."""
         tool = self.tool(call)
-        return call.id in self._answers or (tool is not None and tool.side_effect)
+        if call.id in self._answers or tool is None:
+            return call.id in self._answers
+        given = _arguments(tool, call)
+        return tool.side_effect or (given is not None and tool.takes_effect(given))
 
     def to_ask(self, calls: Mapping[int, ToolCall]) -> dict[int, ToolCall]:
         """Those of the calls (by their place) that the user must be asked about before they are made."""
@@ -89,8 +97,14 @@ class Offer:
         refused = self.refusal(call)
         return isinstance(refused, ErrorResponse) and refused.code == "too_many_approvals"
 
-    def _needs_approval(self, tool: Tool[Any]) -> bool:
-        return tool.needs_approval or tool.name in self._needing_approval
+    def _needs_approval(self, tool: Tool[Any], call: ToolCall) -> bool:
+        """Nobody is asked about a call that can't be made, nor about what a dry run won't do."""
+        given = _arguments(tool, call)
+        if given is None:
+            return False
+        if tool.needs_approval or tool.name in self._needing_approval:
+            return True
+        return not self._task.dry_run and tool.asks_first(given)
 
     def _no_such_tool(self, call: ToolCall, code: str) -> ErrorResponse:
         return ErrorResponse(
@@ -98,13 +112,12 @@ class Offer:
         )
 
 
-def _is_sound(tool: Tool[Any], call: ToolCall) -> bool:
-    """Whether the tool would take the arguments: nobody is asked about a call that can't be made."""
+def _arguments(tool: Tool[Any], call: ToolCall) -> ToolInput | None:
+    """The call's arguments; None if the tool would not take them."""
     try:
-        tool.input_model.model_validate(json.loads(call.arguments or "{}"))
-    except (ValueError, RecursionError):
-        return False
-    return True
+        return tool.input_model.model_validate(json.loads(call.arguments or "{}"))
+    except (ValueError, RecursionError, ToolError):
+        return None
 
 
 def _reads_kept_output(call: ToolCall) -> bool:

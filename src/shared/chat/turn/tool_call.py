@@ -54,7 +54,8 @@ def run_call(
     if isinstance(arguments, ErrorResponse):
         return arguments
     try:
-        response = begin(arguments) if tool.side_effect else _again(begin, arguments)
+        once = tool.side_effect or tool.takes_effect(arguments)
+        response = begin(arguments) if once else _again(begin, arguments)
         if isinstance(response, Wait):
             return response
         context.progress.output_exists |= not isinstance(response, ErrorResponse)

@@ -148,6 +148,8 @@ class ToolStep:
         # Before they are stored: a call that is repeated after a kill is charged once, a stored one is not repeated.
         paid = [one.call for one in results if not one.is_error or one.timed_out]  # a failure of its own is free
         self._charging.charge(self._owner.task, paid)
+        for result in results:
+            self._owner.take_note(self._charging.progress(result.call).spent)
         new = [result.begins for result in results if result.begins]
         self._owner.commit([*puts, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
         send_begun(self._services, new)
@@ -257,6 +259,7 @@ class ToolStep:
             task_id=self._owner.task.id,
             tool_call_id=call.id,
             dry_run=self._owner.task.dry_run,
+            permissions=self._offer.permissions,
             cancellation=self._cancellation,
             progress=self._charging.progress(call),
         )

@@ -1,12 +1,12 @@
-"""One request and its answer, without redirects: fixed headers, no cookies, no credentials, no proxy.
+"""One request and its answer, without redirects: no cookies, no proxy, and no headers but ours and the caller's.
 
 Imported on the first fetch only: `httpcore` would cost every cold start.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpcore
 
@@ -29,6 +29,22 @@ _HEADERS = (
 
 
 @dataclass(frozen=True)
+class Outgoing:
+    """What is sent; the caller answers for the headers, which are added to the fixed ones or replace them."""
+
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def lines(self, target: Target) -> list[tuple[str, str]]:
+        """All headers."""
+        own = {name.lower() for name in self.headers}
+        fixed = [(name, value) for name, value in _HEADERS if name.lower() not in own]
+        length = [("Content-Length", str(len(self.body)))] if self.body or self.method not in {"GET", "HEAD"} else []
+        return [("Host", target.authority), *fixed, *self.headers.items(), *length]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the server said at the end of the redirects; `body` is decoded from its transfer form."""
 
@@ -43,21 +59,24 @@ class Redirect:
     """Where the server sends us, unchecked."""
 
     location: str
+    status: int
 
 
-def request(target: Target, network: Network, watch: Watch, limits: FetchLimits) -> Answer | Redirect:
+def request(
+    target: Target, network: Network, watch: Watch, limits: FetchLimits, outgoing: Outgoing | None = None
+) -> Answer | Redirect:
     """Fetch `target` from an address that is looked up and checked here, once."""
     backend = PinnedBackend(network.pin(target, watch, limits), network.connect, watch, limits)
     with watch.breaking(backend.line.cut), closing(backend.line):
         try:
-            return _exchange(target, backend, network, watch, limits)
+            return _exchange(target, outgoing or Outgoing(), backend, network, watch, limits)
         except (httpcore.ProtocolError, httpcore.NetworkError, zlib.error) as error:
             watch.check()
             raise _broken() from error
 
 
 def _exchange(
-    target: Target, backend: PinnedBackend, network: Network, watch: Watch, limits: FetchLimits
+    target: Target, outgoing: Outgoing, backend: PinnedBackend, network: Network, watch: Watch, limits: FetchLimits
 ) -> Answer | Redirect:
     url = httpcore.URL(
         scheme=target.scheme.encode(),
@@ -68,11 +87,13 @@ def _exchange(
     context = network.ssl_context() if target.scheme == "https" else None
     with (
         httpcore.HTTPConnection(url.origin, ssl_context=context, network_backend=backend) as connection,
-        connection.stream("GET", url, headers=[("Host", target.authority), *_HEADERS]) as response,
+        connection.stream(
+            outgoing.method, url, headers=outgoing.lines(target), content=outgoing.body or None
+        ) as response,
     ):
         location = _header(response, b"location")
         if response.status in _REDIRECTS and location:
-            return Redirect(location)
+            return Redirect(location, response.status)
         return _read_answer(target, response, watch, limits)
 
 

@@ -1,16 +1,18 @@
-"""Asking the model one question from inside an operation's work."""
+"""Asking the model one question from inside an operation's work, or a tool's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from shared.accounts.budgets.amounts import BudgetExhausted
 from shared.accounts.budgets.reservations import Budgets
 from shared.accounts.budgets.tab import Tab
 from shared.chat.metering import Metering
-from shared.chat.model import ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta
-from shared.chat.services import Services, TurnEngine
+from shared.chat.model import Model, ModelEvent, ModelFailed, ModelFinished, ModelRequest, TextDelta
+from shared.chat.services import Services
 from shared.kernel.errors import ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
-from shared.kernel.mailbox import Mailbox
+from shared.kernel.mailbox import Mailbox, Workers
+from shared.kernel.settings import ModelPrice
 from shared.kernel.telemetry import count, log_event, log_problem
 from shared.tasks.records import Spend, Task
 from shared.tools.contract import Cancellation
@@ -19,26 +21,40 @@ _ATTEMPTS = 3
 _PAUSE_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Means:
+    """What is asked, and by what."""
+
+    model: Model
+    workers: Workers
+    prices: Mapping[str, ModelPrice]
+    max_output_tokens: int | None
+    """Of one answer; None: the model's own limit."""
+
+
 class Asking:
-    """Asks without tools, and within the budgets of the tree that the operation belongs to.
+    """Asks without tools, and within the budgets of the tree that the task belongs to.
 
     Runs in the work's thread, so it has a tab of its own and settles each call; `spent` hears of what is settled.
+    `name` tells apart those who ask for one task at the same time.
     """
 
     def __init__(
         self,
         services: Services,
-        engine: TurnEngine,
+        means: Means,
         task: Task,
         cancellation: Cancellation,
         spent: Callable[[Spend], None],
+        name: str = "ask",
     ) -> None:
-        self._engine = engine
+        self._means = means
+        self._name = name
         self._task = task
         self._clock = services.clock
         self._tab = Tab(Budgets(services.database, services.clock, services.limits), task.id, task.epoch)
-        price = engine.prices.get(engine.model.name)
-        self._metering = Metering(self._tab, price, engine.max_output_tokens)
+        price = means.prices.get(means.model.name)
+        self._metering = Metering(self._tab, price, means.max_output_tokens)
         self._asked = 0
         self._cancellation = cancellation
         self._spent = spent
@@ -48,10 +64,11 @@ class Asking:
 
         Raises:
             ToolError: it gave none, the work is to stop, or a budget has no room for it.
-            LeaseLost: another owner works on the operation.
+            LeaseLost: another owner works on the task.
         """
         self._asked += 1
-        messages = [{"role": "system", "content": instructions}, {"role": "user", "content": material}]
+        messages = [{"role": "system", "content": instructions}] if instructions else []
+        messages.append({"role": "user", "content": material})
         request = ModelRequest(messages, [], self._task.user_id)
         for attempt in range(1, _ATTEMPTS + 1):
             began = self._clock.now()
@@ -70,7 +87,9 @@ class Asking:
     def _metered(self, request: ModelRequest) -> tuple[str, ModelFinished | ModelFailed, Spend]:
         written = [0]
         try:
-            with self._metering.call(self._task, f"ask-{self._asked}", request, lambda: written[0], self._wait) as call:
+            with self._metering.call(
+                self._task, f"{self._name}-{self._asked}", request, lambda: written[0], self._wait
+            ) as call:
                 text, last = self._once(call.request, written)
                 spend = call.ended(last)
         except BudgetExhausted as exhausted:
@@ -85,8 +104,8 @@ class Asking:
         return False
 
     def _once(self, request: ModelRequest, written: list[int]) -> tuple[str, ModelFinished | ModelFailed]:
-        mailbox: Mailbox[ModelEvent] = self._engine.workers.mailbox()
-        call = self._engine.model.start(request, mailbox)
+        mailbox: Mailbox[ModelEvent] = self._means.workers.mailbox()
+        call = self._means.model.start(request, mailbox)
         self._cancellation.on_cancel(lambda: mailbox.put(ModelFailed("stopped", "The work was stopped.", False)))
         limit, said = self._clock.now() + MAX_TOOL_WAIT_SECONDS, ""
         try:

@@ -1,0 +1,1 @@
+"""Agents: what they are made of, and the tools by which a chat uses it."""

@@ -1,0 +1,1 @@
+"""Blocks: the pieces of work that agents are made of."""

@@ -1,0 +1,179 @@
+"""What a block is: an input model, an output model, flags, and one function.
+
+A block is a `Block` subclass in a module of its own in `library/`; being there is all it takes. It knows neither
+chats nor runs: what it may use is in its context.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.accounts.permissions import BlockName, Permissions
+from shared.kernel.clock import Clock
+from shared.tasks.wait import Wait
+from shared.tools.contract import ToolContext
+from shared.tools.sub_sessions.contract import SubSessions
+from shared.tools.web.network import Network
+from shared.tools.workspace.store import Workspace
+
+Category = Literal["agent", "text", "data", "logic", "model", "web", "files", "time"]
+
+
+class BlockInput(BaseModel):
+    """Base of every block's inputs: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BlockOutput(BaseModel):
+    """Base of every block's outputs: each field is one, and what is not set is not emitted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked."""
+
+    text: str
+    system: str = ""
+    max_output_tokens: int = 2_000
+
+
+class TextModel(Protocol):
+    """The deployment's model; its tokens count against the budgets of the task that asks."""
+
+    def ask(self, call: ToolContext, name: str, prompt: Prompt) -> str:
+        """What it answers; `name` tells the questions of a block apart.
+
+        Raises:
+            ToolError: there is no answer; the code says why.
+        """
+
+
+@dataclass(frozen=True)
+class BlockServices:
+    """What blocks are made to work with."""
+
+    clock: Clock
+    model: TextModel
+    sub_sessions: SubSessions
+    files: Workspace | None = None
+    """None: this deployment keeps no files."""
+    network: Network = field(default_factory=Network)
+
+
+@dataclass(frozen=True)
+class BlockContext:
+    """Whose block it is, which run of it, and what it may use."""
+
+    call: ToolContext
+    """The task that runs it (a chat's turn, an agent's run), the id of this one execution, the time it has, and
+    whether nothing may take effect."""
+    services: BlockServices
+    permissions: Permissions = field(default_factory=Permissions)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The world in which an example holds."""
+
+    page: str = ""
+    """What each web address answers, as JSON or text."""
+    says: Sequence[str] = ()
+    """What the model answers, call by call."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The workspace before."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """Inputs, and what comes out. Shown to whoever uses the block, and run as a test."""
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Sequence[Any]]
+    given: Given = field(default_factory=Given)
+
+
+InputT = TypeVar("InputT", bound=BlockInput)
+OutputT = TypeVar("OutputT", bound=BlockOutput)
+
+
+class Block(ABC, Generic[InputT, OutputT]):
+    """One piece of work."""
+
+    id: ClassVar[str]
+    """A UUID that never changes: agents name blocks by it."""
+    name: ClassVar[str]
+    description: ClassVar[str]
+    category: ClassVar[Category]
+    input_model: ClassVar[type[BlockInput]]
+    output_model: ClassVar[type[BlockOutput]]
+    examples: ClassVar[Sequence[Example]]
+    price_credits: ClassVar[int] = 0
+    """What an execution costs its user when it brings something; never in a dry run. What a model's tokens cost is
+    counted in budgets, and not here again."""
+    side_effect: ClassVar[bool] = False
+    """It changes something outside Parley: never repeated after a kill, and not done in a dry run."""
+    needs_review: ClassVar[bool] = False
+    """The user is asked before each execution."""
+    credentials: ClassVar[Sequence[str]] = ()
+    """The providers of which the user must have connected an account."""
+    is_loop: ClassVar[bool] = False
+    """It emits several values, and what follows it runs for each."""
+    disabled: ClassVar[bool] = False
+    """Listed nowhere, and not run."""
+    in_chat: ClassVar[bool] = True
+    """Whether a chat may run it by itself; False where a chat has a tool for the same."""
+
+    @classmethod
+    def named(cls) -> BlockName:
+        """How permissions name it."""
+        return BlockName(cls.id, cls.name)
+
+    def is_available(self, services: BlockServices) -> bool:  # noqa: ARG002 - most need nothing special
+        """Whether this deployment has what it needs."""
+        return True
+
+    def takes_effect(self, inputs: InputT) -> bool:  # noqa: ARG002 - for those where it depends
+        """Whether this execution changes something outside Parley."""
+        return self.side_effect
+
+    def asks_first(self, inputs: InputT) -> bool:  # noqa: ARG002 - for those where it depends
+        """Whether the user is asked before this execution."""
+        return self.needs_review
+
+    @abstractmethod
+    def run(self, context: BlockContext, inputs: InputT) -> OutputT | Sequence[OutputT] | Wait:
+        """Do it; several outputs are emitted one after another. Raise `ToolError` for what its user should read.
+
+        It runs in a thread of its own, and ends soon after `context.call.cancellation` is set. What takes longer
+        than seconds answers with a `Wait`, and goes on in `resume`. After a kill it runs again, unless it
+        `takes_effect`: what it does to our own records must be the same for the same `context.call.tool_call_id`.
+        """
+
+    def resume(
+        self,
+        context: BlockContext,  # noqa: ARG002 - for those that wait
+        inputs: InputT,  # noqa: ARG002
+        note: Mapping[str, Any],  # noqa: ARG002
+    ) -> OutputT | Sequence[OutputT] | Wait:
+        """Go on after a `Wait`, whose note this is: it is settled, or its time is over."""
+        raise AssertionError(f"{self.name} never waits")
+
+    def rehearse(self, context: BlockContext, inputs: InputT) -> OutputT | Sequence[OutputT] | Wait:
+        """What a dry run shows in place of `run`: nothing takes effect, nothing costs. By default it has none."""
+        assert not self.takes_effect(inputs), f"{self.name} must say what a dry run shows"
+        return self.run(context, inputs)
+
+
+def emitted(outcome: BlockOutput | Sequence[BlockOutput]) -> dict[str, list[Any]]:
+    """All values by output, in the order in which they were emitted, as JSON."""
+    values: dict[str, list[Any]] = {}
+    for one in [outcome] if isinstance(outcome, BlockOutput) else outcome:
+        for name, value in one.model_dump(mode="json", exclude_unset=True).items():
+            values.setdefault(name, []).append(value)
+    return values

@@ -1,0 +1,1 @@
+"""The blocks that Parley ships. Each module here is one block, found by being here."""

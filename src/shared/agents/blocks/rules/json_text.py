@@ -1,0 +1,45 @@
+"""JSON as others write it, and values as they are sent or kept."""
+
+import json
+import math
+from typing import Any
+
+from shared.kernel.errors import ToolError
+
+
+def read_json(text: str) -> Any:
+    """The value.
+
+    Raises:
+        ValueError: the text is not JSON, is nested too deeply, or holds what can't be written again (NaN, 1e999, halves
+            of surrogate pairs).
+    """
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def to_bytes(value: Any, most: int) -> bytes:
+    """A text as it is, anything else as JSON, in UTF-8.
+
+    Raises:
+        ToolError: `content_invalid`, or `content_too_large` with more than `most` bytes.
+    """
+    try:
+        body = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    except UnicodeEncodeError:
+        message = "The content holds half of a surrogate pair, which is no text."
+        raise ToolError(message, code="content_invalid") from None
+    if len(body) > most:
+        raise ToolError(f"The content has {len(body)} bytes; {most} are possible.", code="content_too_large")
+    return body
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(number)
+    return value

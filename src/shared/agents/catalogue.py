@@ -1,0 +1,34 @@
+"""The tools by which a chat uses what agents are made of."""
+
+from typing import Any
+
+from shared.accounts.credits import Credits
+from shared.agents.blocks.contract import BlockServices, TextModel
+from shared.agents.find_block import FindBlock
+from shared.agents.offered import OfferedBlocks
+from shared.agents.run_block import RunBlock
+from shared.tools import responses
+from shared.tools.catalogue import ToolDependencies, all_tools
+from shared.tools.contract import Tool
+from shared.tools.workspace.store import Workspace
+
+
+def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
+    """What this deployment's blocks work with."""
+    files = (
+        Workspace(needs.database, needs.objects, needs.clock, needs.settings.workspace_quota_bytes)
+        if needs.objects
+        else None
+    )
+    return BlockServices(needs.clock, model, needs.sub_sessions, files)
+
+
+def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
+    """Every tool of a chat."""
+    blocks = OfferedBlocks(block_services(needs, model))
+    return [*all_tools(needs), FindBlock(blocks), RunBlock(blocks, Credits(needs.database, needs.clock))]
+
+
+def shipped_tools() -> list[type[Tool[Any]]]:
+    """The class of each tool of a chat, also of those that this deployment doesn't offer."""
+    return responses.shipped_tools()  # those of this room are known since it was imported

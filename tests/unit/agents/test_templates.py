@@ -1,0 +1,147 @@
+"""Templates of strangers: what they can do, and what they can't do to us."""
+
+from typing import Any
+
+import pytest
+
+from shared.agents.blocks.rules.templates import render
+from shared.kernel.errors import ToolError
+
+VALUES: dict[str, Any] = {
+    "name": "Ada",
+    "numbers": [3, 1, 2],
+    "user": {"city": {"name": "Oslo"}, "items": "mine"},
+    "big": "x" * 90_000,
+    "nothing": None,
+}
+
+
+def code_of(template: str, values: dict[str, Any] | None = None) -> str:
+    with pytest.raises(ToolError) as caught:
+        render(template, VALUES if values is None else values)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("Hi {{ name }}!", "Hi Ada!"),
+        ("{{ user.city.name }}, {{ user['city']['name'] }}, {{ values.name }}", "Oslo, Oslo, Ada"),
+        ("{{ user.items }}", "mine"),
+        ("{{ numbers }} {{ user.city }} {{ true }} [{{ nothing }}]", '[3, 1, 2] {"name": "Oslo"} true []'),
+        (
+            "{% for n in numbers %}{{ loop.index }}={{ n }}{% if not loop.last %}, {% endif %}{% endfor %}",
+            "1=3, 2=1, 3=2",
+        ),
+        ("{{ numbers|sort|join('-') }} {{ numbers|length }} {{ numbers[0] }} {{ name[1:] }}", "1-2-3 3 3 da"),
+        ("{{ missing|default('none') }} {{ ''|default('empty', true) }}", "none empty"),
+        (
+            "{{ 7 * 6 }} {{ 7 // 2 }} {{ 3.14159|round(2) }} {{ '12'|int + 1 }} {{ 'a' + 'b' }} {{ 1 ~ name }}",
+            "42 3 3.14 13 ab 1Ada",
+        ),
+        ("{{ 'yes' if name == 'Ada' and name is defined else 'no' }}", "yes"),
+        (
+            "{{ name|upper|replace('A', 'I') }} {{ 'a b'|title }} {{ ' x '|trim }} {{ 'abcdef'|truncate(4) }}",
+            "IDI A B x abc…",
+        ),
+        ("{% raw %}{{ name }}{% endraw %}{# nothing #}\n", "{{ name }}\n"),
+    ],
+)
+def test_what_templates_are_for(template: str, text: str) -> None:
+    """Variables, conditions, loops, filters and arithmetic; lists and objects are shown as JSON."""
+    assert render(template, VALUES) == text
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ name.__class__ }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ name|attr('__class__') }}",
+        "{{ numbers.append(1) }}",
+        "{{ '{0.__class__}'.format(name) }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ self._TemplateReference__context }}",
+        "{{ self }}",
+        "{% for n in numbers %}{{ loop.__init__ }}{% endfor %}",
+        "{% for n in numbers %}{{ loop }}{% endfor %}",
+        "{% for n in numbers %}{{ loop.cycle(1, 2) }}{% endfor %}",
+        "{% import 'os' as os %}",
+        "{% include '/etc/passwd' %}",
+        "{% extends 'base' %}",
+        "{{ range(10) }}",
+        "{{ lipsum(100000) }}",
+        "{{ dict(a=1) }}",
+        "{% set x = 1 %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% filter upper %}x{% endfilter %}",
+        "{{ numbers|map('upper') }}",
+        "{{ name|pprint }}",
+    ],
+)
+def test_there_is_no_way_out(template: str) -> None:
+    """To Python's inside, to files, or to parts of the language that are not listed."""
+    assert code_of(template) in {"template_not_allowed", "template_invalid"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'x' * 1000000000 }}",
+        "{{ 2 ** 1000000000 }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '{:>1000000000}'.format(1) }}",
+        "{{ name|center(1000000000) }}",
+        "{{ name|indent(1000000000) }}",
+        "{{ 5|round(-1000000000) and big ~ big ~ big }}",
+        "{{ big|replace('x', big) }}",
+        "{{ big|join(big) }}",
+        "{{ [big, big, big] }}",
+        "{% for a in big %}{% for b in big %}{% endfor %}{% endfor %}",
+        "{% for a in big %}{{ big }}{% endfor %}",
+        "{% for n in numbers recursive %}{{ loop(numbers) }}{% endfor %}",
+        "{{ " + " * ".join(["9"] * 5_000) + " }}",
+        "{{ " + "(" * 4_000 + "1" + ")" * 4_000 + " }}",
+        "{{ " + "[" * 4_000 + "]" * 4_000 + " }}",
+        "{% if 1 %}" * 1_500 + "{% endif %}" * 1_500,
+        "{{ " + " ~ ".join(["big"] * 2_000) + " }}",
+        "{{ " + " * ".join(["1000000000"] * 60) + " }}",
+    ],
+)
+def test_a_bomb_does_not_go_off(template: str) -> None:
+    """What would take too much time or memory is refused before it is done."""
+    assert code_of(template) in {"value_too_large", "template_not_allowed", "template_invalid"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ missing }}",
+        "{{ user.none }}",
+        "{{ numbers[9] }}",
+        "{{ 1 / 0 }}",
+        "{{ name",
+        "{% if %}",
+        "{{ name + 1 }}",
+        "{{ numbers|sort(1, 2, 3) }}",
+        "{{ missing|upper }}",
+        "{{ [1, 'a']|sort }}",
+        "{{ 'x'|int }}",
+    ],
+)
+def test_a_mistake_is_an_error(template: str) -> None:
+    """Not an empty text, which nobody would notice."""
+    assert code_of(template) == "template_invalid"
+
+
+def test_values_that_unfold_are_measured() -> None:
+    """Also those that are the same object many times over."""
+    value: Any = "x"
+    for _ in range(64):
+        value = [value, value]
+    assert code_of("{{ v }}", {"v": value}) == "value_too_large"
+
+
+def test_values_may_be_called_anything() -> None:
+    """Also like something of Jinja's or Python's."""
+    assert render("{{ values['self'] }}{{ values['a b'] }}{{ context }}", {"self": 1, "a b": 2, "context": 3}) == "123"
