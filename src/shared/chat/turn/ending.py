@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.aws.writes import Item, Write
 from shared.chat.approvals import Approval, put_approval
 from shared.chat.opening import bound_by, free_session, hand_over, new_task_writes, user_row
+from shared.chat.operations.notices import read_out
 from shared.chat.pending import deletions, load_pending, submission_of, told_apart
 from shared.chat.services import Services
 from shared.chat.sessions import Awaiting
@@ -189,7 +190,8 @@ class Ending:
     ) -> tuple[Task, list[Write]]:
         """The turn that answers `pending`, while `discarded` goes unheard and `left` messages still wait."""
         task, now = self._owner.task, to_millis(self._services.clock.now())
-        submissions = [submission_of(row) for row in pending]
+        said = [submission_of(row) for row in pending]
+        submissions = read_out(self._services.database, task.session_id, said)
         lineage = next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))
         following = Task(
             id=self._services.ids.new(),
