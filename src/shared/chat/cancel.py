@@ -52,7 +52,7 @@ def end_requested(services: Services, task: Task) -> Cancelled:
     """See to the end of a turn that has been asked to stop: by its worker within 5 s, or else by force."""
     log_event("turn.cancel_requested", **task.ids)
     if not task.leased(to_millis(services.clock.now())):
-        queued = task.status is TaskStatus.QUEUED
+        queued = task.status is TaskStatus.QUEUED and task.epoch == 0  # one that has waited queues again
         reason: Reason = "dequeued" if queued else "cancelled"
         end_from_outside(services, task.id, Outcome.cancelled(reason), f"cancel-{services.ids.new()}")
         return _outcome(services, task.id, reason)

@@ -128,7 +128,7 @@ def test_a_sleeping_turn_can_be_stopped(parley: Parley, woken: bool) -> None:
     suspend(parley, first)
     if woken:
         parley.work(first)
-    cancel_turn(parley.services, "ada", parley.task(first).session_id)
+    assert cancel_turn(parley.services, "ada", parley.task(first).session_id).reason == "cancelled"
     assert parley.task(first).status == "cancelled"
     assert (parley.pool().running, parley.pool().queued) == ({second}, set())
 
