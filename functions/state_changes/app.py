@@ -7,9 +7,9 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from shared import wiring
 from shared.chat.operations.telling import tell_operation_ended
+from shared.chat.stopping import stop_children
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
-from shared.tasks.lineage import stop_children
 from shared.tasks.waits import wake_waiters
 
 _services = wiring.services(StorageSettings.from_environment())
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
         assert record.dynamodb is not None, "a stream's record describes a change"
         awaited: str = record.dynamodb.keys["pk"]
         wake_waiters(_services.database, _services.queue, _services.clock, awaited)
-        stop_children(_services.database, _services.queue, _services.clock, awaited.removeprefix("TASK#"))
+        stop_children(_services, awaited.removeprefix("TASK#"))
         if record.dynamodb.new_image.get("kind") == "operation":
             tell_operation_ended(_services, awaited.removeprefix("TASK#"))
 

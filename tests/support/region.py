@@ -22,6 +22,7 @@ from shared.chat.operations.work import Workbench, advance_operation
 from shared.chat.sending import Sending
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import Session, create_session, owned_session
+from shared.chat.stopping import stop_children
 from shared.chat.transcript import Message, load_messages
 from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline
@@ -30,7 +31,6 @@ from shared.kernel.settings import BudgetLimits, TurnBounds
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
-from shared.tasks.lineage import stop_children
 from shared.tasks.pools import Pool, PoolLimit, SlotLimits, pool_key
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
@@ -205,7 +205,7 @@ class Parley:
         ended = [awaited for awaited in _ended_tasks() if awaited not in self.ends_told]
         for awaited in ended:
             wake_waiters(self.database, self.services.queue, self.clock, awaited)
-            stop_children(self.database, self.services.queue, self.clock, awaited.removeprefix("TASK#"))
+            stop_children(self.services, awaited.removeprefix("TASK#"))
             tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
         return len(ended)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.aws.database import TransactionFailed
-from shared.chat.approvals import STOPPED, close_approvals
-from shared.chat.pending import deletions, load_pending
 from shared.chat.services import Services
 from shared.chat.sessions import owned_session
+from shared.chat.stopping import stop_asking
 from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
 from shared.kernel.clock import to_millis
@@ -44,7 +42,7 @@ def cancel_turn(services: Services, user_id: str, session_id: str, only_task: st
     """
     task = _requested(services, user_id, session_id, only_task)
     if task is None and only_task is None:
-        _stop_asking(services, user_id, session_id)
+        stop_asking(services, session_id)
     if task is None:
         return Cancelled("no_active_task")
     return end_requested(services, task)
@@ -54,7 +52,7 @@ def end_requested(services: Services, task: Task) -> Cancelled:
     """See to the end of a turn that has been asked to stop: by its worker within 5 s, or else by force."""
     log_event("turn.cancel_requested", **task.ids)
     if not task.leased(to_millis(services.clock.now())):
-        queued = task.status is TaskStatus.QUEUED
+        queued = task.status is TaskStatus.QUEUED and task.epoch == 0  # one that has waited queues again
         reason: Reason = "dequeued" if queued else "cancelled"
         end_from_outside(services, task.id, Outcome.cancelled(reason), f"cancel-{services.ids.new()}")
         return _outcome(services, task.id, reason)
@@ -62,21 +60,6 @@ def end_requested(services: Services, task: Task) -> Cancelled:
         return _outcome(services, task.id, "cancelled")
     end_from_outside(services, task.id, Outcome.cancelled("forced"), f"cancel-{services.ids.new()}")
     return _outcome(services, task.id, "forced")
-
-
-def _stop_asking(services: Services, user_id: str, session_id: str) -> None:
-    """A turn that has paused runs no more, but what it asks is asked no more either."""
-    for _ in range(_HAND_OVERS):
-        session = owned_session(services.database, session_id, user_id)
-        if session.awaiting is None:
-            return
-        try:
-            discarded = deletions(load_pending(services.database, session.id))
-            close_approvals(services.database, session, STOPPED, to_millis(services.clock.now()), discarded)
-        except TransactionFailed:  # an answer was quicker, or another message
-            continue
-        log_event("approval.closed", session_id=session.id, task_id=session.awaiting.task, user_id=user_id)
-        return
 
 
 def _requested(services: Services, user_id: str, session_id: str, only_task: str | None) -> Task | None:

@@ -14,6 +14,7 @@ from shared.aws.writes import Item, Put, Update, Write
 from shared.chat.cancel import end_requested
 from shared.chat.services import Services
 from shared.chat.sessions import NOBODY, Session, owned_session, session_key
+from shared.chat.stopping import stop_asking
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.ids import stable_number
@@ -44,8 +45,7 @@ def delete_session(services: Services, user_id: str, session_id: str) -> None:
         log_event("session.deleted", session_id=session_id, user_id=user_id, task_id=session.active_task)
         if session.active_task:
             _end_turn(services, session.active_task)
-        for task_id in session.operations:
-            wake(services.database, services.queue, services.clock, task_id, cancel=True)
+        _stop_the_rest(services, session_id)
         return
     raise Retryable("The session is too busy right now; delete it again.", code="session_busy")
 
@@ -69,6 +69,14 @@ def _deletion_writes(services: Services, session: Session) -> list[Write]:
         stopped = raise_inbox(running, ", #cancel_requested = :yes")
         writes.append(Update(stopped.key, stopped.expression, stopped.condition, {**stopped.values, "yes": True}))
     return writes
+
+
+def _stop_the_rest(services: Services, session_id: str) -> None:
+    """Its operations, also one that its turn has begun while it was deleted; and what a turn that asks has started."""
+    item = services.database.get(session_key(session_id))
+    for task_id in Session.from_item(item).operations if item else ():
+        wake(services.database, services.queue, services.clock, task_id, cancel=True)
+    stop_asking(services, session_id)
 
 
 def _end_turn(services: Services, task_id: str) -> None:

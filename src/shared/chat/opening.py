@@ -28,6 +28,8 @@ class Submission:
     """Of the turn that answers it."""
     is_notice: bool = False
     """Whether these are the system's words, not the user's."""
+    about: int | None = None
+    """The row of the transcript that a notice tells of."""
 
 
 def bound_by(lineage: Lineage, dry_run: bool, permissions: Mapping[str, Any]) -> Lineage:

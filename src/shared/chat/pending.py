@@ -40,7 +40,9 @@ def submission_of(row: Item) -> Submission:
     """The message that a row holds."""
     lineage = Lineage(**row.get("lineage", {}))
     is_notice = row.get("notice", False)
-    return Submission(row["message_id"], row["text"], row.get("context", ""), lineage, is_notice)
+    return Submission(
+        row["message_id"], row["text"], row.get("context", ""), lineage, is_notice, about=row.get("about")
+    )
 
 
 def put_notice(session_id: str, pending_id: str, notice: Submission, now: int) -> Put:
@@ -52,6 +54,7 @@ def put_notice(session_id: str, pending_id: str, notice: Submission, now: int) -
         "message_id": notice.message_id,
         "text": notice.text,
         "notice": True,
+        **({"about": notice.about} if notice.about is not None else {}),
         "created_at": now,
     }
     return Put(item, condition="attribute_not_exists(#pk)")

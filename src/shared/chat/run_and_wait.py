@@ -14,6 +14,7 @@ from shared.chat.sending import Sending
 from shared.chat.services import Services
 from shared.chat.sessions import owned_session
 from shared.chat.transcript import Message, messages_before
+from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.run_state import Followed, MadeCall, RunState, RunStatus
@@ -21,6 +22,7 @@ from shared.tasks.store import get_task
 
 _POLL_SECONDS = 0.25
 
+_LATE = "It has asked the user for an approval, and the request expired before it was answered."
 _ASKS = "It has paused, because it asks the user for an approval. It goes on when they have answered."
 
 _STATUS: dict[TaskStatus, RunStatus] = {
@@ -111,15 +113,16 @@ class RunAndWait:
         if not task.status.ended:
             return RunState("running", task.session_id, task.id, awaits=task.id)
         asked = approvals_of(self._database, task.session_id, task.id)
-        if any(approval.state is ApprovalState.OPEN for approval in asked):
-            return RunState("running", task.session_id, task.id, error=_ASKS)
         going_on = get_task(self._database, asked[0].next_task) if asked else None
         if going_on is not None:
             return self._state(going_on)
+        late = any(approval.is_expired(to_millis(self._services.clock.now())) for approval in asked)
+        if any(approval.state is ApprovalState.OPEN for approval in asked) and not late:
+            return RunState("running", task.session_id, task.id, error=_ASKS)
         rows = list(self._rows_of(task))
         answer = next((row.content for row in reversed(rows) if row.role == "assistant"), "")
-        status, calls = _STATUS[task.status], tuple(_calls(rows))
-        return RunState(status, task.session_id, task.id, answer, _reason(task), calls, task.spend)
+        status, reason = (_STATUS[task.status], _reason(task)) if not asked else ("cancelled", _LATE if late else "")
+        return RunState(status, task.session_id, task.id, answer, reason, tuple(_calls(rows)), task.spend)
 
     def _rows_of(self, task: Task) -> Iterator[Message]:
         """What the turn has added to the transcript, in order. Its rows are one stretch, most often the last."""

@@ -5,8 +5,8 @@
 | child  | `TASK#{parent}` | `CHILD#{task}` | put in the transaction that creates the child      |
 
 A task that is cancelled or fails takes with it what it has started for itself; one that completes leaves it
-running. The State table's stream tells of the end, and the children are looked up after it. A child that is
-created later still, by a worker that had not heard of the end, finds out when it is first worked on.
+running. The State table's stream tells of the end, and the children are looked up after it (`chat.stopping`). A child
+that is created later still, by a worker that had not heard of the end, finds out when it is first worked on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.aws.database import Database
-from shared.aws.queue import TurnQueue
 from shared.aws.writes import Put
-from shared.kernel.clock import Clock
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
-from shared.tasks.waits import wake
 
 RECORD_VERSION = 1
 MAX_DEPTH = 3
 """How many parents a task may have."""
 
-_TAKES_CHILDREN_ALONG = frozenset({TaskStatus.CANCELLED, TaskStatus.FAILED})
+TAKES_CHILDREN_ALONG = frozenset({TaskStatus.CANCELLED, TaskStatus.FAILED})
 
 
 @dataclass(frozen=True)
@@ -70,18 +67,14 @@ def ancestors(database: Database, task: Task) -> Iterator[Task]:
 def is_orphan(database: Database, task: Task) -> bool:
     """Whether the task that it was started for has been stopped, or has failed."""
     parent = get_task(database, task.parent) if task.parent else None
-    return parent is not None and parent.status in _TAKES_CHILDREN_ALONG
+    return parent is not None and parent.status in TAKES_CHILDREN_ALONG
 
 
-def stop_children(database: Database, queue: TurnQueue, clock: Clock, task_id: str) -> int:
-    """Have what an ended task has started for itself stop too; how many that were. May be repeated.
-
-    Raises:
-        Retryable: somebody was not told yet; call it again.
-    """
-    task = get_task(database, task_id)
-    if task is None or task.status not in _TAKES_CHILDREN_ALONG:
-        return 0
-    condition = "#pk = :pk AND begins_with(#sk, :prefix)"
-    found = list(database.query(condition, {"pk": f"TASK#{task_id}", "prefix": "CHILD#"}))
-    return sum(wake(database, queue, clock, row["task_id"], cancel=True) for row in found)
+def children_of(database: Database, task: Task) -> Iterator[str]:
+    """The tasks that it has started for itself; so have the paused ones that it goes on with."""
+    found: Task | None = task
+    while found:
+        condition = "#pk = :pk AND begins_with(#sk, :prefix)"
+        for row in database.query(condition, {"pk": f"TASK#{found.id}", "prefix": "CHILD#"}):
+            yield row["task_id"]
+        found = get_task(database, found.resumes) if found.resumes else None

@@ -90,6 +90,15 @@ class Slots:
         pool = pool_of(task)
         return replace(task, pool=pool, awaits_slot=True) if self._limits.of(pool).counts else task
 
+    def following(self, ended: Task, task: Task) -> Task:
+        """The task that goes on in the session of one that ends, as it is to be stored: with its slot.
+
+        What another task has sent counts in that one's tree, so it waits for a slot there: see `queued`.
+        """
+        if pool_of(task) != pool_of(ended):
+            return self.queued(task)
+        return replace(task, pool=ended.pool, slot=(ended.slot or ended.id) if ended.pool else "")
+
     def enter(self, task: Task) -> list[Write]:
         """Count it, as its `awaits_slot` says: running, or queued. Fails if that is not how things are."""
         if not task.pool:

@@ -162,3 +162,24 @@ def replace_limits(parley: Parley, **limits: int) -> Any:
 def _operations(parley: Parley, session: Session) -> list[dict[str, Any]]:
     values = {"pk": f"SESSION#{session.id}", "prefix": "OPERATION#"}
     return list(parley.database.query("#pk = :pk AND begins_with(#sk, :prefix)", values))
+
+
+def test_an_operation_that_begins_while_its_session_is_deleted_stops_too(parley: Parley) -> None:
+    """The turn stores it between the deleter's look at the session and its transaction."""
+    parley.with_tools(Survey(), Echo(lambda *_: parley.clock.advance(20)))
+    session = parley.new_session()
+    parley.scripted(calls(("c1", "survey", '{"text":"rivers"}'), ("c2", "echo", '{"text":"x"}')))
+    task = parley.send(session).task
+
+    def begin(name: str, _: int) -> None:
+        if name == "TransactWriteItems":
+            with parley.watch.paused():
+                parley.work(task.id, seconds=640)  # no time for a second step: another invocation goes on
+            parley.watch.on_call = None
+
+    parley.watch.on_call = begin
+    delete_session(parley.services, "ada", session.id)
+    assert parley.task(task.id).status == "cancelled"
+    (operation,) = set(parley.runs_waiting())
+    parley.run(operation)
+    assert parley.task(operation).status == "cancelled"

@@ -136,6 +136,25 @@ def test_a_child_that_asks_its_user_is_not_taken_for_done(parley: Parley) -> Non
     assert (state.status, state.response) == ("completed", "Sent")
 
 
+@pytest.mark.parametrize("why", ["stopped", "expired"])
+def test_a_child_that_will_never_be_answered_is_over(parley: Parley, why: str) -> None:
+    """Its user has stopped it, or has let the request expire: nobody waits for it any more."""
+    with_sub_sessions(parley)
+    parley.with_tools(*(parley.engine.toolbox.get(name) for name in parley.engine.toolbox.names), Asking())
+    child = parley.new_session()
+    parley.scripted(calls(("c1", "send_mail", '{"text":"mail"}')))
+    parley.send(child, "Mail")
+    parley.settle()
+    if why == "stopped":
+        cancel_turn(parley.services, "ada", child.id)
+    else:
+        parley.clock.advance(parley.engine.approval_seconds + 1)
+    followed = Followed(child.id, parley.session(child.id).last_task or "")
+    state = RunAndWait(parley.services, limited=False).look("ada", followed)
+    assert (state.status, state.awaits) == ("cancelled", None)
+    assert ("expired" in state.error) is (why == "expired")
+
+
 # -- waiting -----------------------------------------------------------------------------------
 
 

@@ -6,8 +6,12 @@ import pytest
 
 from shared.aws.writes import Put
 from shared.chat.cancel import cancel_turn
+from shared.chat.model import TextDelta
+from shared.chat.opening import Submission
+from shared.chat.sending import Sending
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import LimitReached
+from shared.tasks.lineage import Lineage
 from shared.tasks.pools import PoolLimit, SlotLimits
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import put_task
@@ -120,6 +124,30 @@ def test_a_turn_that_took_its_slot_over_gives_it_back_when_it_waits(parley: Parl
     assert parley.pool().running == set()
 
 
+def test_a_turn_that_answers_a_task_moves_to_the_pool_of_its_tree(parley: Parley) -> None:
+    """What a tree has sent to a busy session of the user takes none of the user's slots, and one of the tree's."""
+    parley.with_turns(1, 3, tree=1)
+    session = parley.new_session()
+    lineage = Lineage("root", "root", 1)
+    ride = Submission("m2", "Count", lineage=lineage)
+
+    def send_more() -> None:
+        Sending(parley.services, limited=False).submit("ada", session.id, ride)
+
+    parley.scripted([TextDelta("One"), 0.5, send_more, *says("!")], says("Two"))
+    first = parley.send(session).task.id
+    (second,) = send_many(parley, 1)
+    parley.messages_waiting()
+    parley.work(first)
+    third = parley.session(session.id).active_task or ""
+    assert parley.pool().running == {second}
+    assert parley.pool("tree:root").running == {third}
+    assert set(parley.messages_waiting()) == {second, third}
+    parley.work(third)
+    assert parley.task(third).status == "completed"
+    assert parley.pool("tree:root").running == set()
+
+
 @pytest.mark.parametrize("woken", [False, True])
 def test_a_sleeping_turn_can_be_stopped(parley: Parley, woken: bool) -> None:
     """Whether or not it waits for a slot by then; nothing of it stays behind."""
@@ -128,7 +156,7 @@ def test_a_sleeping_turn_can_be_stopped(parley: Parley, woken: bool) -> None:
     suspend(parley, first)
     if woken:
         parley.work(first)
-    cancel_turn(parley.services, "ada", parley.task(first).session_id)
+    assert cancel_turn(parley.services, "ada", parley.task(first).session_id).reason == "cancelled"
     assert parley.task(first).status == "cancelled"
     assert (parley.pool().running, parley.pool().queued) == ({second}, set())
 

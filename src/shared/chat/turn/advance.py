@@ -15,6 +15,7 @@ from shared.chat.compaction import context_of
 from shared.chat.metering import Metering
 from shared.chat.model import PROMPT_TOO_LONG
 from shared.chat.opening import user_row
+from shared.chat.operations.notices import read_out
 from shared.chat.pending import deletions, load_pending, lower_count, submission_of
 from shared.chat.prompt import WRAP_UP, system_prompt
 from shared.chat.services import Services, TurnEngine
@@ -282,7 +283,7 @@ class _Turn:
         if not pending:
             return
         now = to_millis(self._services.clock.now())
-        said = [submission_of(row) for row in pending]
+        said = read_out(self._services.database, owner.task.session_id, [submission_of(row) for row in pending])
         rows = [user_row(seq, one, owner.task, now) for seq, one in enumerate(said, start=self._next_seq)]
         drained = [{"id": one.message_id, "text": one.text[:500]} for one in said if not one.is_notice]
         writes: list[Write] = [
@@ -292,6 +293,8 @@ class _Turn:
         ]
         owner.commit(writes, [wire.data("pending-drained", {"messages": drained})] if drained else [])
         self._messages.extend(rows)
+        if len(drained) < len(said):  # a notice: what it tells of was put in place of a row that was read before
+            self._messages = load_messages(self._services.database, owner.task.session_id, owner.task.context_from)
         log_event("messages.drained", **owner.task.ids, messages=len(rows))
 
 

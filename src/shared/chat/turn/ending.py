@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.aws.writes import Item, Write
 from shared.chat.approvals import Approval, put_approval
 from shared.chat.opening import bound_by, free_session, hand_over, new_task_writes, user_row
+from shared.chat.operations.notices import read_out
 from shared.chat.pending import deletions, load_pending, submission_of, told_apart
 from shared.chat.services import Services
 from shared.chat.sessions import Awaiting
@@ -138,7 +139,8 @@ class Ending:
                 pending = self._pending_at_end()
                 next_task, session_writes = self._session_writes(outcome, pending, next_seq)
             writes = [put_message(self._owner.task.session_id, row) for row in rows]
-            slot_writes = [] if next_task else self._services.slots.leave(self._owner.task)
+            keeps_slot = next_task is not None and next_task.pool == self._owner.task.pool
+            slot_writes = [] if keeps_slot else self._services.slots.leave(self._owner.task)
             try:
                 self._owner.commit(
                     [*session_writes, *slot_writes, *writes],
@@ -153,10 +155,10 @@ class Ending:
                 continue
             break
         self._report(outcome)
+        if not keeps_slot:
+            self._services.slots.promote_after(self._owner.task)
         if next_task:
             self._send(next_task)
-        else:
-            self._services.slots.promote_after(self._owner.task)
 
     def _pending_at_end(self) -> list[Item]:
         if not self._owner.has_pending_news:
@@ -189,7 +191,8 @@ class Ending:
     ) -> tuple[Task, list[Write]]:
         """The turn that answers `pending`, while `discarded` goes unheard and `left` messages still wait."""
         task, now = self._owner.task, to_millis(self._services.clock.now())
-        submissions = [submission_of(row) for row in pending]
+        said = [submission_of(row) for row in pending]
+        submissions = read_out(self._services.database, task.session_id, said)
         lineage = next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))
         following = Task(
             id=self._services.ids.new(),
@@ -199,10 +202,9 @@ class Ending:
             created_at=now,
             context_from=task.context_from,
             inbox=1 if left else 0,
-            pool=task.pool,
-            slot=(task.slot or task.id) if task.pool else "",
             **vars(bound_by(lineage, task.dry_run, task.permissions)),
         )
+        following = self._services.slots.following(task, following)
         gone, (users, notices) = [*pending, *discarded], told_apart(pending)
         rows = [user_row(seq, said, following, now) for seq, said in enumerate(submissions, start=next_seq)]
         return following, [
@@ -251,7 +253,10 @@ class Ending:
         log_event("turn.accepted", **task.ids)
         count("TurnAccepted")
         try:
-            self._services.queue.send(task.id, task.user_id)
+            if task.awaits_slot:
+                self._services.slots.admit(task)
+            else:
+                self._services.queue.send(task.id, task.user_id)
         except Retryable as error:  # the next turn is stored; its timer sends it again
             log_problem("turn.send_failed", **task.ids, code=error.code)
 
