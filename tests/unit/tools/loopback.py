@@ -92,7 +92,7 @@ class Server:
 
     def _reply(self, connection: socket.socket) -> None:
         request = b""
-        while b"\r\n\r\n" not in request:
+        while not _is_whole(request):  # an answer while the body is on its way would reset the connection
             received = connection.recv(65_536)
             if not received:
                 return
@@ -106,6 +106,12 @@ class Server:
             while connection.recv(1024):
                 pass
         self.hung_up.set()
+
+
+def _is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    lengths = [line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return bool(end) and len(body) >= (int(lengths[0]) if lengths else 0)
 
 
 def _sender(answer: bytes) -> Reply:
