@@ -13,9 +13,9 @@ from shared.chat.opening import Submission
 from shared.chat.run_and_wait import RunAndWait, recent_rows
 from shared.chat.services import Services
 from shared.chat.sessions import create_sub_session, owned_session
+from shared.kernel.analytics import sub_session_started
 from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable, ToolError
 from shared.kernel.ids import derived_id
-from shared.kernel.telemetry import log_event
 from shared.tasks.lineage import MAX_DEPTH, Lineage, ancestors, inherited
 from shared.tasks.records import Task
 from shared.tasks.run_state import Followed, RunState
@@ -75,7 +75,7 @@ class SubSessionTurns:
         self._refuse_ancestor(caller, session_id)
         followed = self._turns.begin(context.user_id, session_id, _message(context, assignment, inherited(caller)))
         if not followed.message_id:
-            log_event("copilot_sub_session_started", **context.ids, sub_session_id=session_id)
+            sub_session_started(context.ids, session_id)
         return followed
 
     def _new_session(self, context: ToolContext, caller: Task) -> str:

@@ -16,6 +16,7 @@ from shared.chat.sending import Sending
 from shared.chat.sessions import Session, create_session, list_sessions
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.kernel.errors import ParleyError
+from shared.kernel.telemetry import flush_metrics
 from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
 from shared.tasks.run_state import Followed
@@ -24,7 +25,7 @@ from shared.tools.get_sub_session_result import GetSubSessionResult, GetSubSessi
 from shared.tools.run_sub_session import RunSubSession, RunSubSessionInput
 from tests.support.checks import check_over, said
 from tests.support.faults import FAULT_KINDS, Killed
-from tests.support.logs import logged
+from tests.support.logs import logged, metrics_in
 from tests.support.model import Script, calls, says
 from tests.support.region import Parley
 from tests.support.tools import Asking, Echo
@@ -183,6 +184,17 @@ def test_a_quick_answer_is_waited_for_at_once(parley: Parley) -> None:
         "progress": None,
     }
     assert said(parley.transcript(child)) == [("user", "Count rivers"), ("assistant", "Seven")]
+
+
+def test_a_sub_session_is_counted(parley: Parley, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once for each that is started, as a metric too."""
+    answering(parley, delegates(), lambda: says("Seven"))
+    parent_of(parley)
+    flush_metrics()
+    capsys.readouterr()
+    parley.settle()
+    flush_metrics()
+    assert metrics_in(capsys.readouterr().out)["CopilotSubSessionStarted"] == 1
 
 
 def test_a_slow_one_is_waited_for_by_nobody(parley: Parley) -> None:
