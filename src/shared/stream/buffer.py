@@ -60,7 +60,3 @@ class PartBuffer:
         self._bytes = 0
         self._urgent = False
         return parts
-
-    def discard(self) -> None:
-        """Forget what was never stored (its step is done again)."""
-        self.take()

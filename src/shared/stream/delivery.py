@@ -84,10 +84,6 @@ class Delivery:
             if viewer_id not in self._lanes:
                 self._lanes[viewer_id] = _Lane(viewer, viewer.from_seq, posted_at=self._clock.now())
 
-    def earliest_need(self, viewers: Sequence[Viewer]) -> int:
-        """The first seq that any of the viewers still has to get."""
-        return min((viewer.from_seq for viewer in viewers), default=self._parts.head)
-
     def pump(self) -> None:
         """Start whatever can be posted now, without waiting for it."""
         for lane in self._lanes.values():
