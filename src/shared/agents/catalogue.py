@@ -4,9 +4,9 @@ from typing import Any
 
 from shared.accounts.credits import Credits
 from shared.agents.blocks.contract import BlockServices, TextModel
-from shared.agents.find_block import FindBlock
 from shared.agents.offered import OfferedBlocks
-from shared.agents.run_block import RunBlock
+from shared.agents.tools.find_block import FindBlock
+from shared.agents.tools.run_block import RunBlock
 from shared.tools import responses
 from shared.tools.catalogue import ToolDependencies, all_tools
 from shared.tools.contract import Tool

@@ -189,6 +189,6 @@ class Slots:
             return
         log_event("turn.promoted", **task.ids)
         try:
-            self._queue.send(task.id, task.user_id)
+            self._queue.send(task.id, task.user_id, kind=task.kind)
         except Retryable as error:  # it has its slot: its timer sends the message
             log_problem("turn.send_failed", **task.ids, code=error.code)

@@ -12,9 +12,9 @@ from shared.accounts.credits import Credits
 from shared.accounts.permissions import Permissions
 from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, BlockServices, Category
 from shared.agents.blocks.registry import AnyBlock
-from shared.agents.find_block import FindBlock
 from shared.agents.offered import OfferedBlocks
-from shared.agents.run_block import RunBlock
+from shared.agents.tools.find_block import FindBlock
+from shared.agents.tools.run_block import RunBlock
 from shared.chat.answering import Answering, UserAnswer
 from shared.chat.approvals import approvals_of
 from shared.chat.asking import Means

@@ -124,6 +124,9 @@ class Block(ABC, Generic[InputT, OutputT]):
     """The providers of which the user must have connected an account."""
     is_loop: ClassVar[bool] = False
     """It emits several values, and what follows it runs for each."""
+    gathers: ClassVar[Mapping[str, Literal["all", "each"]]] = {}
+    """Inputs that take any number of links in an agent: `all` of their values at once, as a list, when no more can
+    come; or one execution for `each`."""
     disabled: ClassVar[bool] = False
     """Listed nowhere, and not run."""
     in_chat: ClassVar[bool] = True

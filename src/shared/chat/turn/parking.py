@@ -101,6 +101,6 @@ class Parking:
         if seconds > MAX_MESSAGE_DELAY_SECONDS:
             return
         try:
-            self._services.queue.send(task.id, task.user_id, delay_seconds=seconds)
+            self._services.queue.send(task.id, task.user_id, delay_seconds=seconds, kind=task.kind)
         except Retryable as error:
             log_problem("turn.send_failed", **task.ids, code=error.code)

@@ -1,7 +1,7 @@
 """Each part of a list, one after another."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,7 @@ class LoopOverList(Block[LoopOverListInput, LoopOverListOutput]):
     description: ClassVar[str] = "Emit each item of a list in order, so that what follows runs once for each."
     category: ClassVar[Category] = "logic"
     is_loop: ClassVar[bool] = True
+    gathers: ClassVar[Mapping[str, Literal["all", "each"]]] = {"items": "each"}
     input_model: ClassVar[type[BlockInput]] = LoopOverListInput
     output_model: ClassVar[type[BlockOutput]] = LoopOverListOutput
     examples: ClassVar[Sequence[Example]] = (

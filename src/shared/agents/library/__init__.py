@@ -1,0 +1,1 @@
+"""The agents of each user, and those that are published."""

@@ -1,0 +1,1 @@
+"""What people decide before an agent, or a block, goes on."""

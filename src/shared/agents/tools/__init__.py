@@ -1,0 +1,1 @@
+"""The tools by which a chat finds, runs and builds agents."""

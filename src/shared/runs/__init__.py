@@ -1,0 +1,1 @@
+"""Runs of agents: starting, advancing, ending, and telling of them."""

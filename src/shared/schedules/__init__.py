@@ -1,0 +1,1 @@
+"""Runs and messages at times that a user has chosen."""
