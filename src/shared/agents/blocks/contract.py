@@ -127,6 +127,8 @@ class Block(ABC, Generic[InputT, OutputT]):
     gathers: ClassVar[Mapping[str, Literal["all", "each"]]] = {}
     """Inputs that take any number of links in an agent: `all` of their values at once, as a list, when no more can
     come; or one execution for `each`."""
+    is_trigger: ClassVar[bool] = False
+    """An agent with it starts when a request comes from outside; neither by hand nor on a schedule."""
     disabled: ClassVar[bool] = False
     """Listed nowhere, and not run."""
     in_chat: ClassVar[bool] = True

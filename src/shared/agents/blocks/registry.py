@@ -24,6 +24,16 @@ def shipped_blocks() -> tuple[AnyBlock, ...]:
     return tuple(usable(blocks_in(library)))
 
 
+@cache
+def _shipped_by_id() -> dict[str, AnyBlock]:
+    return {block.id: block for block in shipped_blocks()}
+
+
+def shipped_block(block_id: str) -> AnyBlock | None:
+    """The shipped block of that very id."""
+    return _shipped_by_id().get(block_id)
+
+
 def usable(found: Iterable[type[AnyBlock]]) -> list[AnyBlock]:
     """One of each that is not disabled, by name."""
     return sorted((block() for block in found if not block.disabled), key=lambda block: block.name)

@@ -15,6 +15,10 @@ class AgentInputInput(BlockInput):
     description: str = Field(default="", max_length=1_000)
     default: Any = Field(default=None, description="What counts when nothing is given.")
     value: Any = Field(default=None, description="What was given; set when the agent is run.")
+    value_schema: dict[str, Any] = Field(
+        default_factory=dict,
+        description='JSON Schema of the value, such as {"type": "string"}; `format: password` marks a secret.',
+    )
 
 
 class AgentInputOutput(BlockOutput):

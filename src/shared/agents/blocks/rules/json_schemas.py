@@ -93,6 +93,9 @@ def _malformed(schema: Mapping[str, Any]) -> Iterator[str]:
     for keyword, types in wanted.items():
         if keyword in schema and not isinstance(schema[keyword], types):
             yield f"has a `{keyword}` of the wrong type"
+    required = schema.get("required")
+    if isinstance(required, list) and any(not isinstance(name, str) for name in required):
+        yield "has a `required` that is no list of names"
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
