@@ -8,6 +8,7 @@ from shared.accounts.permissions import Permissions
 from shared.agents.blocks import registry
 from shared.agents.blocks.contract import BlockContext, BlockServices, Example, Prompt, emitted
 from shared.agents.blocks.registry import AnyBlock
+from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.kernel.errors import ToolError
 from shared.tasks.run_state import Followed, RunState
 from shared.tasks.wait import Wait
@@ -75,10 +76,17 @@ class Bench:
     model: Answers = field(default_factory=Answers)
     sub_sessions: SubSession = field(default_factory=answered)
     dry_run: bool = False
+    approves: bool | None = None
+    """What the user says to whatever they are asked."""
 
     @property
     def services(self) -> BlockServices:
-        return BlockServices(self.clock, self.model, self.sub_sessions, self.desk.workspace, self.web.network())
+        files, network = self.desk.workspace, self.web.network()
+        return BlockServices(self.clock, self.model, self.sub_sessions, files, network, self.reviews)
+
+    @property
+    def reviews(self) -> Reviews:
+        return Reviews(self.desk.database, self.clock)
 
     def context(self, call_id: str = "call") -> BlockContext:
         call = ToolContext("ada", "S1", "T1", call_id, dry_run=self.dry_run)
@@ -95,10 +103,18 @@ class Bench:
         outcome = self.start(name, inputs, call_id)
         block = block_named(name)
         while isinstance(outcome, Wait):
-            self.clock.advance_to(outcome.until / 1000)
+            if self.approves is None or not self._decide():
+                self.clock.advance_to(outcome.until / 1000)
             given = block.input_model.model_validate(inputs)
             outcome = block.resume(self.context(call_id), given, outcome.note)
         return emitted(outcome)
+
+    def _decide(self) -> bool:
+        """Have the user say what they say; whether they were asked."""
+        asked, _ = self.reviews.page("ada", "pending", 10)
+        for review in asked:
+            self.reviews.decide("ada", review.id, Verdict("approved" if self.approves else "rejected"))
+        return bool(asked)
 
     def fails(self, name: str, inputs: Mapping[str, Any]) -> str:
         """The code of the error that the block answers with."""
@@ -111,6 +127,7 @@ class Bench:
     def holds(self, example: Example) -> None:
         """Make the world that an example is about."""
         self.model.says = list(example.given.says)
+        self.approves = example.given.approved
         self.sub_sessions = answered("".join(example.given.says))
         kind = "application/json" if example.given.page.startswith(("{", "[")) else "text/plain"
         self.web.server.answers(page(example.given.page.encode(), f"Content-Type: {kind}"))

@@ -5,6 +5,7 @@ from typing import Any
 from shared.accounts.credits import Credits
 from shared.agents.blocks.contract import BlockServices, TextModel
 from shared.agents.offered import OfferedBlocks
+from shared.agents.reviews.reviews import Reviews
 from shared.agents.tools.find_block import FindBlock
 from shared.agents.tools.run_block import RunBlock
 from shared.tools import responses
@@ -20,7 +21,8 @@ def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
         if needs.objects
         else None
     )
-    return BlockServices(needs.clock, model, needs.sub_sessions, files)
+    reviews = Reviews(needs.database, needs.clock)
+    return BlockServices(needs.clock, model, needs.sub_sessions, files, reviews=reviews)
 
 
 def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:

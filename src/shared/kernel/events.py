@@ -50,6 +50,9 @@ Event = Literal[
     "approval.requested",
     "approval.answered",
     "approval.closed",
+    "review.requested",
+    "review.decided",
+    "review.used",
     # its steps
     "model.answered",
     "model.failed",

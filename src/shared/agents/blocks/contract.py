@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from shared.accounts.permissions import BlockName, Permissions
+from shared.agents.reviews.records import Asking, Review
 from shared.kernel.clock import Clock
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext
@@ -54,6 +55,20 @@ class TextModel(Protocol):
         """
 
 
+class AskedReviews(Protocol):
+    """What users are asked to review; what belongs to somebody else does not exist."""
+
+    def request(self, asking: Asking) -> Review:
+        """Ask; the same execution again gets what it has asked."""
+
+    def get(self, user_id: str, review_id: str) -> Review:
+        """The review.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+
 @dataclass(frozen=True)
 class BlockServices:
     """What blocks are made to work with."""
@@ -64,6 +79,8 @@ class BlockServices:
     files: Workspace | None = None
     """None: this deployment keeps no files."""
     network: Network = field(default_factory=Network)
+    reviews: AskedReviews | None = None
+    """None: nobody can be asked."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,8 @@ class Given:
     """What the model answers, call by call."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The workspace before."""
+    approved: bool | None = None
+    """What the user says when they are asked to review something."""
 
 
 @dataclass(frozen=True)
