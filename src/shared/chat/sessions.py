@@ -7,6 +7,7 @@
 | claim   | `SESSION#{id}` | `CLAIM#{message}` | a client message id, taken once                     |
 | pending | `SESSION#{id}` | `PENDING#{ulid}`  | sent while a turn ran                               |
 | message | `SESSION#{id}` | `MSG#{seq}`       | see `transcript`                                    |
+| guide   | `SESSION#{id}` | `GUIDE`           | see `turn.guide`                                    |
 
 A deleted session keeps its record until `purge` has removed the rest: it belongs to nobody, is in no list, and
 whoever requires its owner fails.

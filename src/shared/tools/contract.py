@@ -18,6 +18,9 @@ from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.tasks.records import Spend
 from shared.tasks.wait import Wait
 
+GUIDE_TOOL = "get_agent_building_guide"
+"""The tool that opens those that need the guide."""
+
 
 class ToolInput(BaseModel):
     """Base of every tool's arguments: unknown fields are refused, so that the model is told."""
@@ -144,6 +147,7 @@ class Tool(ABC, Generic[InputT]):
     requires_auth: ClassVar[bool] = False
     long_running: ClassVar[bool] = False
     needs_guide: ClassVar[bool] = False
+    """Refused until `GUIDE_TOOL` has answered in an earlier step of the session; its description says so."""
     runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
     price_credits: ClassVar[int] = 0
     """What a call costs its user when it brings something; never in a dry run."""

@@ -23,6 +23,7 @@ from shared.chat.titles import title_first_turn
 from shared.chat.transcript import Message, OpenStep, ToolCall, for_model, load_messages, open_step, put_message
 from shared.chat.turn.compact import Compactor
 from shared.chat.turn.ending import Ending, Outcome
+from shared.chat.turn.guide import guide_was_read
 from shared.chat.turn.model_step import Answer, ModelStep
 from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
@@ -138,9 +139,10 @@ class _Turn:
         task = self._owner.task
         return answers_to(self._services.database, task.session_id, task.resumes) if task.resumes else {}
 
-    @property
-    def _offer(self) -> Offer:
-        return Offer(self._engine, self._owner.task, self._answers)
+    def _offer(self, step: OpenStep) -> Offer:
+        task = self._owner.task
+        read = guide_was_read(self._services.database, task.session_id, step, self._engine.toolbox)
+        return Offer(self._engine, task, self._answers, guide_was_read=read)
 
     def _advance(self, ending: Ending, journalled: dict[str, Any]) -> bool:
         """Step by step; True when the turn has ended, False when another invocation goes on."""
@@ -160,11 +162,12 @@ class _Turn:
                 log_event("turn.continued", **owner.task.ids, epoch=owner.task.epoch, steps=owner.spend.steps)
                 return False
             if step:
-                held = self._offer.to_ask(step.missing)
+                offer = self._offer(step)
+                held = offer.to_ask(step.missing)
                 if len(held) == len(step.missing):
                     pausing.ask_about_calls(step, held)
                     return True
-                self._run_tools(step.without(held), journalled)
+                self._run_tools(step.without(held), offer, journalled)
                 continue
             try:
                 answer = self._ask()
@@ -259,8 +262,8 @@ class _Turn:
 
     # -- the tools -----------------------------------------------------------------------------
 
-    def _run_tools(self, step: OpenStep, journalled: dict[str, Any]) -> None:
-        tools = ToolStep(self._owner, self._services, self._engine, self._messages, self._offer)
+    def _run_tools(self, step: OpenStep, offer: Offer, journalled: dict[str, Any]) -> None:
+        tools = ToolStep(self._owner, self._services, self._engine, self._messages, offer)
         try:
             rows = tools.run(step, journalled)
         except TurnCancelled:

@@ -15,7 +15,7 @@ from shared.chat.services import TurnEngine
 from shared.chat.transcript import ToolCall
 from shared.kernel.errors import ToolError
 from shared.tasks.records import Task
-from shared.tools.contract import ErrorResponse, NeedLogin, Tool, ToolInput, ToolResponse
+from shared.tools.contract import GUIDE_TOOL, ErrorResponse, NeedLogin, Tool, ToolInput, ToolResponse
 from shared.tools.read_workspace_file import ReadWorkspaceFile
 from shared.tools.workspace.paths import is_tool_output, normal_path
 
@@ -28,11 +28,22 @@ KEPT_OUTPUT = '"type":"output_too_large"'
 class Offer:
     """The tools of one turn."""
 
-    def __init__(self, engine: TurnEngine, task: Task, answers: Mapping[str, Approval] | None = None) -> None:
-        """`answers` are the user's, by call id, to what the turn that this one resumes has asked."""
+    def __init__(
+        self,
+        engine: TurnEngine,
+        task: Task,
+        answers: Mapping[str, Approval] | None = None,
+        *,
+        guide_was_read: bool = False,
+    ) -> None:
+        """`answers` are the user's, by call id, to what the turn that this one resumes has asked.
+
+        `guide_was_read` before the step whose calls are made.
+        """
         self._toolbox = engine.toolbox
         self._task = task
         self._answers = answers or {}
+        self._guide_was_read = guide_was_read
         self._permissions = Permissions.from_item(task.permissions)
         self._needing_approval = engine.tools_needing_approval | self._permissions.needs_approval
 
@@ -69,6 +80,11 @@ class Offer:
             return self._no_such_tool(call, "tool_not_allowed")
         if tool.requires_auth and is_guest(self._task.user_id):
             return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
+        if tool.needs_guide and not self._guide_was_read:
+            return ErrorResponse(
+                code="guide_required",
+                message=f"Nothing was done: call {GUIDE_TOOL} first, read its answer, and then call this again.",
+            )
         if tool.side_effect and self._task.dry_run:
             return ErrorResponse(code="dry_run", message="Nothing may take effect in this session: it is a dry run.")
         if answer is None and self._needs_approval(tool, call):

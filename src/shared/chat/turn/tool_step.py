@@ -10,6 +10,7 @@ from shared.chat.operations.beginning import Beginning, NewOperation, beginning_
 from shared.chat.services import Services, TurnEngine
 from shared.chat.transcript import Message, OpenStep, ToolCall, put_message
 from shared.chat.turn.charging import Charging
+from shared.chat.turn.guide import guide_writes
 from shared.chat.turn.offer import Offer
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import Parking, Suspended, over_soon
@@ -151,7 +152,8 @@ class ToolStep:
         for result in results:
             self._owner.take_note(self._charging.progress(result.call).spent)
         new = [result.begins for result in results if result.begins]
-        self._owner.commit([*puts, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
+        read = guide_writes(self._owner.task.session_id, [(one.seq, one.call.name, one.response) for one in results])
+        self._owner.commit([*puts, *read, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
         send_begun(self._services, new)
         for result in results:
             self._report(result)
