@@ -106,4 +106,6 @@ def _value_bytes(value: dict[str, Any]) -> int:
         return 3 + sum(len(k.encode()) + _value_bytes(v) for k, v in content.items())
     if kind == "L":
         return 3 + sum(_value_bytes(v) for v in content)
+    if kind == "B":
+        return len(content)
     return len(str(content).encode())

@@ -1,25 +1,23 @@
-"""Agents in their users' libraries, and the versions of their graphs.
+"""Agents in their users' libraries.
 
-| record        | pk                | sk                  | notes                                                    |
-|---------------|-------------------|---------------------|----------------------------------------------------------|
-| library agent | `LIBRARY#{user}`  | `AGENT#{id}`        | points to a graph and the version that runs              |
-| version       | `GRAPH#{graph}`   | `VERSION#{6 digits}`| put once and never changed; the graph is deflated JSON   |
+| record        | pk                | sk           | notes                                                    |
+|---------------|-------------------|--------------|----------------------------------------------------------|
+| library agent | `LIBRARY#{user}`  | `AGENT#{id}` | points to a graph and the version that runs              |
+| total         | `LIBRARY#{user}`  | `TOTAL`      | how many agents there are; changed together with them    |
 
-A library agent may point to somebody else's graph: one that was published. A version is read by whoever has a record
-that names it, so the graph itself needs no second check of who owns it.
+A library agent may point to somebody else's graph: one that was published. A version (see `versions`) is read by
+whoever has a record that names it, so the graph itself needs no second check of who owns it.
 """
 
-import json
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.agents.graphs.model import Graph
-from shared.aws.writes import Item, Key
+from shared.aws.writes import Item, Key, Update
+from shared.kernel.clock import iso
 
 RECORD_VERSION = 1
-MAX_STORED_BYTES = 380_000
-"""Of a version's graph, deflated: an item must stay below 400 KB."""
+MAX_AGENTS = 1_000
+"""Of a user: lists and searches read all of them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,10 @@ class LibraryAgent:
     """False: it points to a published graph, and is copied before it is changed."""
     slug: str = ""
     """`username/agent-slug` of the published agent that it came from."""
+    latest_version: int = 0
+    """The highest that there is of a graph of its own; 0: the one that runs."""
+    revision: int = 0
+    """Rises with each change."""
 
     @property
     def link(self) -> str:
@@ -61,23 +63,37 @@ class LibraryAgent:
         """The same, with another version that runs."""
         return replace(self, version=version)
 
+    def public(self) -> dict[str, Any]:
+        """What a list shows of it."""
+        return {
+            "id": self.id,
+            "graph_id": self.graph_id,
+            "version": self.version,
+            "name": self.name,
+            "description": self.description,
+            "slug": self.slug or None,
+            "owns_graph": self.owns_graph,
+            "link": self.link,
+            "created_at": iso(self.created_at),
+            "updated_at": iso(self.updated_at),
+        }
+
 
 def library_key(user_id: str, agent_id: str) -> Key:
     """Where a library agent's record is."""
     return {"pk": f"LIBRARY#{user_id}", "sk": f"AGENT#{agent_id}"}
 
 
-def version_key(graph_id: str, version: int) -> Key:
-    """Where a version's record is."""
-    return {"pk": f"GRAPH#{graph_id}", "sk": f"VERSION#{version:06d}"}
+def one_more(user_id: str) -> Update:
+    """Counts a new agent, if there may be one."""
+    return Update(
+        {"pk": f"LIBRARY#{user_id}", "sk": "TOTAL"},
+        "SET #v = :v ADD #agents :one",
+        condition="attribute_not_exists(#agents) OR #agents < :most",
+        values={"v": RECORD_VERSION, "one": 1, "most": MAX_AGENTS},
+    )
 
 
-def deflated(graph: Graph) -> bytes:
-    """A graph as it is stored."""
-    text = json.dumps(graph.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False)
-    return zlib.compress(text.encode(), level=6)
-
-
-def inflated(stored: Any) -> Graph:
-    """A graph from its stored form."""
-    return Graph.model_validate_json(zlib.decompress(bytes(stored)))
+def one_less(user_id: str) -> Update:
+    """Counts one that is deleted."""
+    return Update({"pk": f"LIBRARY#{user_id}", "sk": "TOTAL"}, "ADD #agents :less", values={"less": -1})
