@@ -17,6 +17,8 @@ from shared.kernel.errors import NotFound
 
 MAX_ID_CHARACTERS = 64
 _MAX_SECRET_CHARACTERS = 1_000
+_MAX_BYTES = 1_200_000
+"""Of a completion: what is brought may be an agent, and those have up to 1 MB."""
 
 
 class Completion(Body):
@@ -45,7 +47,7 @@ def operations_router(services: Services, callbacks: Callbacks, signed_in: Calla
         await asyncio.to_thread(callbacks.check, services.clock, operation_id, key, expires, mark)
         _possible(operation_id)
         await asyncio.to_thread(find_operation, services, operation_id)
-        body: Completion = validated(Completion, parse_json(await read_body(request)))
+        body: Completion = validated(Completion, parse_json(await read_body(request, _MAX_BYTES), _MAX_BYTES))
         task = await asyncio.to_thread(
             complete_operation, services, operation_id, success=body.success, result=body.result, error=body.error
         )

@@ -2,16 +2,17 @@
 
 A turn answers the call at once and goes on. The work runs in the run worker, for minutes or longer, and may be
 done again from its start after a kill, or when an invocation's time is up: what it has got so far it keeps in
-its journal. Or it hands the work to somebody outside, who calls back.
+its journal. Or it hands the work to somebody outside, who calls back; what they bring, the tool may finish.
 """
 
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from shared.kernel.errors import ToolError
+from shared.tasks.wait import Wait
 from shared.tools.contract import InputT, Tool, ToolContext, ToolResponse
 
 ValueT = TypeVar("ValueT")
@@ -113,8 +114,15 @@ class LongRunningTool(Tool[InputT]):
     max_seconds: ClassVar[int] = 3600
     """From the call on; an operation that takes longer, or is never called back for, fails."""
 
-    def run(self, context: ToolContext, arguments: InputT) -> ToolResponse:  # noqa: ARG002
-        """Never called: a turn begins an operation instead."""
+    finishes: ClassVar[bool] = False
+    """What somebody outside brings goes through `finish`, whole and with its secrets, before it is the result."""
+
+    def answers_at_once(self, arguments: InputT) -> bool:  # noqa: ARG002 - for those where it depends
+        """Whether `run` answers this call in its turn, so that no operation begins."""
+        return False
+
+    def run(self, context: ToolContext, arguments: InputT) -> ToolResponse | Wait:  # noqa: ARG002
+        """Only called for what `answers_at_once`; else a turn begins an operation."""
         raise AssertionError(f"{self.name} is long-running")
 
     @abstractmethod
@@ -124,3 +132,13 @@ class LongRunningTool(Tool[InputT]):
         Runs in a thread of its own, and must end soon after `context.cancellation` is set: that is also how
         it hears that an invocation's time is up. It is then called again, from its start.
         """
+
+    def finish(self, context: WorkContext, arguments: InputT, brought: Any) -> ToolResponse:  # noqa: ARG002
+        """Make the result of what somebody outside has brought (JSON), if the tool `finishes`.
+
+        Takes a few seconds at most, and asks nobody: it runs beside no renewal of the lease. After a kill it runs
+        again, so what it writes is made once by `context.operation_id`. Raise `ToolError` for what the model should
+        read, `Retryable` to be called again. An `ErrorResponse` with details is an outcome too: the operation has
+        completed, and this is what came of it.
+        """
+        raise AssertionError(f"{self.name} takes results as they come")

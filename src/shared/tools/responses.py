@@ -7,13 +7,13 @@ it to. So there is no second list that could be forgotten.
 import inspect
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
 
 from pydantic import TypeAdapter
 
 from shared.tasks.wait import Wait
-from shared.tools.contract import Tool, ToolResponse
+from shared.tools.contract import ErrorResponse, Tool, ToolResponse
 from shared.tools.long_running import HandedOff, LongRunningTool
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -49,19 +49,34 @@ def responses_of(tool: type[Tool[Any]]) -> tuple[type[ToolResponse], ...]:
     Raises:
         UndeclaredResponse: its `run` or `work` doesn't name them.
     """
-    doing = tool.work if issubclass(tool, LongRunningTool) else tool.run
+    models: dict[type[ToolResponse], None] = {}
+    for doing in _answering(tool):
+        models |= dict.fromkeys(_named_by(doing, f"{tool.__module__}.{tool.__qualname__}"))
+    return tuple(models)
+
+
+def _answering(tool: type[Tool[Any]]) -> Iterator[Callable[..., Any]]:
+    """The methods whose answers are the tool's."""
+    if not issubclass(tool, LongRunningTool):
+        yield tool.run
+        return
+    yield tool.work
+    if tool.run is not LongRunningTool.run:
+        yield tool.run
+
+
+def _named_by(doing: Callable[..., Any], tool: str) -> Iterator[type[ToolResponse]]:
     annotation = typing.get_type_hints(doing).get("return")
     is_union = typing.get_origin(annotation) in {Union, types.UnionType}
-    named = typing.get_args(annotation) if is_union else (annotation,)
-    models = tuple(model for model in named if model not in {Wait, HandedOff})
-    for model in models:
+    for model in typing.get_args(annotation) if is_union else (annotation,):
+        if model in {Wait, HandedOff, ErrorResponse}:
+            continue
         if not (inspect.isclass(model) and issubclass(model, ToolResponse) and model is not ToolResponse):
             raise UndeclaredResponse(
-                f"Clients can't know what {tool.__module__}.{tool.__qualname__} answers: annotate its "
-                f"`{doing.__name__}` with the response "
+                f"Clients can't know what {tool} answers: annotate its `{doing.__name__}` with the response "
                 f"models that it returns (`-> Found` or `-> Found | NotThere`), not with {annotation}."
             )
-    return models
+        yield model
 
 
 def type_of(model: type[ToolResponse]) -> str:

@@ -103,6 +103,7 @@ class Beginning:
             seq=seq,
             placeholder=encode(kept.model_dump(mode="json")),
             deadline=now + tool.max_seconds * 1000,
+            finishes=tool.finishes,
         )
         return Begun(shown, kept, NewOperation(task, operation))
 

@@ -5,11 +5,12 @@ completions at once the first one counts, and whoever is killed in between has l
 """
 
 import json
+import zlib
 from typing import Any, Literal
 
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Item
-from shared.chat.operations.records import Verdict, put_outcome
+from shared.chat.operations.records import Verdict, load_operation, put_outcome
 from shared.chat.operations.redaction import redact
 from shared.chat.resume import owned_task
 from shared.chat.services import Services
@@ -25,6 +26,8 @@ from shared.tools.contract import OversizedOutput
 
 _ATTEMPTS = 12
 _MAX_ERROR_CHARACTERS = 4_000
+_MAX_PACKED_BYTES = 350_000
+"""Of a result that is kept whole: its item must stay below 400 KB."""
 _EVERY_RESULT = {"status": "completed"}
 
 Told = Literal["first", "repeated", "too_late"]
@@ -49,7 +52,9 @@ def complete_operation(services: Services, operation_id: str, *, success: bool, 
         NotFound: there is no such operation.
         Retryable: it was not taken; tell it again.
     """
-    outcome = _outcome(success=success, result=result, error=error)
+    operation = load_operation(services.database, operation_task(operation_id))
+    whole = operation is not None and operation.finishes
+    outcome = _outcome(success=success, result=result, error=error, whole=whole)
     for _ in range(_ATTEMPTS):
         task = find_operation(services, operation_id)
         if task.status.ended:
@@ -85,13 +90,26 @@ def verdict_of(outcome: Item) -> Verdict:
     return Verdict.failure("operation_failed", outcome["error"])
 
 
-def _outcome(*, success: bool, result: Any, error: str | None) -> Item:
+def brought_by(outcome: Item) -> Any:
+    """The whole result that was told, for the tool that finishes it."""
+    return json.loads(zlib.decompress(bytes(outcome["whole"])))
+
+
+def _outcome(*, success: bool, result: Any, error: str | None, whole: bool) -> Item:
     """What is stored of it. JSON as text: DynamoDB has no fractions for us."""
     if not success:
-        words = (error or "").strip() or "Operation failed"
-        return {"success": False, "error": words[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()}
+        return _failed((error or "").strip() or "Operation failed")
+    if whole:
+        packed = zlib.compress(encode(result).encode(errors="replace"))
+        if len(packed) > _MAX_PACKED_BYTES:
+            return _failed("The result is larger than can be kept.")
+        return {"success": True, "whole": packed}
     shown = redact(_EVERY_RESULT if result is None else result)
     return {"success": True, "result": bounded_result(shown)}
+
+
+def _failed(words: str) -> Item:
+    return {"success": False, "error": words[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()}
 
 
 def bounded_result(result: Any) -> str:

@@ -41,6 +41,8 @@ class Operation:
     """When it has failed, in milliseconds since the epoch."""
     handed_off: bool = False
     """Whether somebody outside does it."""
+    finishes: bool = False
+    """Whether its tool takes what they bring, which is kept whole until then."""
 
     def puts(self, session_id: str) -> list[Put]:
         """The writes that create it, under its task and under its session."""
@@ -52,7 +54,7 @@ class Operation:
     @classmethod
     def from_item(cls, item: Item) -> "Operation":
         """The record from its stored form."""
-        return cls(**{name: item[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: item[name] for name in cls.__dataclass_fields__ if name in item})
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Verdict:
     def succeeded(self) -> bool:
         """Whether there is an output."""
         return self.status is TaskStatus.COMPLETED
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the model is told of a failure: also of one that an operation which has completed tells."""
+        return not self.succeeded or (isinstance(self.output, dict) and self.output.get("type") == "error")
 
     @classmethod
     def success(cls, output: Any) -> "Verdict":

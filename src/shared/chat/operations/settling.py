@@ -140,13 +140,13 @@ class Settlement:
         if not verdict.succeeded:
             content = ErrorResponse(code=verdict.code, message=verdict.message).model_dump(mode="json")
         text = content if isinstance(content, str) else encode(content)
-        item = row.to_item(self._owner.task.session_id) | {"content": text, "is_error": not verdict.succeeded}
+        item = row.to_item(self._owner.task.session_id) | {"content": text, "is_error": verdict.is_error}
         return Put(item, condition="#content = :seen", values={"seen": row.content})
 
     def _notice(self, verdict: Verdict) -> Submission:
         """What the model is told: our own words about where the result stands."""
         operation = self._operation
-        how = "has succeeded" if verdict.succeeded else "has failed"
+        how = "has failed" if verdict.is_error else "has succeeded"
         text = (
             f"The operation {self._owner.task.operation_id} of {operation.tool_name} {how}. Its result now stands in "
             f"the tool message of call {operation.tool_call_id}. Tell the user what came of it, and go on with what "

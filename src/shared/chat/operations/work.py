@@ -1,12 +1,14 @@
 """Advancing an operation by as much as this invocation can, as turns are: under a lease, and not for ever."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from shared.aws.writes import Item
 from shared.chat.asking import Asking, Means
-from shared.chat.operations.completing import verdict_of
+from shared.chat.operations.completing import brought_by, verdict_of
 from shared.chat.operations.records import (
     Operation,
     Verdict,
@@ -32,7 +34,7 @@ from shared.stream import parts as wire
 from shared.tasks.lease import LeaseLost
 from shared.tasks.records import Spend, Task
 from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS
-from shared.tools.contract import Cancellation, ErrorResponse, ToolResponse
+from shared.tools.contract import Cancellation, ErrorResponse, ToolInput, ToolResponse
 from shared.tools.long_running import HandedOff, Journal, LongRunningTool, WorkContext
 
 _HAND_ON_SECONDS = 45.0
@@ -52,6 +54,9 @@ class Workbench:
 
     engine: TurnEngine
     callback_url: SignedAddress
+
+
+_Answer = ToolResponse | HandedOff
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class _Spent:
 
 @dataclass(frozen=True)
 class _Done:
-    answer: ToolResponse | HandedOff | ParleyError
+    answer: _Answer | ParleyError
 
 
 _Event = _Told | _Kept | _Spent | _Done
@@ -121,8 +126,10 @@ def end_operation(services: Services, task_id: str, verdict: Verdict, caller: st
     try:
         owner.open()
         outcome = load_outcome(services.database, task_id)
-        told = verdict_of(outcome) if outcome else verdict
-        Settlement(services, owner, _known(services, task_id)).settle(told)
+        operation = _known(services, task_id)
+        # What its tool had to finish is nothing without it.
+        told = verdict_of(outcome) if outcome and not (operation.finishes and outcome["success"]) else verdict
+        Settlement(services, owner, operation).settle(told)
         owner.deliver_end(_DELIVER_SECONDS)
     except LeaseLost:
         log_problem("turn.lease_lost", **task.ids, epoch=lease.epoch)
@@ -169,17 +176,39 @@ class _Work:
             self._owner.has_pending_news = False
             outcome = load_outcome(self._services.database, self._operation.task_id)
             if outcome:
-                return verdict_of(outcome)
+                return self._concluded(outcome)
         if to_millis(self._services.clock.now()) >= self._operation.deadline:
             return Verdict.failure("operation_timeout", "The operation did not end in time.")
         return None
 
+    def _concluded(self, outcome: Item) -> Verdict:
+        """How it ends by what somebody outside has told; if the tool finishes it, in this thread: it is quick."""
+        if not (self._operation.finishes and outcome["success"]):
+            return verdict_of(outcome)
+        tool = self._tool()
+        if tool is None:
+            return self._no_tool()
+        mailbox: Mailbox[_Event] = self._bench.engine.workers.mailbox()
+        brought, context = brought_by(outcome), self._context(mailbox, Cancellation())
+        answer = self._attempt(tool, context, lambda arguments: tool.finish(context, arguments, brought))
+        while (event := mailbox.get(0)) is not None:
+            if not isinstance(event, _Done):
+                self._take_in(event)
+        return self._verdict(answer)
+
     # -- the work ------------------------------------------------------------------------------
 
-    def _do(self) -> Verdict | None:
+    def _tool(self) -> LongRunningTool[Any] | None:
         tool = self._bench.engine.toolbox.get(self._operation.tool_name)
-        if not isinstance(tool, LongRunningTool):
-            return Verdict.failure("unknown_tool", f"There is no tool {self._operation.tool_name} any more.")
+        return tool if isinstance(tool, LongRunningTool) else None
+
+    def _no_tool(self) -> Verdict:
+        return Verdict.failure("unknown_tool", f"There is no tool {self._operation.tool_name} any more.")
+
+    def _do(self) -> Verdict | None:
+        tool = self._tool()
+        if tool is None:
+            return self._no_tool()
         mailbox: Mailbox[_Event] = self._bench.engine.workers.mailbox()
         cancellation = Cancellation()
         self._start(tool, mailbox, cancellation)
@@ -190,24 +219,30 @@ class _Work:
 
     def _start(self, tool: LongRunningTool[Any], mailbox: Mailbox[_Event], cancellation: Cancellation) -> None:
         context = self._context(mailbox, cancellation)
-        call = ToolCall(self._operation.tool_call_id, self._operation.tool_name, self._operation.arguments)
 
         def tell(message: str, done: int | None = None, total: int | None = None) -> None:
             mailbox.put(_Told(message, done, total))
 
         def work() -> None:
-            try:
-                arguments = tool.input_model.model_validate(arguments_of(call))
-                mailbox.put(_Done(tool.work(context, arguments, tell)))
-            except LeaseLost:  # the owner finds out by itself
-                return
-            except (ToolError, Retryable) as error:
-                mailbox.put(_Done(error))
-            except Exception as error:  # noqa: BLE001 - a broken tool fails its operation, and nothing else
-                log_failure("tool.raised", error, **context.ids, tool=tool.name, tool_call_id=call.id)
-                mailbox.put(_Done(ToolError(f"The tool failed ({type(error).__name__}).")))
+            with suppress(LeaseLost):  # the owner finds out by itself
+                mailbox.put(_Done(self._attempt(tool, context, lambda given: tool.work(context, given, tell))))
 
         self._bench.engine.workers.start(f"operation-{tool.name}", work)
+
+    def _attempt(
+        self, tool: LongRunningTool[Any], context: WorkContext, act: Callable[[ToolInput], _Answer]
+    ) -> _Answer | ParleyError:
+        """What `act` answers for the call's arguments, or how it fails. Raises `LeaseLost`."""
+        call = ToolCall(self._operation.tool_call_id, self._operation.tool_name, self._operation.arguments)
+        try:
+            return act(tool.input_model.model_validate(arguments_of(call)))
+        except LeaseLost:
+            raise
+        except (ToolError, Retryable) as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a broken tool fails its operation, and nothing else
+            log_failure("tool.raised", error, **context.ids, tool=tool.name, tool_call_id=call.id)
+            return ToolError(f"The tool failed ({type(error).__name__}).")
 
     def _context(self, mailbox: Mailbox[_Event], cancellation: Cancellation) -> WorkContext:
         task, services, engine = self._owner.task, self._services, self._bench.engine
@@ -254,16 +289,20 @@ class _Work:
             words = event.message[:_MAX_PROGRESS_CHARACTERS].encode(errors="replace").decode()
             self._owner.emit(wire.data("progress", {"message": words, "done": event.done, "total": event.total}))
 
-    def _answered(self, answer: ToolResponse | HandedOff | ParleyError) -> Verdict | None:
+    def _answered(self, answer: _Answer | ParleyError) -> Verdict | None:
         if isinstance(answer, HandedOff):
             self._owner.commit([handing_off(self._operation.task_id)])
             log_event("operation.handed_off", **self._owner.task.ids, tool=self._operation.tool_name)
             return self._wait()
+        return self._verdict(answer)
+
+    def _verdict(self, answer: _Answer | ParleyError) -> Verdict:
+        assert not isinstance(answer, HandedOff), "what is finished is not handed on"
         if isinstance(answer, ToolError):
             return Verdict.failure(answer.code, answer.message)
         if isinstance(answer, ParleyError):
             raise answer  # the message comes again, and with it the work
-        if isinstance(answer, ErrorResponse):
+        if isinstance(answer, ErrorResponse) and answer.details is None:
             return Verdict.failure(answer.code, answer.message)
         context = self._context(self._bench.engine.workers.mailbox(), Cancellation())
         kept = bounded(answer, context, self._bench.engine.spill)

@@ -109,7 +109,7 @@ class ToolStep:
 
     def _once(self, call: ToolCall) -> bool:
         """Whether nobody knows what became of the call if it was interrupted. An operation begins with its row."""
-        return self._offer.once(call) and not isinstance(self._offer.tool(call), LongRunningTool)
+        return self._offer.once(call) and not _is_operation(self._offer.tool(call), call)
 
     def _collect(self, step: OpenStep, mailbox: Mailbox[Result | Suspended]) -> list[Message]:
         waiting = dict(step.missing)
@@ -228,7 +228,7 @@ class ToolStep:
         if _waits(call, journalled):
             mailbox.put(Suspended(seq, call, Wait.from_item(journalled[call.id]), stored=True))
             return
-        if isinstance(tool, LongRunningTool):
+        if isinstance(tool, LongRunningTool) and _is_operation(tool, call):
             mailbox.put(self._begin(seq, call, tool))
             return
         self._started_at[seq] = self._services.clock.now()
@@ -308,6 +308,14 @@ class ToolStep:
 def _waits(call: ToolCall, journalled: Mapping[str, Any]) -> bool:
     """Whether an earlier owner has left the call waiting."""
     return call.id in journalled and journalled[call.id]["status"] == "waiting"
+
+
+def _is_operation(tool: Tool[Any] | None, call: ToolCall) -> bool:
+    """Whether an operation does what the call asks for, or would, if its arguments did fit."""
+    if not isinstance(tool, LongRunningTool):
+        return False
+    given = validated_arguments(tool, call)
+    return isinstance(given, ErrorResponse) or not tool.answers_at_once(given)
 
 
 def _timed_out(seq: int, call: ToolCall) -> Result:
