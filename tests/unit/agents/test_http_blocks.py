@@ -186,3 +186,14 @@ def test_a_receiver_that_refuses_is_an_error(bench: Bench) -> None:
     """The message did not arrive."""
     bench.web.server.answers(reading(page(b"no", "Content-Type: text/plain", status="500 Oops")))
     assert bench.fails("Send webhook", HOOK) == "webhook_refused"
+
+
+def test_a_page_is_read_without_its_markup(bench: Bench) -> None:
+    """As `web_fetch` reads it; what is no HTML comes as it is."""
+    markup = b"<html><head><script>x()</script></head><body><h1>Rivers</h1><p>The Rhine.</p></body></html>"
+    shown = page(markup, "Content-Type: text/html")
+    bench.web.server.answers(shown, shown, page(b'{"a": 1}', "Content-Type: application/json"))
+    inputs = {"url": URL, "page_text": True}
+    assert bench.run("HTTP request", inputs)["body"] == ["# Rivers\n\nThe Rhine."]
+    assert "<script>" in bench.run("HTTP request", {"url": URL})["body"][0]
+    assert bench.run("HTTP request", inputs)["body"] == [{"a": 1}]

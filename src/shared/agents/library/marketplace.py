@@ -347,7 +347,7 @@ class Marketplace:
 def is_slug(written: str) -> bool:
     """Whether it is of the form `username/agent-slug`."""
     username, _, agent_slug = written.partition("/")
-    fits = re.match(USERNAME_PATTERN, username) and re.match(SLUG_PATTERN, agent_slug)
+    fits = re.fullmatch(USERNAME_PATTERN, username) and re.fullmatch(SLUG_PATTERN, agent_slug)
     return bool(fits) and max(len(username), len(agent_slug)) <= MAX_SLUG_CHARACTERS
 
 

@@ -21,6 +21,9 @@ class HttpRequestInput(BlockInput):
     method: Method = "GET"
     headers: dict[str, str] = Field(default_factory=dict, max_length=MAX_HEADERS)
     body: Any = Field(default=None, description="Text, or any JSON value. Not with GET and HEAD.")
+    page_text: bool = Field(
+        default=False, description="For HTML pages: their readable text without markup, the first 40,000 characters."
+    )
 
 
 class HttpRequestOutput(BlockOutput):
@@ -71,7 +74,7 @@ class HttpRequest(Block[HttpRequestInput, HttpRequestOutput]):
         from shared.tools.web.hop import Outgoing  # brings httpcore
 
         body, headers = _encoded(inputs)
-        reply = exchange(context, inputs.url, Outgoing(inputs.method, headers, body))
+        reply = exchange(context, inputs.url, Outgoing(inputs.method, headers, body), page_text=inputs.page_text)
         output = HttpRequestOutput(
             status_code=reply.status, body=reply.content, content_type=reply.content_type, url=reply.url
         )

@@ -45,8 +45,10 @@ class Reply:
     """A JSON value, or else text."""
 
 
-def exchange(context: BlockContext, url: str, outgoing: "Outgoing") -> Reply:
+def exchange(context: BlockContext, url: str, outgoing: "Outgoing", *, page_text: bool = False) -> Reply:
     """Send it. Redirects are followed for GET and HEAD; for others the redirect is the answer.
+
+    With `page_text` an HTML page is its readable text, cut as `web_fetch` cuts it.
 
     Raises:
         ToolError: with the codes of `web_fetch`, or `header_not_allowed`.
@@ -61,7 +63,7 @@ def exchange(context: BlockContext, url: str, outgoing: "Outgoing") -> Reply:
     for _ in range(limits.redirects + 1):
         reply = request(target, network, watch, limits, outgoing)
         if not isinstance(reply, Redirect):
-            return _read(reply)
+            return _read_page(reply, limits, watch) if page_text else _read(reply)
         if outgoing.method not in _SAFE:
             return Reply(target.url, reply.status, "", "")
         following = network.read_url(join_redirect(target, reply.location))
@@ -96,6 +98,17 @@ def _require_harmless(headers: Mapping[str, str]) -> None:
 
 def _same_site(one: Target, other: Target) -> bool:
     return (one.scheme, one.server_name, one.port) == (other.scheme, other.server_name, other.port)
+
+
+def _read_page(answer: "Answer", limits: FetchLimits, watch: Watch) -> Reply:
+    from shared.tools.web.content_types import decode_text, recognise
+    from shared.tools.web.html_text import read_html
+
+    content_type = recognise(answer.content_type, answer.body)
+    if not content_type.is_html:
+        return _read(answer)
+    page = read_html(decode_text(answer.body, content_type), limits.characters, watch.check)
+    return Reply(answer.target.url, answer.status, content_type.media_type, page.text[: limits.characters])
 
 
 def _read(answer: "Answer") -> Reply:
