@@ -4,9 +4,13 @@ from typing import Any
 
 from shared.accounts.credits import Credits
 from shared.agents.blocks.contract import BlockServices, TextModel
+from shared.agents.library.library import Library
+from shared.agents.library.marketplace import Marketplace
 from shared.agents.offered import OfferedBlocks
 from shared.agents.reviews.reviews import Reviews
+from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
+from shared.agents.tools.find_library_agent import FindLibraryAgent
 from shared.agents.tools.run_block import RunBlock
 from shared.tools import responses
 from shared.tools.catalogue import ToolDependencies, all_tools
@@ -28,7 +32,13 @@ def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
 def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
     """Every tool of a chat."""
     blocks = OfferedBlocks(block_services(needs, model))
-    return [*all_tools(needs), FindBlock(blocks), RunBlock(blocks, Credits(needs.database, needs.clock))]
+    return [
+        *all_tools(needs),
+        FindBlock(blocks),
+        RunBlock(blocks, Credits(needs.database, needs.clock)),
+        FindAgent(Marketplace(needs.database, needs.clock)),
+        FindLibraryAgent(Library(needs.database, needs.clock)),
+    ]
 
 
 def shipped_tools() -> list[type[Tool[Any]]]:

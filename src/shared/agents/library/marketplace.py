@@ -94,6 +94,11 @@ class Published:
     withdrawn: bool = False
     graph_id: str = ""
 
+    @property
+    def link(self) -> str:
+        """Where a person finds it in the console."""
+        return f"/#store={self.slug}"
+
     def listed(self) -> Listed:
         """As a list shows it."""
         return Listed(self.slug, self.name, self.description[:_SUMMARY_CHARACTERS], self.updated_at)
