@@ -1,4 +1,4 @@
-"""Hears from the State table's stream that a task has ended: wakes who waits, stops what it started, tells its user."""
+"""Hears from the State table's stream what has ended or is asked: wakes who waits, stops children, tells users."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from shared import wiring
 from shared.chat.operations.telling import tell_operation_ended
+from shared.chat.review_news import review_changed
 from shared.chat.stopping import stop_children
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
@@ -23,6 +24,9 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
     def notice(record: DynamoDBRecord) -> None:
         assert record.dynamodb is not None, "a stream's record describes a change"
         awaited: str = record.dynamodb.keys["pk"]
+        if awaited.startswith("REVIEW#"):
+            review_changed(_services, awaited.removeprefix("REVIEW#"))
+            return
         wake_waiters(_services.database, _services.queue, _services.clock, awaited)
         stop_children(_services, awaited.removeprefix("TASK#"))
         if record.dynamodb.new_image.get("kind") == "operation":

@@ -21,6 +21,8 @@ from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 
 from shared import wiring
 from shared.accounts.tickets import issue_ticket
+from shared.agents.reviews.records import Asking
+from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.chat.accept import Acceptance, Requester
 from shared.chat.deletion import PURGE_AFTER_SECONDS, delete_session
 from shared.chat.opening import Submission, watched_task_writes
@@ -407,6 +409,21 @@ def test_the_end_of_a_task(deployment: Deployment) -> None:
     assert deployment.call("state_changes", "stream_task_ended") == {"batchItemFailures": []}
 
     assert deployment.queued() == [waiting.id]
+    assert deployment.task(waiting.id).inbox == waiting.inbox + 1
+
+
+def test_a_review_that_is_decided_wakes_who_waits(deployment: Deployment) -> None:
+    """From its own event, which the table's stream brings."""
+    services = deployment.services
+    reviews = Reviews(services.database, services.clock)
+    asked = reviews.request(Asking("ada", "run", "R1", "n#0", "home", "a-block", "Human review", 1))
+    reviews.decide("ada", asked.id, Verdict("approved"))
+    waiting = deployment.turn()
+    for row in waiters(Wait((asked.awaited,), asked.expires), waiting.id, "call-1"):
+        services.database.write(row)
+
+    assert deployment.call("state_changes", "stream_review_decided", DECIDED=asked.id) == {"batchItemFailures": []}
+
     assert deployment.task(waiting.id).inbox == waiting.inbox + 1
 
 

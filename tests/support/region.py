@@ -19,6 +19,7 @@ from shared.chat.operations.callbacks import Callbacks
 from shared.chat.operations.outside import fail_task
 from shared.chat.operations.telling import tell_operation_ended
 from shared.chat.operations.work import Workbench, advance_operation
+from shared.chat.review_news import review_changed
 from shared.chat.sending import Sending
 from shared.chat.services import Services, TurnEngine
 from shared.chat.sessions import Session, create_session, owned_session
@@ -201,14 +202,19 @@ class Parley:
             self.drain_queue()
 
     def state_changes(self) -> int:
-        """What the State table's stream tells: the tasks that have ended since the last time; how many."""
+        """What the State table's stream tells: tasks that have ended, reviews that were asked for or decided since the
+        last time; how many."""
         ended = [awaited for awaited in _ended_tasks() if awaited not in self.ends_told]
         for awaited in ended:
             wake_waiters(self.database, self.services.queue, self.clock, awaited)
             stop_children(self.services, awaited.removeprefix("TASK#"))
             tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
-        return len(ended)
+        reviews = [(pk, status) for pk, status in _reviews() if f"{pk} {status}" not in self.ends_told]
+        for pk, status in reviews:
+            review_changed(self.services, pk.removeprefix("REVIEW#"))
+            self.ends_told.add(f"{pk} {status}")
+        return len(ended) + len(reviews)
 
     def settle(self) -> None:
         """Let workers and the stream do what there is to do, until there is nothing."""
@@ -264,6 +270,12 @@ def _ended_tasks() -> list[str]:
     rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
     tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
     return [row["pk"].value for row in tasks if TaskStatus(row["status"].value).ended]
+
+
+def _reviews() -> list[tuple[str, str]]:
+    """The partition keys of reviews, and how they are stored, as the emulator itself has them."""
+    rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
+    return [(row["pk"].value, row["status"].value) for row in rows if row["pk"].value.startswith("REVIEW#")]
 
 
 @functools.cache

@@ -8,6 +8,8 @@ from shared.agents.library.library import Library
 from shared.agents.library.marketplace import Marketplace
 from shared.agents.offered import OfferedBlocks
 from shared.agents.reviews.reviews import Reviews
+from shared.agents.tools.block_calls import BlockCalls
+from shared.agents.tools.continue_run_block import ContinueRunBlock
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
 from shared.agents.tools.find_library_agent import FindLibraryAgent
@@ -31,11 +33,13 @@ def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
 
 def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
     """Every tool of a chat."""
-    blocks = OfferedBlocks(block_services(needs, model))
+    blocks, reviews = OfferedBlocks(block_services(needs, model)), Reviews(needs.database, needs.clock)
+    calls = BlockCalls(blocks, Credits(needs.database, needs.clock))
     return [
         *all_tools(needs),
         FindBlock(blocks),
-        RunBlock(blocks, Credits(needs.database, needs.clock)),
+        RunBlock(calls, reviews),
+        ContinueRunBlock(calls, reviews, needs.clock),
         FindAgent(Marketplace(needs.database, needs.clock)),
         FindLibraryAgent(Library(needs.database, needs.clock)),
     ]

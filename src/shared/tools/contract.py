@@ -156,10 +156,6 @@ class Tool(ABC, Generic[InputT]):
         """Whether this call changes something outside Parley. Where that depends, the tool sees to dry runs itself."""
         return self.side_effect
 
-    def asks_first(self, arguments: InputT) -> bool:  # noqa: ARG002 - for those where it depends
-        """Whether the user is asked before this call."""
-        return self.needs_approval
-
     @abstractmethod
     def run(self, context: ToolContext, arguments: InputT) -> ToolResponse | Wait:
         """Do it. Raise `ToolError` for what the model should read; anything else counts as a bug.

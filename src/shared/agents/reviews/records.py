@@ -95,6 +95,8 @@ class Review:
     decided_at: int = 0
     used_by: str = ""
     """The call that has run what was approved in a chat."""
+    told: bool = False
+    """Whether the chat that asked has heard of the verdict."""
 
     def status_at(self, now: int) -> Status:
         """What became of it, or of the time to decide it."""
@@ -254,6 +256,16 @@ def use(review: Review, by: str, now: int) -> Update:
         "SET #used_by = :by",
         condition="#status = :approved AND #expires > :now AND (attribute_not_exists(#used_by) OR #used_by = :by)",
         values={"by": by, "approved": "approved", "now": now},
+    )
+
+
+def tell(review: Review) -> Update:
+    """The write that goes with what a chat is told of the verdict: it hears once, and not of what it has used."""
+    return Update(
+        review_key(review.id),
+        "SET #told = :yes",
+        condition="attribute_exists(#pk) AND #told = :no AND attribute_not_exists(#used_by)",
+        values={"yes": True, "no": False},
     )
 
 

@@ -66,7 +66,7 @@ class Reviews:
         for _ in range(_ATTEMPTS):
             now = to_millis(self._clock.now())
             review = new_review(asking, payload, now, attempt)
-            known = self._find(review.id)
+            known = self.find(review.id)
             if known is not None and (known.asker, known.user_id) == (review.asker, review.user_id):
                 return known
             if known is not None:
@@ -93,7 +93,7 @@ class Reviews:
         item = self._database.get(asking_key(asking, payload))
         if item is None:
             return "", None
-        review = self._find(item["review_id"])
+        review = self.find(item["review_id"])
         waits = review is not None and review.status_at(now) == "pending" and review.user_id == asking.user_id
         return item["review_id"], review if waits else None
 
@@ -105,7 +105,7 @@ class Reviews:
         Raises:
             NotFound: there is none, or it is somebody else's.
         """
-        review = self._find(review_id) if 0 < len(review_id) <= MAX_ID_CHARACTERS else None
+        review = self.find(review_id) if 0 < len(review_id) <= MAX_ID_CHARACTERS else None
         if review is None or review.user_id != user_id:
             raise NotFound("There is no such review.", code="REVIEW_NOT_FOUND")
         return review
@@ -130,7 +130,8 @@ class Reviews:
             if item["expires_at"] > now:
                 yield item, Review.from_listing(item)
 
-    def _find(self, review_id: str) -> Review | None:
+    def find(self, review_id: str) -> Review | None:
+        """The review, whosever it is: for what is no user's request."""
         item = self._database.get(review_key(review_id))
         return Review.from_item(item) if item is not None and item["expires_at"] > self._clock.now() else None
 

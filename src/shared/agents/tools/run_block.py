@@ -1,17 +1,21 @@
 """`run_block`: one block, by itself, in two steps: first its schema, then its outputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
-from shared.accounts.credits import Credits
-from shared.agents.blocks import registry
-from shared.agents.blocks.contract import BlockInput, emitted
-from shared.agents.blocks.contract import BlockOutput as Emitted
+from shared.agents.blocks.contract import AskedReviews, BlockInput
 from shared.agents.blocks.registry import AnyBlock
-from shared.agents.offered import OfferedBlocks
-from shared.kernel.errors import ToolError
+from shared.agents.reviews.records import Asking
+from shared.agents.tools.block_calls import (
+    BlockCalls,
+    BlockOutput,
+    InputValidationError,
+    SetupRequirements,
+    read_inputs,
+    to_set_up,
+)
 from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 
@@ -37,59 +41,17 @@ class BlockDetails(ToolResponse):
     """JSON schema of what is emitted, by output."""
 
 
-class BlockOutput(ToolResponse):
-    """What the block has emitted."""
+class ReviewRequired(ToolResponse):
+    """Nothing was run: the user is asked first."""
 
-    type: Literal["block_output"] = "block_output"
+    type: Literal["review_required"] = "review_required"
     block_id: str
     block_name: str
-    outputs: dict[str, list[Any]]
-    success: bool = True
-    is_dry_run: bool = Field(default=False, exclude_if=lambda value: not value)
-
-
-class InputValidationError(ToolResponse):
-    """Nothing was run."""
-
-    type: Literal["input_validation_error"] = "input_validation_error"
-    block_id: str
-    unrecognized_fields: list[str]
-    problems: list[str]
-    inputs: dict[str, Any]
-    """JSON schema."""
-
-
-class SetupRequirement(BaseModel):
-    """What is needed, and how it may be run."""
-
-    credentials: list[str]
-    inputs: dict[str, Any]
-    execution_modes: list[str]
-
-
-class Readiness(BaseModel):
-    """What of it is there."""
-
-    has_all_credentials: bool
-    missing_credentials: list[str]
-    ready_to_run: bool
-
-
-class SetupInfo(BaseModel):
-    """What has to be set up for whom."""
-
-    agent_id: str
-    """The block's id."""
-    agent_name: str
-    requirements: SetupRequirement
-    user_readiness: Readiness
-
-
-class SetupRequirements(ToolResponse):
-    """Nothing was run: the user must connect something first."""
-
-    type: Literal["setup_requirements"] = "setup_requirements"
-    setup_info: SetupInfo
+    review_id: str
+    graph_exec_id: str
+    """Names the session where a run would be named."""
+    input_data: dict[str, Any]
+    """What the user is asked about."""
 
 
 class RunBlock(Tool[RunBlockInput]):
@@ -98,91 +60,71 @@ class RunBlock(Tool[RunBlockInput]):
     name: ClassVar[str] = "run_block"
     description: ClassVar[str] = (
         "Run one block. First without input_data, which answers its input schema; then with it. A block that changes "
-        "something elsewhere asks the user first."
+        "something elsewhere answers review_required: the user decides, then continue_run_block runs it."
     )
     input_model: ClassVar[type[ToolInput]] = RunBlockInput
     requires_auth: ClassVar[bool] = True
 
-    def __init__(self, blocks: OfferedBlocks, credits: Credits) -> None:
-        self._blocks = blocks
-        self._credits = credits
+    def __init__(self, calls: BlockCalls, reviews: AskedReviews) -> None:
+        self._calls = calls
+        self._reviews = reviews
 
     def takes_effect(self, arguments: RunBlockInput) -> bool:
-        """If the block does, with these inputs."""
-        prepared = self._prepared(arguments)
-        return prepared is not None and prepared[0].takes_effect(prepared[1])
-
-    def asks_first(self, arguments: RunBlockInput) -> bool:
-        """If the block does, with these inputs."""
-        prepared = self._prepared(arguments)
-        return prepared is not None and not prepared[0].credentials and prepared[0].asks_first(prepared[1])
+        """If the block does, with these inputs; not if the user is asked first."""
+        block = self._calls.find_for_anyone(arguments.block_id)
+        if block is None or not arguments.input_data:
+            return False
+        inputs = read_inputs(block, arguments.input_data)
+        if isinstance(inputs, InputValidationError):
+            return False
+        return block.takes_effect(inputs) and not block.asks_first(inputs)
 
     def run(
         self, context: ToolContext, arguments: RunBlockInput
-    ) -> BlockDetails | BlockOutput | InputValidationError | SetupRequirements | Wait:
-        """Its schema, or what it emits."""
-        block = self._block(context, arguments)
+    ) -> BlockDetails | BlockOutput | InputValidationError | SetupRequirements | ReviewRequired | Wait:
+        """Its schema, what it emits, or the review that it waits for."""
+        block = self._calls.find(context, arguments.block_id)
         if not arguments.input_data:
             return _details(block)
-        inputs = _read(block, arguments.input_data)
+        inputs = read_inputs(block, arguments.input_data)
         if isinstance(inputs, InputValidationError):
             return inputs
-        if block.credentials:
-            return _setup(block)
-        self._begin(context, block)
-        given = self._blocks.context(context)
-        outcome = block.rehearse(given, inputs) if context.dry_run else block.run(given, inputs)
-        return _answer(context, block, outcome)
+        missing = to_set_up(block)
+        if missing is not None:
+            return missing
+        if not context.dry_run and block.asks_first(inputs):
+            return self._ask(context, block, arguments.input_data)
+        self._calls.begin(context, block)
+        return self._calls.run(context, block, inputs)
 
     def resume(self, context: ToolContext, arguments: RunBlockInput, note: Mapping[str, Any]) -> BlockOutput | Wait:
         """Go on with a block that has waited."""
-        block = self._block(context, arguments)
-        inputs = _read(block, arguments.input_data)
+        block = self._calls.find(context, arguments.block_id)
+        inputs = read_inputs(block, arguments.input_data)
         assert isinstance(inputs, BlockInput), "what waits has been read before"
-        self._begin(context, block)
-        return _answer(context, block, block.resume(self._blocks.context(context), inputs, note))
+        return self._calls.resume(context, block, inputs, note)
 
-    def _block(self, context: ToolContext, arguments: RunBlockInput) -> AnyBlock:
-        block = registry.find(self._blocks.all(context), arguments.block_id)
-        if block is None:
-            raise ToolError(f"There is no block {arguments.block_id!r}; use find_block.", code="block_not_found")
-        return block
-
-    def _prepared(self, arguments: RunBlockInput) -> tuple[AnyBlock, BlockInput] | None:
-        """The block and its inputs, if the call runs one."""
-        block = registry.find(self._blocks.runnable(), arguments.block_id)
-        if block is None or not arguments.input_data:
-            return None
-        inputs = _read(block, arguments.input_data)
-        return None if isinstance(inputs, InputValidationError) else (block, inputs)
-
-    def _begin(self, context: ToolContext, block: AnyBlock) -> None:
-        """Say what runs and what it costs, if its user can pay it."""
-        context.progress.block, context.progress.block_id = block.name, block.id
-        if context.dry_run or block.price_credits <= 0:
-            return
-        balance = self._credits.balance(context.user_id)
-        if balance < block.price_credits:
-            raise ToolError(
-                f"This costs {block.price_credits} credits and the user has {balance}. Tell the user.",
-                code="insufficient_credits",
-            )
-        context.progress.price_credits = block.price_credits
-
-
-def _read(block: AnyBlock, data: Mapping[str, Any]) -> BlockInput | InputValidationError:
-    try:
-        return block.input_model.model_validate(data)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        unknown = [".".join(map(str, one["loc"])) for one in found if one["type"] == "extra_forbidden"]
-        wrong = [f"{'.'.join(map(str, one['loc'])) or 'inputs'}: {one['msg']}" for one in found][:10]
-        return InputValidationError(
-            message="Nothing was run: the inputs don't fit the block.",
+    def _ask(self, context: ToolContext, block: AnyBlock, data: dict[str, Any]) -> ReviewRequired:
+        asking = Asking(
+            user_id=context.user_id,
+            origin="chat",
+            task_id=context.task_id,
+            call_id=context.tool_call_id,
+            session_id=context.session_id,
             block_id=block.id,
-            unrecognized_fields=[name[:100] for name in unknown[:20]],
-            problems=[problem[:300] for problem in wrong],
-            inputs=block.input_model.model_json_schema(),
+            block_name=block.name,
+            payload=data,
+            of_inputs=True,
+        )
+        review = self._reviews.request(asking)
+        return ReviewRequired(
+            message="Nothing was run yet: the user has to approve it, and may edit the inputs. Tell them, and end your "
+            "turn. You will be told what they say; then call continue_run_block with the review_id.",
+            block_id=block.id,
+            block_name=block.name,
+            review_id=review.id,
+            graph_exec_id=f"copilot-session-{context.session_id}",
+            input_data=data,
         )
 
 
@@ -196,24 +138,3 @@ def _details(block: AnyBlock) -> BlockDetails:
         inputs=block.input_model.model_json_schema(),
         outputs=block.output_model.model_json_schema(),
     )
-
-
-def _setup(block: AnyBlock) -> SetupRequirements:
-    needed = list(block.credentials)
-    return SetupRequirements(
-        message=f"The user has to connect {', '.join(needed)} first. Tell them.",
-        setup_info=SetupInfo(
-            agent_id=block.id,
-            agent_name=block.name,
-            requirements=SetupRequirement(
-                credentials=needed, inputs=block.input_model.model_json_schema(), execution_modes=["manual"]
-            ),
-            user_readiness=Readiness(has_all_credentials=False, missing_credentials=needed, ready_to_run=False),
-        ),
-    )
-
-
-def _answer(context: ToolContext, block: AnyBlock, outcome: Emitted | Sequence[Emitted] | Wait) -> BlockOutput | Wait:
-    if isinstance(outcome, Wait):
-        return outcome
-    return BlockOutput(block_id=block.id, block_name=block.name, outputs=emitted(outcome), is_dry_run=context.dry_run)

@@ -114,13 +114,9 @@ class Offer:
         return isinstance(refused, ErrorResponse) and refused.code == "too_many_approvals"
 
     def _needs_approval(self, tool: Tool[Any], call: ToolCall) -> bool:
-        """Nobody is asked about a call that can't be made, nor about what a dry run won't do."""
-        given = _arguments(tool, call)
-        if given is None:
-            return False
-        if tool.needs_approval or tool.name in self._needing_approval:
-            return True
-        return not self._task.dry_run and tool.asks_first(given)
+        """Nobody is asked about a call that can't be made."""
+        asked = tool.needs_approval or tool.name in self._needing_approval
+        return asked and _arguments(tool, call) is not None
 
     def _no_such_tool(self, call: ToolCall, code: str) -> ErrorResponse:
         return ErrorResponse(
