@@ -1,0 +1,99 @@
+"""Everything that is wrong with a graph, told at once and in a stable order."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.agents.blocks.library.agent_output import AgentOutput
+from shared.agents.blocks.registry import AnyBlock, shipped_blocks
+from shared.agents.graphs.flow_rules import flow_problems
+from shared.agents.graphs.layout import Layout
+from shared.agents.graphs.link_rules import link_problems
+from shared.agents.graphs.model import MAX_GRAPH_BYTES, Graph
+from shared.agents.graphs.node_rules import node_problems
+from shared.agents.graphs.problem import Problem, bounded, quoted
+
+MAX_DEPTH = 64
+"""Of lists and objects within each other."""
+
+
+def problems(graph: Graph, blocks: Iterable[AnyBlock] | None = None) -> list[Problem]:
+    """What is wrong: nothing, if the graph may run. `blocks` are those that there are (None: the shipped ones)."""
+    parts = {"nodes": [vars(node) for node in graph.nodes], "links": [vars(link) for link in graph.links]}
+    unfit = unfit_json({**vars(graph), **parts})
+    if unfit:
+        return [unfit]
+    return bounded(_problems(Layout(graph, shipped_blocks() if blocks is None else blocks)))
+
+
+def read_graph(raw: Any) -> Graph | list[Problem]:
+    """The graph that the JSON value is, or what is wrong with its form."""
+    unfit = unfit_json(raw)
+    if unfit:
+        return [unfit]
+    try:
+        return Graph.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        return bounded(_malformed(raw, one["loc"], one["msg"]) for one in found)
+
+
+def unfit_json(value: Any) -> Problem | None:
+    """Why the value can't be a graph, whatever it says."""
+    if not _depth_fits(value):
+        message = f"Lists and objects are nested more than {MAX_DEPTH} deep; make it flatter."
+        return Problem("too_deep", "", message)
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError):
+        message = "It is no JSON: it has NaN, Infinity, halves of surrogate pairs or other things; remove them."
+        return Problem("not_json", "", message)
+    if size > MAX_GRAPH_BYTES:
+        message = f"The graph has {size} bytes and {MAX_GRAPH_BYTES} are possible; move long texts to files."
+        return Problem("too_large", "", message)
+    return None
+
+
+def _depth_fits(value: Any) -> bool:
+    """Whether lists and objects are nested at most `MAX_DEPTH` deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [part for one in level for part in _parts(one)]
+        if not level:
+            return True
+    return False
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [part for part in value.values() if isinstance(part, dict | list)]
+    return [part for part in value if isinstance(part, dict | list)] if isinstance(value, list) else ()
+
+
+def _problems(layout: Layout) -> Iterator[Problem]:
+    if not layout.graph.nodes:
+        yield Problem("empty_graph", "", "The graph has no nodes; add some (get_agent_building_guide says how).")
+        return
+    yield from node_problems(layout)
+    yield from link_problems(layout)
+    if not any(node.block_id == AgentOutput.id for node in layout.graph.nodes):
+        message = "The agent has no output: add an Agent output, and link the result to its value."
+        yield Problem("no_output", "", message)
+    yield from flow_problems(layout)
+
+
+def _malformed(raw: Any, place: tuple[int | str, ...], what: str) -> Problem:
+    where = ".".join(str(part) for part in place[:6]) or "the graph"
+    return Problem.at(_node_at(raw, place), "malformed", f"Correct {quoted(where)}: {what}.")
+
+
+def _node_at(raw: Any, place: tuple[int | str, ...]) -> str:
+    """The id of the node in which the place is, if it has one."""
+    nodes = raw.get("nodes") if isinstance(raw, Mapping) else None
+    if not isinstance(nodes, list) or len(place) < 2 or place[0] != "nodes" or not isinstance(place[1], int):
+        return ""
+    node = nodes[place[1]]
+    node_id = node.get("id") if isinstance(node, dict) else None
+    return node_id[:64] if isinstance(node_id, str) else ""
