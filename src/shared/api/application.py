@@ -15,6 +15,7 @@ from shared.api.approvals import approvals_router
 from shared.api.blocks import blocks_router
 from shared.api.chat import chat_router
 from shared.api.operations import operations_router
+from shared.api.reviews import reviews_router
 from shared.chat.operations.callbacks import Callbacks
 from shared.chat.services import Services
 from shared.kernel.errors import NotFound
@@ -55,6 +56,7 @@ def build_application(
     app.include_router(operations_router(services, Callbacks("", completion_key), signed_in))
     app.include_router(approvals_router(services, signed_in))
     app.include_router(blocks_router(signed_in))
+    app.include_router(reviews_router(services, signed_in))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))
     _add_health(app, services)
     _add_console(app, console, websocket_url)

@@ -3,7 +3,7 @@
 | record  | pk               | sk                     | notes                                                      |
 |---------|------------------|------------------------|------------------------------------------------------------|
 | review  | `REVIEW#{id}`    | `META`                 | what is asked, and what was said                           |
-| listing | `REVIEWS#{user}` | `{13 digits, ms}#{id}` | the same without the data; changes with it                 |
+| listing | `REVIEWS#{user}` | `{13 digits, ms}.{id}` | the same without the data; changes with it                 |
 | asking  | `SESSION#{id}`   | `REVIEW#{digest}`      | which review a chat asked last about this block and inputs |
 
 A review that nobody has decided is stored as pending for good: whoever reads it looks at the time.
@@ -137,7 +137,7 @@ class Review:
     def from_listing(cls, item: Item) -> "Review":
         """The review without its data."""
         known = {name: item[name] for name in _OF_LISTING if name in item}
-        user_id, review_id = str(item["pk"]).removeprefix("REVIEWS#"), str(item["sk"]).partition("#")[2]
+        user_id, review_id = str(item["pk"]).removeprefix("REVIEWS#"), str(item["sk"]).partition(".")[2]
         return cls(**{"name": "", "session_id": "", **known, "id": review_id, "user_id": user_id, "payload": "null"})
 
     @property
@@ -214,7 +214,7 @@ def review_key(review_id: str) -> Key:
 
 def listing_key(review: Review) -> Key:
     """Where its user's list has it."""
-    return {"pk": f"REVIEWS#{review.user_id}", "sk": f"{review.created_at:013d}#{review.id}"}
+    return {"pk": f"REVIEWS#{review.user_id}", "sk": f"{review.created_at:013d}.{review.id}"}
 
 
 def asking_key(asking: Asking, payload: str) -> Key:

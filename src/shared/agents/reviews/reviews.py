@@ -194,6 +194,9 @@ def _written(payload: Any) -> str:
     """As JSON text, the same for the same payload."""
     try:
         text = json.dumps(payload, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise ToolError("It holds what JSON can't.", code="content_invalid") from None
+    try:
         return to_bytes(text, MAX_DATA_BYTES).decode()
     except ToolError as error:
         if error.code != "content_too_large":

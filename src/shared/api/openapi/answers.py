@@ -182,6 +182,38 @@ class AnswerGiven(BaseModel):
     task_id: str | None = Field(description="the turn that goes on")
 
 
+class ReviewHead(BaseModel):
+    """What a user is asked to review, in short."""
+
+    review_id: str
+    status: Literal["pending", "approved", "rejected", "expired"]
+    name: str
+    block_id: str
+    block_name: str
+    editable: bool = Field(description="whether `data` may be given with an approval")
+    run_id: str | None = Field(description="the run that asks")
+    session_id: str | None = Field(description="the chat that asks")
+    created_at: str
+    expires_at: str
+    decided_at: str | None
+
+
+class ReviewPage(BaseModel):
+    """The newest first."""
+
+    reviews: list[ReviewHead]
+    next_cursor: str | None
+
+
+class ShownReview(ReviewHead):
+    """A review with what it is about."""
+
+    instructions: str
+    payload: Any = Field(description="what it is about: any JSON value, or the inputs of a block")
+    data: Any = Field(description="what the user has made of the payload; null if they left it as it is")
+    message: str | None
+
+
 class SendAccepted(BaseModel):
     """The message was taken in.
 

@@ -10,6 +10,7 @@ SESSION_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRE"
 TASK_ID = "01K0XQ52C9W4F6T8GJQ1A3ME7S"
 OPERATION_TASK_ID = "5f0d8c1b7a3e49d2b6c4e8f1a2030405"
 OPERATION_ID = f"op_{OPERATION_TASK_ID}"
+REVIEW_ID = "copilot-node-390ab99e-2fbd-4653-b8e0-a031b64d2281:8b1f0c3d"
 APPROVAL_ID = f"{SESSION_ID}_01K0XQ5D3N8V2B7CZ4R6PWKT1H"
 PARAMETERS: dict[str, Any] = {
     "operation_id": OPERATION_ID,
@@ -19,6 +20,8 @@ PARAMETERS: dict[str, Any] = {
     "session_id": SESSION_ID,
     "task_id": TASK_ID,
     "approval_id": APPROVAL_ID,
+    "review_id": REVIEW_ID,
+    "status": "pending",
     "limit": 50,
     "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
     "search": "rivers",
@@ -167,6 +170,29 @@ ANSWER_GIVEN = {
     "status": "started",
     "task_id": "01K0XQ6A0T5J9E2GMX7HSVD4QB",
 }
+REVIEW_HEAD: dict[str, Any] = {
+    "review_id": REVIEW_ID,
+    "status": "pending",
+    "name": "Send webhook",
+    "block_id": "390ab99e-2fbd-4653-b8e0-a031b64d2281",
+    "block_name": "Send webhook",
+    "editable": True,
+    "run_id": None,
+    "session_id": SESSION_ID,
+    "created_at": _LATER,
+    "expires_at": "2025-08-17T11:00:04.250Z",
+    "decided_at": None,
+}
+REVIEWS = {"reviews": [REVIEW_HEAD], "next_cursor": None}
+REVIEW: dict[str, Any] = {
+    **REVIEW_HEAD,
+    "instructions": "",
+    "payload": {"url": "https://hooks.example.com/done", "payload": {"done": True}, "secret": "an-example-of-a-secret"},
+    "data": None,
+    "message": None,
+}
+REVIEW_APPROVED = {**REVIEW, "status": "approved", "decided_at": "2025-07-18T11:03:00.000Z", "message": "Go."}
+REVIEW_REJECTED = {**REVIEW, "status": "rejected", "decided_at": "2025-07-18T11:03:00.000Z", "message": "Not today."}
 SEND_ACCEPTED = {"task_id": TASK_ID, "session_id": SESSION_ID, "status": "queued"}
 OWN_RUN = {"message": "Tell me about rivers.", "message_id": "m1", "wait_seconds": 20}
 RUN_ANSWER: dict[str, Any] = {

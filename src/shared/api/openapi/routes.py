@@ -14,6 +14,7 @@ from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_BODIES
 from shared.api.operations import Completion
+from shared.api.reviews import ReviewApproval, ReviewRejection
 from shared.chat.answer_requests import ApprovalAnswer
 from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, RunSend, TransportSend
 
@@ -61,6 +62,8 @@ _SEND = Body(
 )
 _OF_ANSWERS = ("APPROVAL_NOT_FOUND", "approval_closed", "approval_expired", "turn_running", "session_busy")
 
+_OF_VERDICTS = ("REVIEW_NOT_FOUND", "review_decided", "review_expired", "review_busy", *OF_BODIES)
+
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/health"): Route({200: Answer("It works.", answers.Health, examples.HEALTH)}, signed_in=False),
     ("POST", "/api/ws-ticket"): Route({200: Answer("The ticket.", answers.Ticket, examples.TICKET)}),
@@ -86,6 +89,26 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/usage"): Route({200: Answer("What is used, and what there is.", answers.ShownUsage, examples.USAGE)}),
     ("GET", "/api/blocks"): Route(
         {200: Answer("The blocks.", answers.ShownBlocks, examples.BLOCKS)}, ("validation_failed",)
+    ),
+    ("GET", "/api/reviews"): Route(
+        {200: Answer("A page.", answers.ReviewPage, examples.REVIEWS)}, ("validation_failed",)
+    ),
+    ("GET", "/api/reviews/{review_id}"): Route(
+        {200: Answer("The review.", answers.ShownReview, examples.REVIEW)}, ("REVIEW_NOT_FOUND",)
+    ),
+    ("POST", "/api/reviews/{review_id}/approve"): Route(
+        {200: Answer("It is approved.", answers.ShownReview, examples.REVIEW_APPROVED)},
+        ("review_not_editable", "review_data_invalid", "review_too_large", *_OF_VERDICTS),
+        Body(
+            (ReviewApproval,),
+            {"as it is": {}, "edited": {"data": examples.REVIEW["payload"], "message": "Go."}},
+            required=False,
+        ),
+    ),
+    ("POST", "/api/reviews/{review_id}/reject"): Route(
+        {200: Answer("It is rejected.", answers.ShownReview, examples.REVIEW_REJECTED)},
+        _OF_VERDICTS,
+        Body((ReviewRejection,), {"with a reason": {"message": "Not today."}, "without": {}}, required=False),
     ),
     ("POST", "/api/chat/sessions"): Route(
         {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
