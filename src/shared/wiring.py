@@ -4,8 +4,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from shared.accounts.credentials.providers import Providers
+from shared.accounts.credentials.refreshing import Refresher
+from shared.accounts.credentials.store import CredentialStore
+from shared.accounts.credentials.tokens import TokenEndpoints
+from shared.accounts.credentials.vault import Vault
 from shared.aws import clients
 from shared.aws.database import Database
+from shared.aws.keys import DataKeys
 from shared.aws.objects import Objects, S3Objects
 from shared.aws.queue import TurnQueue
 from shared.aws.sockets import ApiGatewaySockets
@@ -14,11 +20,20 @@ from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import ConfigError
 from shared.kernel.ids import RandomIds
 from shared.kernel.mailbox import ThreadWorkers
-from shared.kernel.settings import ModelSettings, StorageSettings, TableSettings, ToolSettings, TurnBounds
+from shared.kernel.settings import (
+    CredentialSettings,
+    ModelSettings,
+    StorageSettings,
+    TableSettings,
+    ToolSettings,
+    TurnBounds,
+)
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tasks.pools import PoolLimit, SlotLimits
 from shared.tools.registry import Toolbox
+from shared.tools.web.form_post import FormPost
+from shared.tools.web.network import Network
 from shared.tools.workspace.outputs import NoSpill, ToolOutputs
 
 _POSTING_THREADS = 8
@@ -51,6 +66,20 @@ def services(settings: StorageSettings) -> Services:
     )
 
 
+def vault(database: Database, clock: Clock, read_secret: Callable[[str], str]) -> Vault | None:
+    """Users' accounts elsewhere; None if this deployment has no key to seal them with."""
+    settings = CredentialSettings.from_environment()
+    if not settings.credentials_key:
+        return None
+    keys, store, ids = (
+        DataKeys(clients.kms, settings.credentials_key),
+        CredentialStore(database, clock),
+        RandomIds(clock),
+    )
+    refresher = Refresher(store, keys, TokenEndpoints(FormPost(Network()), read_secret, clock), clock, ids)
+    return Vault(store, keys, Providers(settings.oauth_providers), refresher, clock, ids)
+
+
 def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
     """What workers think with: the models and the tools."""
     from shared.agents.catalogue import chat_tools
@@ -64,7 +93,15 @@ def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngin
     objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
     read_key = partial(read_secret, settings.model_api_key_parameter)
     answering = OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers)
-    dependencies = ToolDependencies(tools, needs.database, needs.clock, read_secret, objects, SubSessionTurns(needs))
+    dependencies = ToolDependencies(
+        tools,
+        needs.database,
+        needs.clock,
+        read_secret,
+        objects,
+        SubSessionTurns(needs),
+        vault(needs.database, needs.clock, read_secret),
+    )
     means = Means(answering, workers, settings.model_prices, settings.model_max_output_tokens)
     name = settings.model_title_name
     return TurnEngine(

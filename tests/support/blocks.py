@@ -14,6 +14,7 @@ from shared.tasks.run_state import Followed, RunState
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext
 from shared.tools.sub_sessions.contract import Assignment, Row
+from tests.support.credentials import Safe
 from tests.support.time import FakeClock
 from tests.support.workspace import Desk
 from tests.unit.tools.loopback import Web, page
@@ -78,11 +79,14 @@ class Bench:
     dry_run: bool = False
     approves: bool | None = None
     """What the user says to whatever they are asked."""
+    safe: Safe | None = None
+    """The accounts that users have connected."""
 
     @property
     def services(self) -> BlockServices:
         files, network = self.desk.workspace, self.web.network()
-        return BlockServices(self.clock, self.model, self.sub_sessions, files, network, self.reviews)
+        safe = self.safe.vault if self.safe else None
+        return BlockServices(self.clock, self.model, self.sub_sessions, files, network, self.reviews, safe)
 
     @property
     def reviews(self) -> Reviews:

@@ -19,6 +19,7 @@ from shared.chat.sessions import Session, create_session
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.tasks.records import Task
 from tests.support.checks import check_over
+from tests.support.credentials import SIGNING, open_safe
 from tests.support.model import calls, says
 from tests.support.region import Parley
 
@@ -73,7 +74,9 @@ class Offered(OfferedBlocks):
 
 def with_blocks(parley: Parley, more: Paint | None = None) -> None:
     model = BlockModel(parley.services, Means(parley.model, parley.engine.workers, parley.engine.prices, None))
-    services = BlockServices(parley.clock, model, SubSessionTurns(parley.services))
+    safe = open_safe(parley.database, parley.clock)
+    safe.connect(SIGNING)
+    services = BlockServices(parley.clock, model, SubSessionTurns(parley.services), credentials=safe.vault)
     blocks, reviews = Offered(services, more), Reviews(parley.database, parley.clock)
     block_calls = BlockCalls(blocks, Credits(parley.database, parley.clock))
     run_block, go_on = RunBlock(block_calls, reviews), ContinueRunBlock(block_calls, reviews, parley.clock)

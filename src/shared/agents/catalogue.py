@@ -28,7 +28,7 @@ def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
         else None
     )
     reviews = Reviews(needs.database, needs.clock)
-    return BlockServices(needs.clock, model, needs.sub_sessions, files, reviews=reviews)
+    return BlockServices(needs.clock, model, needs.sub_sessions, files, reviews=reviews, credentials=needs.credentials)
 
 
 def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:

@@ -1,8 +1,12 @@
 """The blocks that a chat may run by itself."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.agents.blocks import registry
 from shared.agents.blocks.contract import BlockContext, BlockServices
 from shared.agents.blocks.registry import AnyBlock
+from shared.kernel.errors import ToolError
 from shared.tools.contract import ToolContext
 
 
@@ -23,6 +27,19 @@ class OfferedBlocks:
     def search(self, context: ToolContext, query: str, limit: int) -> list[AnyBlock]:
         """Those that fit the query, the best first."""
         return registry.search(self.all(context), query, limit)
+
+    def missing_credentials(self, user_id: str, block: AnyBlock, given: Mapping[str, Any]) -> list[str]:
+        """The providers that the block needs with these inputs, and of which the user has no account.
+
+        Raises:
+            ToolError: `credentials_not_configured`.
+        """
+        needed = block.credentials_for(given)
+        if not needed:
+            return []
+        if self._services.credentials is None:
+            raise ToolError("This deployment keeps no credentials.", code="credentials_not_configured")
+        return self._services.credentials.missing(user_id, needed)
 
     def context(self, context: ToolContext) -> BlockContext:
         """What a block is given that a tool call runs."""

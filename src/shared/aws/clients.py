@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
+    from shared.aws.keys import KmsClient
+
 _STANDARD = Config(
     connect_timeout=2,
     read_timeout=4,
@@ -53,6 +55,12 @@ def sqs() -> "SQSClient":
 def s3() -> "S3Client":
     """The client of the workspace bucket."""
     client: S3Client = boto3.client("s3", config=_OBJECTS)
+    return client
+
+
+def kms() -> "KmsClient":
+    """The client of the key that credentials are sealed with."""
+    client: KmsClient = boto3.client("kms", config=_STANDARD)
     return client
 
 

@@ -79,6 +79,13 @@ Event = Literal[
     "credits.granted",
     "credits.charged",
     "credits.leaked",
+    # users' accounts elsewhere
+    "credential.connected",
+    "credential.removed",
+    "credential.refreshed",
+    "credential.refresh_failed",
+    "credential.ended",
+    "credential.unreadable",
     # what the product's owners want to know
     "copilot_message_sent",
     "copilot_tool_called",
@@ -111,6 +118,14 @@ class TaskIds(TypedDict):
     session_id: str
     task_id: str
     user_id: str
+
+
+class CredentialIds(TypedDict):
+    """What every event about a credential carries."""
+
+    user_id: str
+    provider: str
+    credential_id: str
 
 
 class Fields(TypedDict, total=False):
@@ -158,6 +173,10 @@ class Fields(TypedDict, total=False):
     scope: str
     """Which budget: `turn`, `tree`, `day`, `week`."""
     credits: int
+
+    provider: str
+    """Whose account: a name of the deployment's."""
+    credential_id: str
 
     message_length: int
     """Characters."""

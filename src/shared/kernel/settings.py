@@ -3,13 +3,17 @@
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.kernel.errors import ConfigError
+
+_GENERAL_PROVIDERS = frozenset({"http_api_key", "http_bearer", "http_basic", "webhook_signing"})
+"""Kinds of accounts that every deployment has."""
 
 
 class Settings(BaseModel):
@@ -126,6 +130,50 @@ class OperationService(BaseModel):
         """It is given a user's words, and an address that takes results."""
         if not is_protected(value):
             raise ValueError("must be an https URL (http only for a loopback address)")
+        return value
+
+
+class OAuthProvider(BaseModel):
+    """A provider whose accounts users connect by signing in there (OAuth 2.0, authorization code with PKCE)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(default="", max_length=100)
+    authorize_url: str = Field(min_length=1, max_length=2_048)
+    token_url: str = Field(min_length=1, max_length=2_048)
+    client_id: str = Field(min_length=1, max_length=500)
+    client_secret_parameter: str = Field(default="", description="SSM SecureString; empty: a public client")
+    client_authentication: Literal["post", "basic"] = Field(default="post", description="how the secret is shown")
+    scopes: tuple[str, ...] = Field(default=(), max_length=100)
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=50, description="where access tokens may be sent")
+    authorize_parameters: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+    @field_validator("authorize_url", "token_url")
+    @classmethod
+    def _is_trustworthy(cls, value: str) -> str:
+        """One is where users sign in, the other is told the client's secret."""
+        if not is_protected(value):
+            raise ValueError("must be an https URL (http only for a loopback address)")
+        return value
+
+
+class CredentialSettings(Settings):
+    """How users' accounts elsewhere are kept, and which there can be."""
+
+    credentials_key: str = Field(default="", description="ARN of a KMS key; empty: none can be connected")
+    oauth_providers: dict[str, OAuthProvider] = Field(default_factory=dict, description="JSON object, by name")
+
+    @field_validator("oauth_providers", mode="before")
+    @classmethod
+    def _parse_json(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("oauth_providers")
+    @classmethod
+    def _have_names(cls, value: dict[str, OAuthProvider]) -> dict[str, OAuthProvider]:
+        for name in value:
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or name in _GENERAL_PROVIDERS:
+                raise ValueError(f"{name!r} can't be a provider's name")
         return value
 
 

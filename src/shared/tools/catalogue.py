@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.accounts.credentials.vault import Vault
 from shared.accounts.profile import Profiles
 from shared.aws.database import Database
 from shared.aws.objects import Objects
@@ -44,6 +45,8 @@ class ToolDependencies:
     """The workspace bucket; without one there are no file tools."""
     sub_sessions: SubSessions
     """Runs the turns that a turn starts for itself."""
+    credentials: Vault | None = None
+    """None: this deployment keeps no users' credentials."""
 
 
 def all_tools(needs: ToolDependencies) -> list[Tool[Any]]:

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from shared.tools.web.network import Network
 from tests.support.blocks import Bench
+from tests.support.credentials import BEARER, SIGNING, open_safe
 from tests.support.workspace import Desk, desks
 from tests.unit.tools.authority import Authority
 from tests.unit.tools.loopback import Web, small_web
@@ -41,5 +42,9 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 @pytest.fixture
 def bench(desk: Desk, web: Web) -> Bench:
-    """A world in which blocks run."""
-    return Bench(desk, web)
+    """A world in which blocks run, whose user has connected two accounts."""
+    made = Bench(desk, web)
+    made.safe = open_safe(desk.database, made.clock)
+    for given in (BEARER, SIGNING):
+        made.safe.connect(given)
+    return made

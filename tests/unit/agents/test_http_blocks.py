@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from shared.kernel.errors import ToolError
 from tests.support.blocks import Bench, block_named
+from tests.support.credentials import SIGNING_SECRET, TOKEN
 from tests.unit.tools.loopback import page
 
 URL = "https://api.example.com/rivers"
-HOOK = {"url": "https://hooks.example.com/done", "payload": {"done": "très"}, "secret": "whsec_" + "QUJD" * 8}
+HOOK = {"url": "https://hooks.example.com/done", "payload": {"done": "très"}}
 
 
 def reading(answer: bytes) -> Any:
@@ -167,7 +169,7 @@ def test_a_webhook_is_signed(bench: Bench) -> None:
     head, body = reply.received[0]
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     signed = f"{headers['Webhook-Id']}.{headers['Webhook-Timestamp']}.".encode() + body
-    key = base64.b64decode(HOOK["secret"].removeprefix("whsec_"))  # type: ignore[attr-defined]
+    key = base64.b64decode(SIGNING_SECRET.removeprefix("whsec_"))
     wanted = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
     assert headers["Webhook-Signature"] == f"v1,{wanted}"
     assert headers["Webhook-Timestamp"] == "1752840000"
@@ -197,3 +199,63 @@ def test_a_page_is_read_without_its_markup(bench: Bench) -> None:
     assert bench.run("HTTP request", inputs)["body"] == ["# Rivers\n\nThe Rhine."]
     assert "<script>" in bench.run("HTTP request", {"url": URL})["body"][0]
     assert bench.run("HTTP request", inputs)["body"] == [{"a": 1}]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_credential_is_shown_to_its_host_alone(bench: Bench, method: str) -> None:
+    """It is put in at the last moment, in place of what the inputs say; a redirect to another site loses it."""
+    inputs = {"url": URL, "method": method, "credential": "http_bearer", "headers": {"authorization": "mine"}}
+    bench.web.server.answers(page(b"ok", "Content-Type: text/plain"))
+    assert bench.run("HTTP request", inputs)["body"] == ["ok"]
+    (request,) = bench.web.server.requests
+    assert f"Authorization: Bearer {TOKEN}".encode() in request
+    assert b"mine" not in request
+
+    for url in ("https://evil.example.com/", "https://api.example.com:8443/", "https://api.example.com.evil.org/"):
+        assert bench.fails("HTTP request", {**inputs, "url": url}) == "credential_not_for_this_host"
+    assert bench.fails("HTTP request", {**inputs, "url": "http://api.example.com/"}) == "credential_needs_https"
+    assert bench.fails("HTTP request", {**inputs, "url": "https://10.0.0.1/"}) == "url_not_allowed"
+    assert len(bench.web.server.requests) == 1
+
+
+def test_a_credential_does_not_follow_to_another_site(bench: Bench) -> None:
+    """It stays on the way within the first one."""
+    bench.web.server.answers(
+        page(b"", "Location: /there", status="302 Found"),
+        page(b"", "Location: https://other.example.com/", status="302 Found"),
+        page(b"ok", "Content-Type: text/plain"),
+    )
+    bench.run("HTTP request", {"url": URL, "credential": "http_bearer"})
+    assert [TOKEN.encode() in request for request in bench.web.server.requests] == [True, True, False]
+
+
+def test_a_server_that_sends_the_secret_back_tells_nobody(bench: Bench) -> None:
+    """Not in the body, in any usual spelling, nor in the address, the type, or an error's words."""
+    spelt = base64.b64encode(TOKEN.encode()).decode()
+    body = json.dumps({"headers": {"Authorization": f"Bearer {TOKEN}"}, TOKEN: [spelt, f"x={TOKEN.encode().hex()}"]})
+    bench.web.server.answers(
+        page(b"", f"Location: /?echo={TOKEN}", status="302 Found"),
+        page(body.encode(), "Content-Type: application/json"),
+    )
+    outputs = bench.run("HTTP request", {"url": URL, "credential": "http_bearer"})
+    said = json.dumps(outputs)
+    assert not any(form in said for form in (TOKEN, spelt, TOKEN.encode().hex()))
+    assert outputs["body"][0]["headers"] == {"Authorization": "Bearer [hidden]"}
+
+    bench.web.server.answers(page(b"", f"Content-Type: image/{TOKEN}"))
+    with pytest.raises(ToolError) as told:
+        bench.run("HTTP request", {"url": URL, "credential": "http_bearer"})
+    assert (told.value.code, TOKEN in told.value.message) == ("unsupported_content", False)
+
+
+def test_what_is_not_connected_can_not_be_used(bench: Bench) -> None:
+    """Each reason has a code of its own; somebody else's account is none."""
+    assert bench.safe
+    bench.safe.connect({"provider": "http_api_key", "key": TOKEN, "hosts": ["api.example.com"]}, user="bob")
+    assert bench.fails("HTTP request", {"url": URL, "credential": "http_api_key"}) == "credentials_missing"
+    assert bench.fails("HTTP request", {"url": URL, "credential": "no_such"}) == "credentials_missing"
+    bench.dry_run = True
+    posting = {"url": "https://evil.example.com/", "method": "POST", "credential": "http_bearer"}
+    assert bench.fails("HTTP request", posting) == "credential_not_for_this_host"
+    bench.safe = None
+    assert bench.fails("HTTP request", {"url": URL, "credential": "http_bearer"}) == "credentials_not_configured"

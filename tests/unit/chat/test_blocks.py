@@ -32,7 +32,7 @@ from tests.support.region import Parley
 from tests.support.time import InlineWorkers
 
 QUERY = {"block_id": "JSON query", "input_data": {"query": "a", "document": {"a": 1}}}
-HOOK = {"url": "http://127.0.0.1/", "payload": 1, "secret": "an-example-of-a-shared-secret"}
+HOOK = {"url": "https://127.0.0.1/", "payload": 1}
 
 
 class _NeverEnds(BaseException):
@@ -142,7 +142,7 @@ def test_a_dry_run_shows_and_costs_nothing(parley: Parley) -> None:
     output, hook = run(
         parley,
         paint(),
-        ("run_block", {"block_id": "Send webhook", "input_data": {**HOOK, "url": "https://example.com/"}}),
+        ("run_block", {"block_id": "Send webhook", "input_data": {**HOOK, "url": "https://hooks.example.com/"}}),
         dry_run=True,
     )
     assert (output["outputs"], output["is_dry_run"]) == ({"picture": ["(none)"]}, True)
@@ -253,7 +253,7 @@ def test_the_cap_names_the_block(parley: Parley) -> None:
     "arguments",
     [
         {"block_id": "HTTP request", "input_data": {"url": "https://example.com/", "method": "POST"}},
-        {"block_id": "HTTP request", "input_data": {"url": "https://example.com/"}},
+        {"block_id": "HTTP request", "input_data": {"url": "https://hooks.example.com/"}},
         {"block_id": "HTTP request", "input_data": {"method": "POST"}},
         {"block_id": "Send webhook"},
         {"block_id": "Send webhook", "input_data": {**HOOK}},

@@ -5,12 +5,13 @@ chats nor runs: what it may use is in its context.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.accounts.credentials.secrets import Secret
 from shared.accounts.permissions import BlockName, Permissions
 from shared.agents.reviews.records import Asking, Review
 from shared.kernel.clock import Clock
@@ -69,6 +70,21 @@ class AskedReviews(Protocol):
         """
 
 
+class CredentialSource(Protocol):
+    """The accounts that users have connected."""
+
+    def missing(self, user_id: str, providers: Iterable[str]) -> list[str]:
+        """Those of the providers of which the user has no account that works."""
+
+    def secret(self, user_id: str, provider: str, host: str) -> Secret:
+        """The secret of the user's account, for the one request to `host` (with its port, unless it is HTTPS's own).
+
+        Raises:
+            ToolError: there is none for this host (`credentials_missing`, `credential_not_for_this_host`), or it
+                can't be used (`credential_expired` and others).
+        """
+
+
 @dataclass(frozen=True)
 class BlockServices:
     """What blocks are made to work with."""
@@ -81,6 +97,8 @@ class BlockServices:
     network: Network = field(default_factory=Network)
     reviews: AskedReviews | None = None
     """None: nobody can be asked."""
+    credentials: CredentialSource | None = None
+    """None: this deployment keeps none."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +158,7 @@ class Block(ABC, Generic[InputT, OutputT]):
     needs_review: ClassVar[bool] = False
     """The user is asked before each execution."""
     credentials: ClassVar[Sequence[str]] = ()
-    """The providers of which the user must have connected an account."""
+    """The providers of which the user must always have connected an account."""
     is_loop: ClassVar[bool] = False
     """It emits several values, and what follows it runs for each."""
     gathers: ClassVar[Mapping[str, Literal["all", "each"]]] = {}
@@ -169,6 +187,10 @@ class Block(ABC, Generic[InputT, OutputT]):
     def asks_first(self, inputs: InputT) -> bool:  # noqa: ARG002 - for those where it depends
         """Whether the user is asked before this execution."""
         return self.needs_review
+
+    def credentials_for(self, given: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - for those where it depends
+        """The providers that it needs with these inputs, which need be neither whole nor valid."""
+        return self.credentials
 
     @abstractmethod
     def run(self, context: BlockContext, inputs: InputT) -> OutputT | Sequence[OutputT] | Wait:

@@ -52,7 +52,8 @@ def output_schema(graph: Graph) -> dict[str, Any]:
 
 def providers_of(graph: Graph, find_block: FindBlock = shipped_block) -> list[str]:
     """The providers of which a user must have connected an account, in alphabetical order."""
-    return sorted({provider for block in _blocks(graph, find_block) for provider in block.credentials})
+    used = [(find_block(node.block_id), node.input_default) for node in graph.nodes]
+    return sorted({provider for block, given in used if block for provider in block.credentials_for(given)})
 
 
 def execution_modes(graph: Graph, find_block: FindBlock = shipped_block) -> list[str]:

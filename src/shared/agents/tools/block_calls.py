@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from shared.accounts.credits import Credits
 from shared.agents.blocks import registry
@@ -11,6 +11,7 @@ from shared.agents.blocks.contract import BlockInput, emitted
 from shared.agents.blocks.contract import BlockOutput as Emitted
 from shared.agents.blocks.registry import AnyBlock
 from shared.agents.offered import OfferedBlocks
+from shared.agents.setup import SetupRequirements, SetupSubject, setup_needed
 from shared.kernel.errors import ToolError
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext, ToolResponse
@@ -38,39 +39,6 @@ class InputValidationError(ToolResponse):
     """JSON schema."""
 
 
-class SetupRequirement(BaseModel):
-    """What is needed, and how it may be run."""
-
-    credentials: list[str]
-    inputs: dict[str, Any]
-    execution_modes: list[str]
-
-
-class Readiness(BaseModel):
-    """What of it is there."""
-
-    has_all_credentials: bool
-    missing_credentials: list[str]
-    ready_to_run: bool
-
-
-class SetupInfo(BaseModel):
-    """What has to be set up for whom."""
-
-    agent_id: str
-    """The block's id."""
-    agent_name: str
-    requirements: SetupRequirement
-    user_readiness: Readiness
-
-
-class SetupRequirements(ToolResponse):
-    """Nothing was run: the user must connect something first."""
-
-    type: Literal["setup_requirements"] = "setup_requirements"
-    setup_info: SetupInfo
-
-
 class BlockCalls:
     """Runs the blocks that a session may run."""
 
@@ -92,6 +60,19 @@ class BlockCalls:
     def find_for_anyone(self, written: str) -> AnyBlock | None:
         """The block of that id or name, whatever the session may use."""
         return registry.find(self._blocks.runnable(), written)
+
+    def to_set_up(self, context: ToolContext, block: AnyBlock, inputs: BlockInput) -> SetupRequirements | None:
+        """What the user must connect before the block can run with these inputs; None: nothing.
+
+        Raises:
+            ToolError: this deployment keeps no credentials (`credentials_not_configured`).
+        """
+        given = inputs.model_dump()
+        missing = self._blocks.missing_credentials(context.user_id, block, given)
+        if not missing:
+            return None
+        needed, schema = tuple(block.credentials_for(given)), block.input_model.model_json_schema()
+        return setup_needed(SetupSubject(block.id, block.name, needed, schema, ("manual",)), missing)
 
     def begin(self, context: ToolContext, block: AnyBlock) -> None:
         """Say what runs and what it costs, if its user can pay it.
@@ -138,24 +119,6 @@ def read_inputs(block: AnyBlock, data: Any) -> BlockInput | InputValidationError
             problems=[problem[:300] for problem in wrong],
             inputs=block.input_model.model_json_schema(),
         )
-
-
-def to_set_up(block: AnyBlock) -> SetupRequirements | None:
-    """What the user must connect before the block can run; None: nothing."""
-    needed = list(block.credentials)
-    if not needed:
-        return None
-    return SetupRequirements(
-        message=f"The user has to connect {', '.join(needed)} first. Tell them.",
-        setup_info=SetupInfo(
-            agent_id=block.id,
-            agent_name=block.name,
-            requirements=SetupRequirement(
-                credentials=needed, inputs=block.input_model.model_json_schema(), execution_modes=["manual"]
-            ),
-            user_readiness=Readiness(has_all_credentials=False, missing_credentials=needed, ready_to_run=False),
-        ),
-    )
 
 
 def _answer(context: ToolContext, block: AnyBlock, outcome: Emitted | Sequence[Emitted] | Wait) -> BlockOutput | Wait:

@@ -9,13 +9,12 @@ from shared.agents.blocks.contract import BlockInput
 from shared.agents.blocks.registry import AnyBlock
 from shared.agents.reviews.records import Review
 from shared.agents.reviews.reviews import MAX_ID_CHARACTERS, Reviews
+from shared.agents.setup import SetupRequirements
 from shared.agents.tools.block_calls import (
     BlockCalls,
     BlockOutput,
     InputValidationError,
-    SetupRequirements,
     read_inputs,
-    to_set_up,
 )
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import NotFound, ToolError
@@ -26,7 +25,9 @@ from shared.tools.contract import Tool, ToolContext, ToolInput
 _BEFORE_ANY_EFFECT = frozenset(
     {
         "url_invalid", "url_not_allowed", "host_not_found", "header_not_allowed", "body_not_allowed",
-        "content_invalid", "content_too_large", "credentials_missing",
+        "content_invalid", "content_too_large", "credentials_missing", "credentials_not_configured",
+        "credential_not_for_this_host", "credential_needs_https", "credential_expired", "credential_busy",
+        "credential_refresh_failed", "credential_unreadable", "credentials_unavailable",
     }
 )  # fmt: skip
 """Errors of blocks that come before anything was sent: the approval stays."""
@@ -66,7 +67,7 @@ class ContinueRunBlock(Tool[ContinueRunBlockInput]):
         inputs = read_inputs(block, review.value)
         if isinstance(inputs, InputValidationError):
             return inputs
-        missing = to_set_up(block)
+        missing = self._calls.to_set_up(context, block, inputs)
         if missing is not None:
             return missing
         self._calls.begin(context, block)

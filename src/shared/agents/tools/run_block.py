@@ -8,13 +8,12 @@ from pydantic import Field
 from shared.agents.blocks.contract import AskedReviews, BlockInput
 from shared.agents.blocks.registry import AnyBlock
 from shared.agents.reviews.records import Asking
+from shared.agents.setup import SetupRequirements
 from shared.agents.tools.block_calls import (
     BlockCalls,
     BlockOutput,
     InputValidationError,
-    SetupRequirements,
     read_inputs,
-    to_set_up,
 )
 from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
@@ -89,7 +88,7 @@ class RunBlock(Tool[RunBlockInput]):
         inputs = read_inputs(block, arguments.input_data)
         if isinstance(inputs, InputValidationError):
             return inputs
-        missing = to_set_up(block)
+        missing = self._calls.to_set_up(context, block, inputs)
         if missing is not None:
             return missing
         if not context.dry_run and block.asks_first(inputs):

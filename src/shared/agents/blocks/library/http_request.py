@@ -1,11 +1,12 @@
 """A request to a server of the public internet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, Category, Example, Given
+from shared.agents.blocks.rules.credentials import PROVIDER_NAME
 from shared.agents.blocks.rules.json_text import to_bytes
 from shared.agents.blocks.rules.requests import MAX_HEADERS, MOST_BODY_BYTES, exchange, rehearsed
 from shared.kernel.errors import ToolError
@@ -23,6 +24,12 @@ class HttpRequestInput(BlockInput):
     body: Any = Field(default=None, description="Text, or any JSON value. Not with GET and HEAD.")
     page_text: bool = Field(
         default=False, description="For HTML pages: their readable text without markup, the first 40,000 characters."
+    )
+    credential: str = Field(
+        default="",
+        pattern=PROVIDER_NAME,
+        description="A provider, such as http_bearer: the user's account there is shown to the server. HTTPS only, and "
+        "only to the hosts that the account is for. Never put a secret into headers.",
     )
 
 
@@ -69,12 +76,18 @@ class HttpRequest(Block[HttpRequestInput, HttpRequestOutput]):
         """Before anything is changed."""
         return inputs.method not in _READS
 
+    def credentials_for(self, given: Mapping[str, Any]) -> Sequence[str]:
+        """The one that is named."""
+        named = given.get("credential")
+        return [named] if isinstance(named, str) and named else []
+
     def run(self, context: BlockContext, inputs: HttpRequestInput) -> HttpRequestOutput:
         """Send it, and read the answer."""
         from shared.tools.web.hop import Outgoing  # brings httpcore
 
         body, headers = _encoded(inputs)
-        reply = exchange(context, inputs.url, Outgoing(inputs.method, headers, body), page_text=inputs.page_text)
+        outgoing = Outgoing(inputs.method, headers, body)
+        reply = exchange(context, inputs.url, outgoing, page_text=inputs.page_text, credential=inputs.credential)
         output = HttpRequestOutput(
             status_code=reply.status, body=reply.content, content_type=reply.content_type, url=reply.url
         )
@@ -87,7 +100,7 @@ class HttpRequest(Block[HttpRequestInput, HttpRequestOutput]):
         if not self.takes_effect(inputs):
             return self.run(context, inputs)
         _encoded(inputs)
-        url = rehearsed(context, inputs.url, inputs.headers)
+        url = rehearsed(context, inputs.url, inputs.headers, inputs.credential)
         return HttpRequestOutput(status_code=200, body="(dry run: nothing was sent)", content_type="", url=url)
 
 

@@ -6,7 +6,18 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, Category, Example, Given
+from shared.accounts.credentials.providers import WEBHOOK_SIGNING
+from shared.agents.blocks.contract import (
+    Block,
+    BlockContext,
+    BlockInput,
+    BlockOutput,
+    BlockServices,
+    Category,
+    Example,
+    Given,
+)
+from shared.agents.blocks.rules.credentials import opened
 from shared.agents.blocks.rules.json_text import to_bytes
 from shared.agents.blocks.rules.requests import MOST_BODY_BYTES, exchange, rehearsed
 from shared.agents.blocks.rules.webhooks import signed_headers
@@ -19,12 +30,6 @@ class SendWebhookInput(BlockInput):
 
     url: str = Field(min_length=1, max_length=2_048, description="Full http or https URL on the public internet.")
     payload: Any = Field(description="Any JSON value; it is the request's body.")
-    secret: str = Field(
-        min_length=24,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="What the receiver checks the signature with: `whsec_` and base64, or any text.",
-    )
 
 
 class SendWebhookOutput(BlockOutput):
@@ -40,31 +45,34 @@ class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
     id: ClassVar[str] = "390ab99e-2fbd-4653-b8e0-a031b64d2281"
     name: ClassVar[str] = "Send webhook"
     description: ClassVar[str] = (
-        "Post a JSON value to a URL, signed with a secret that the receiver knows (Standard Webhooks, HMAC-SHA256)."
+        "Post a JSON value to an https URL, signed with the user's webhook_signing credential for that host, which the "
+        "receiver knows too (Standard Webhooks, HMAC-SHA256)."
     )
     category: ClassVar[Category] = "web"
     side_effect: ClassVar[bool] = True
     needs_review: ClassVar[bool] = True
+    credentials: ClassVar[Sequence[str]] = (WEBHOOK_SIGNING,)
     input_model: ClassVar[type[BlockInput]] = SendWebhookInput
     output_model: ClassVar[type[BlockOutput]] = SendWebhookOutput
     examples: ClassVar[Sequence[Example]] = (
         Example(
-            {
-                "url": "https://hooks.example.com/done",
-                "payload": {"done": True},
-                "secret": "an-example-of-a-shared-secret",
-            },
+            {"url": "https://hooks.example.com/done", "payload": {"done": True}},
             {"status_code": [200], "webhook_id": ["CSNYPBXNPSM0Y5PADFEQW5D3XQ"]},
             Given(page="ok"),
         ),
     )
+
+    def is_available(self, services: BlockServices) -> bool:
+        """Only where credentials are kept."""
+        return services.credentials is not None
 
     def run(self, context: BlockContext, inputs: SendWebhookInput) -> SendWebhookOutput:
         """Post it."""
         from shared.tools.web.hop import Outgoing  # brings httpcore
 
         body, webhook_id = _encoded(inputs), _webhook_id(context)
-        signed = signed_headers(inputs.secret, webhook_id, int(context.services.clock.now()), body)
+        secret = opened(context, WEBHOOK_SIGNING, context.services.network.read_url(inputs.url))
+        signed = signed_headers(secret.signing_key, webhook_id, int(context.services.clock.now()), body)
         headers = {"Content-Type": "application/json", **signed}
         reply = exchange(context, inputs.url, Outgoing("POST", headers, body))
         if not 200 <= reply.status < 300:
@@ -74,7 +82,7 @@ class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
     def rehearse(self, context: BlockContext, inputs: SendWebhookInput) -> SendWebhookOutput:
         """As if it had arrived."""
         _encoded(inputs)
-        rehearsed(context, inputs.url, {})
+        rehearsed(context, inputs.url, {}, WEBHOOK_SIGNING)
         return SendWebhookOutput(status_code=200, webhook_id=_webhook_id(context))
 
 
