@@ -9,7 +9,6 @@ from shared.agents.library.marketplace import Marketplace
 from shared.agents.offered import OfferedBlocks
 from shared.agents.reviews.reviews import Reviews
 from shared.agents.tools.block_calls import BlockCalls
-from shared.agents.tools.building_tools import building_tools
 from shared.agents.tools.continue_run_block import ContinueRunBlock
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
@@ -23,17 +22,13 @@ from shared.tools.workspace.store import Workspace
 
 def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
     """What this deployment's blocks work with."""
-    reviews = Reviews(needs.database, needs.clock)
-    return BlockServices(
-        needs.clock, model, needs.sub_sessions, _files(needs), reviews=reviews, credentials=needs.credentials
+    files = (
+        Workspace(needs.database, needs.objects, needs.clock, needs.settings.workspace_quota_bytes)
+        if needs.objects
+        else None
     )
-
-
-def _files(needs: ToolDependencies) -> Workspace | None:
-    """Those of a session, if this deployment keeps any."""
-    if needs.objects is None:
-        return None
-    return Workspace(needs.database, needs.objects, needs.clock, needs.settings.workspace_quota_bytes)
+    reviews = Reviews(needs.database, needs.clock)
+    return BlockServices(needs.clock, model, needs.sub_sessions, files, reviews=reviews, credentials=needs.credentials)
 
 
 def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
@@ -47,7 +42,6 @@ def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
         ContinueRunBlock(calls, reviews, needs.clock),
         FindAgent(Marketplace(needs.database, needs.clock)),
         FindLibraryAgent(Library(needs.database, needs.clock)),
-        *building_tools(needs, _files(needs)),
     ]
 
 

@@ -1,8 +1,7 @@
 """Routes under /api/chat: sessions, sending, resuming, stopping."""
 
-import asyncio
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -11,6 +10,7 @@ from shared.accounts.permissions import BlockName
 from shared.accounts.users import User
 from shared.api.bodies import read_body
 from shared.api.paging import session_page
+from shared.api.threads import in_thread
 from shared.chat.accept import Accepted
 from shared.chat.answer_requests import answers_in
 from shared.chat.answering import Answered, Answering
@@ -53,7 +53,6 @@ MAX_SEQUENCE = 10**9
 """Beyond any row's; DynamoDB refuses a key that is longer than 1 KB."""
 RUN_ID_HEADER = "x-workflow-run-id"
 
-ResultT = TypeVar("ResultT")
 Compat = Annotated[Literal["5", "6", "7"], Query(description="major version of the client's `ai` package")]
 
 
@@ -118,7 +117,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
     async def rename(session_id: str, request: Request, user: caller) -> dict[str, Any]:
         """Give a session a title."""
         body: RenameSession = validated(RenameSession, parse_json(await read_body(request)))
-        renamed = await _in_thread(lambda: rename_session(services.database, session_id, user.id, body.title))
+        renamed = await in_thread(lambda: rename_session(services.database, session_id, user.id, body.title))
         return renamed.head()
 
     @router.delete("/sessions/{session_id}", status_code=204)
@@ -138,7 +137,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         body = parse_json(await read_body(request))
         wants_json = accept.split(",")[0].strip().startswith("application/json")
         if answers := answers_in(body.get("messages") if isinstance(body, dict) else None):
-            answered = await _in_thread(lambda: answering.answer_all(user.id, session_id, answers))
+            answered = await in_thread(lambda: answering.answer_all(user.id, session_id, answers))
             if wants_json:
                 return JSONResponse(_answer_accepted(answered), status_code=202)
             if answered.task is None:
@@ -146,7 +145,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
             return await first_segment(answered.task, compat, is_cut_blind_client(body))
         sent, is_cut_blind = send_from(body)
         submission = submission_from(sent, services.ids)
-        accepted = await _in_thread(lambda: sending.submit(user.id, session_id, submission, sent.policy))
+        accepted = await in_thread(lambda: sending.submit(user.id, session_id, submission, sent.policy))
         if wants_json:
             status = "pending" if accepted.outcome == "pending" else accepted.task.status.value
             answer = {"task_id": accepted.task.id, "session_id": session_id, "status": status}
@@ -156,7 +155,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         return await first_segment(accepted.task, compat, is_cut_blind)
 
     async def first_segment(task: Task, compat: str, is_cut_blind: bool) -> Response:
-        held = await _in_thread(lambda: holding.until_end(task, POST_HOLD_SECONDS))
+        held = await in_thread(lambda: holding.until_end(task, POST_HOLD_SECONDS))
         parts = _for_version(held.parts, compat)
         if not held.finished and is_cut_blind:
             parts.append(wire.error("still_running"))
@@ -172,7 +171,7 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
             followed = running.begin(user.id, session_id, submission)
             return running.wait(user.id, followed, sent.wait_seconds)
 
-        return _public_run(await _in_thread(begin_and_wait))
+        return _public_run(await in_thread(begin_and_wait))
 
     @router.get("/sessions/{session_id}/stream")
     def resume(session_id: str, user: caller, compat: Compat = "7") -> Response:
@@ -240,10 +239,6 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         return cancel_turn(services, user.id, session_id).public()
 
     return router
-
-
-async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
-    return await asyncio.to_thread(work)
 
 
 def _pending(accepted: Accepted, sent: OwnSend) -> list[Part]:

@@ -46,6 +46,12 @@ Event = Literal[
     "turn.completed",
     "turn.failed",
     "turn.cancelled",
+    # users' agents
+    "agent.created",
+    "agent.changed",
+    "agent.deleted",
+    "agent.published",
+    "agent.withdrawn",
     # what the user is asked
     "approval.requested",
     "approval.answered",
@@ -72,12 +78,6 @@ Event = Literal[
     "operation.handed_off",
     "operation.completion_received",
     "operation.finished",
-    # a schedule
-    "schedule.created",
-    "schedule.changed",
-    "schedule.paused",
-    "schedule.resumed",
-    "schedule.deleted",
     # money
     "budget.exhausted",
     "budget.settled_in_full",
@@ -99,7 +99,6 @@ Event = Literal[
     "copilot_operation_started",
     "copilot_operation_finished",
     "copilot_sub_session_started",
-    "copilot_agent_scheduled",
     # what keeps turns going
     "slots.promotion_failed",
     "sweep.done",
@@ -176,6 +175,7 @@ class Fields(TypedDict, total=False):
     size_bytes: int
     seconds: float | None
 
+    library_agent_id: str
     sub_session_id: str
     scope: str
     """Which budget: `turn`, `tree`, `day`, `week`."""
@@ -184,14 +184,6 @@ class Fields(TypedDict, total=False):
     provider: str
     """Whose account: a name of the deployment's."""
     credential_id: str
-
-    schedule_id: str
-    schedule_name: str
-    """What the user calls it; in `copilot_agent_scheduled` alone, as `graph_name` and `cron` are."""
-    cron: str
-    graph_name: str
-    graph_id: str
-    library_agent_id: str
 
     message_length: int
     """Characters."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.blocks.registry import AnyBlock, shipped_blocks
@@ -21,11 +21,16 @@ MAX_DEPTH = 64
 
 def problems(graph: Graph, blocks: Iterable[AnyBlock] | None = None) -> list[Problem]:
     """What is wrong: nothing, if the graph may run. `blocks` are those that there are (None: the shipped ones)."""
-    parts = {"nodes": [vars(node) for node in graph.nodes], "links": [vars(link) for link in graph.links]}
-    unfit = unfit_json({**vars(graph), **parts})
+    parts = {"nodes": [_given(node) for node in graph.nodes], "links": [_given(link) for link in graph.links]}
+    unfit = unfit_json({**_given(graph), **parts})
     if unfit:
         return [unfit]
     return bounded(_problems(Layout(graph, shipped_blocks() if blocks is None else blocks)))
+
+
+def _given(part: BaseModel) -> dict[str, Any]:
+    """What is as it is by default takes up no room; the values may be nested too deeply for pydantic to write."""
+    return {name: getattr(part, name) for name in part.model_fields_set}
 
 
 def read_graph(raw: Any) -> Graph | list[Problem]:

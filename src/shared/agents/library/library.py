@@ -14,6 +14,7 @@ from shared.kernel.clock import Clock, to_millis
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, LimitReached, NotFound
 from shared.kernel.ids import derived_id
+from shared.kernel.telemetry import log_event
 
 KEPT_VERSIONS = 100
 """Of an agent: older ones go."""
@@ -197,6 +198,7 @@ class Library:
             self._database.transact([gone, one_less(user_id)])
         except TransactionFailed as failure:  # somebody else was quicker
             raise _not_found() from failure
+        log_event("agent.deleted", user_id=user_id, library_agent_id=agent_id)
         if agent.owns_graph:
             self._versions.expire(agent.graph_id)
 
@@ -243,6 +245,7 @@ class Library:
                 message = f"A library holds {MAX_AGENTS} agents; delete some first."
                 raise LimitReached(message, code="TOO_MANY_AGENTS", details={"limit": MAX_AGENTS}) from failure
             return self.get(agent.user_id, agent.id)
+        log_event("agent.created", user_id=agent.user_id, library_agent_id=agent.id)
         return agent
 
     def _changed(self, seen: LibraryAgent, news: LibraryAgent, more: Sequence[Write]) -> LibraryAgent:
@@ -257,6 +260,7 @@ class Library:
         except TransactionFailed as failure:
             message = "The agent was changed meanwhile; look at it again."
             raise Conflict(message, code="AGENT_CHANGED") from failure
+        log_event("agent.changed", user_id=seen.user_id, library_agent_id=seen.id)
         return changed
 
 

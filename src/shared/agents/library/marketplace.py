@@ -28,6 +28,7 @@ from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, Invalid, LimitReached, NotFound
 from shared.kernel.ids import derived_id
+from shared.kernel.telemetry import log_event
 
 RECORD_VERSION = 1
 MAX_PUBLISHED = 100
@@ -221,6 +222,7 @@ class Marketplace:
             self._database.transact([as_seen, *self._versions.puts(news.graph_id, news.version, graph)])
         except TransactionFailed as failure:
             raise Conflict("It was published meanwhile; look again.", code="PUBLISHED_MEANWHILE") from failure
+        log_event("agent.published", user_id=agent.user_id, library_agent_id=agent.id)
         return news
 
     def withdraw(self, user_id: str, slug: str) -> None:
@@ -239,6 +241,7 @@ class Marketplace:
             self._database.transact([as_seen])
         except TransactionFailed as failure:
             raise Conflict("It was published meanwhile; look again.", code="PUBLISHED_MEANWHILE") from failure
+        log_event("agent.withdrawn", user_id=user_id, library_agent_id=before.agent_id)
 
     def find(self, slug: str) -> Published | None:
         """What is published under `username/agent-slug`."""

@@ -10,7 +10,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from shared.api.openapi import answers, examples
 from shared.api.openapi.problems import OF_EVERY_ROUTE, OF_SIGNED_IN_ROUTES, PROBLEMS
-from shared.api.openapi.routes import ROUTES, Answer, Body, Route
+from shared.api.openapi.route import Answer, Body, Route
+from shared.api.openapi.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{model}"
 _SUMMARY = "A copilot: chat turns that always end, once, and say how. docs/protocol.md is the prose to this."
