@@ -13,7 +13,10 @@ from shared.agents.tools.continue_run_block import ContinueRunBlock
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
 from shared.agents.tools.find_library_agent import FindLibraryAgent
+from shared.agents.tools.fix_agent_graph import FixAgentGraph
+from shared.agents.tools.get_agent_building_guide import GetAgentBuildingGuide
 from shared.agents.tools.run_block import RunBlock
+from shared.agents.tools.validate_agent_graph import ValidateAgentGraph
 from shared.tools import responses
 from shared.tools.catalogue import ToolDependencies, all_tools
 from shared.tools.contract import Tool
@@ -42,6 +45,9 @@ def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
         ContinueRunBlock(calls, reviews, needs.clock),
         FindAgent(Marketplace(needs.database, needs.clock)),
         FindLibraryAgent(Library(needs.database, needs.clock)),
+        GetAgentBuildingGuide(blocks),
+        ValidateAgentGraph(blocks),
+        FixAgentGraph(blocks),
     ]
 
 

@@ -20,6 +20,11 @@ class OfferedBlocks:
         """By name."""
         return [block for block in self.runnable() if context.permissions.allows_block(block.named())]
 
+    def for_agents(self, context: ToolContext) -> list[AnyBlock]:
+        """What an agent of this session may be built of: also what a chat has tools for."""
+        available = [block for block in registry.shipped_blocks() if block.is_available(self._services)]
+        return [block for block in available if context.permissions.allows_block(block.named())]
+
     def runnable(self) -> list[AnyBlock]:
         """The same for a session that may use everything."""
         return [block for block in registry.shipped_blocks() if block.in_chat and block.is_available(self._services)]

@@ -91,7 +91,8 @@ def _problems(layout: Layout) -> Iterator[Problem]:
 
 def _malformed(raw: Any, place: tuple[int | str, ...], what: str) -> Problem:
     where = ".".join(str(part) for part in place[:6]) or "the graph"
-    return Problem.at(_node_at(raw, place), "malformed", f"Correct {quoted(where)}: {what}.")
+    node_id = _node_at(raw, place)
+    return Problem.at(node_id, "malformed", f"Correct {quoted(where)}: {what}.")
 
 
 def _node_at(raw: Any, place: tuple[int | str, ...]) -> str:
