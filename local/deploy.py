@@ -43,6 +43,8 @@ class Settings:
     operations_api_key: str
     operation_services: str
     """JSON list of {url, name, description}."""
+    agent_generator_url: str
+    """Of a service that builds agents; empty: the model does."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -57,6 +59,7 @@ class Settings:
             "JwtSecretParameter": JWT_SECRET_PARAMETER,
             "OperationsApiKeyParameter": OPERATIONS_KEY_PARAMETER,
             "OperationServices": self.operation_services,
+            "AgentGeneratorUrl": self.agent_generator_url,
             "LogRetentionDays": "1",
         }
 

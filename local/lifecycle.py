@@ -69,6 +69,7 @@ def deploy_and_describe(
         jwt_secret=settings["jwt_secret"],
         operations_api_key=settings["operations_api_key"],
         operation_services=os.environ.get("PARLEY_OPERATION_SERVICES", "[]"),
+        agent_generator_url=os.environ.get("PARLEY_AGENT_GENERATOR_URL", ""),
     )
     deploy.deploy(places, wanted)
     found = deploy.outputs(endpoint_url)

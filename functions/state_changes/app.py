@@ -11,6 +11,7 @@ from shared.chat.review_news import review_changed
 from shared.chat.stopping import stop_children
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
+from shared.tasks.wait import pause_awaited
 from shared.tasks.waits import wake_waiters
 
 _services = wiring.services(StorageSettings.from_environment())
@@ -26,6 +27,10 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
         awaited: str = record.dynamodb.keys["pk"]
         if awaited.startswith("REVIEW#"):
             review_changed(_services, awaited.removeprefix("REVIEW#"))
+            return
+        if record.dynamodb.new_image.get("status") == "waiting":
+            awaited = pause_awaited(awaited.removeprefix("TASK#"))
+            wake_waiters(_services.database, _services.queue, _services.clock, awaited)
             return
         wake_waiters(_services.database, _services.queue, _services.clock, awaited)
         stop_children(_services, awaited.removeprefix("TASK#"))

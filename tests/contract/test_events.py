@@ -35,7 +35,7 @@ from shared.socket.connections import remember_connection, user_of
 from shared.stream.viewers import find_view
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
-from shared.tasks.wait import Wait
+from shared.tasks.wait import Wait, pause_awaited
 from shared.tasks.waits import waiters
 from tests.support.gateway_http import HttpGateway
 from tests.support.region import create_tables
@@ -410,6 +410,20 @@ def test_the_end_of_a_task(deployment: Deployment) -> None:
 
     assert deployment.queued() == [waiting.id]
     assert deployment.task(waiting.id).inbox == waiting.inbox + 1
+
+
+def test_a_task_that_asks_its_user(deployment: Deployment) -> None:
+    """Who waits for its pause is told; who waits for its end is not."""
+    told, untold = deployment.turn(), deployment.turn()
+    deployment.queued()
+    until = int(time.time() * 1000) + 60_000
+    for waiting, awaited in ((told, pause_awaited("awaited")), (untold, "TASK#awaited")):
+        for row in waiters(Wait((awaited,), until), waiting.id, "call-1"):
+            deployment.services.database.write(row)
+
+    assert deployment.call("state_changes", "stream_task_asks") == {"batchItemFailures": []}
+
+    assert deployment.queued() == [told.id]
 
 
 def test_a_review_that_is_decided_wakes_who_waits(deployment: Deployment) -> None:

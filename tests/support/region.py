@@ -36,6 +36,7 @@ from shared.tasks.pools import Pool, PoolLimit, SlotLimits, pool_key
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 from shared.tasks.sweep import Sweep
+from shared.tasks.wait import pause_awaited
 from shared.tasks.waits import wake_waiters
 from shared.tools.registry import Toolbox
 from tests.support.faults import AwsWatch
@@ -210,11 +211,15 @@ class Parley:
             stop_children(self.services, awaited.removeprefix("TASK#"))
             tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
+        asking = [awaited for awaited in _asking_tasks() if awaited not in self.ends_told]
+        for awaited in asking:
+            wake_waiters(self.database, self.services.queue, self.clock, awaited.partition(" ")[0])
+            self.ends_told.add(awaited)
         reviews = [(pk, status) for pk, status in _reviews() if f"{pk} {status}" not in self.ends_told]
         for pk, status in reviews:
             review_changed(self.services, pk.removeprefix("REVIEW#"))
             self.ends_told.add(f"{pk} {status}")
-        return len(ended) + len(reviews)
+        return len(ended) + len(asking) + len(reviews)
 
     def settle(self) -> None:
         """Let workers and the stream do what there is to do, until there is nothing."""
@@ -270,6 +275,15 @@ def _ended_tasks() -> list[str]:
     rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
     tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
     return [row["pk"].value for row in tasks if TaskStatus(row["status"].value).ended]
+
+
+def _asking_tasks() -> list[str]:
+    """The pauses of tasks that wait for their users, each with the number of its owner."""
+    rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
+    tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
+    waiting = [row for row in tasks if row["status"].value == "waiting" and "asks" in row and row["asks"].value]
+    ids = [(row["pk"].value.removeprefix("TASK#"), row["epoch"].value) for row in waiting]
+    return [f"{pause_awaited(task_id)} {epoch}" for task_id, epoch in ids]
 
 
 def _reviews() -> list[tuple[str, str]]:

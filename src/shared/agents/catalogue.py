@@ -9,6 +9,7 @@ from shared.agents.library.marketplace import Marketplace
 from shared.agents.offered import OfferedBlocks
 from shared.agents.reviews.reviews import Reviews
 from shared.agents.tools.block_calls import BlockCalls
+from shared.agents.tools.building_tools import building_tools
 from shared.agents.tools.continue_run_block import ContinueRunBlock
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
@@ -25,13 +26,17 @@ from shared.tools.workspace.store import Workspace
 
 def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
     """What this deployment's blocks work with."""
-    files = (
-        Workspace(needs.database, needs.objects, needs.clock, needs.settings.workspace_quota_bytes)
-        if needs.objects
-        else None
-    )
     reviews = Reviews(needs.database, needs.clock)
-    return BlockServices(needs.clock, model, needs.sub_sessions, files, reviews=reviews, credentials=needs.credentials)
+    return BlockServices(
+        needs.clock, model, needs.sub_sessions, _files(needs), reviews=reviews, credentials=needs.credentials
+    )
+
+
+def _files(needs: ToolDependencies) -> Workspace | None:
+    """Those of a session, if this deployment keeps any."""
+    if needs.objects is None:
+        return None
+    return Workspace(needs.database, needs.objects, needs.clock, needs.settings.workspace_quota_bytes)
 
 
 def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
@@ -48,6 +53,7 @@ def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
         GetAgentBuildingGuide(blocks),
         ValidateAgentGraph(blocks),
         FixAgentGraph(blocks),
+        *building_tools(needs, _files(needs)),
     ]
 
 

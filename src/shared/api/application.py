@@ -17,6 +17,7 @@ from shared.api.blocks import blocks_router
 from shared.api.chat import chat_router
 from shared.api.operations import operations_router
 from shared.api.reviews import reviews_router
+from shared.api.schedules import schedules_router
 from shared.api.store import store_router
 from shared.chat.operations.callbacks import Callbacks
 from shared.chat.services import Services
@@ -59,6 +60,7 @@ def build_application(
     app.include_router(approvals_router(services, signed_in))
     app.include_router(blocks_router(signed_in))
     app.include_router(reviews_router(services, signed_in))
+    app.include_router(schedules_router(services, signed_in))
     app.include_router(agents_router(services, signed_in))
     app.include_router(store_router(services, signed_in))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from shared.accounts.budgets.reservations import settle_in_full
+from shared.agents.reviews.records import led_to
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Delete, Item, Put, TableName
 from shared.chat.deletion import PURGE_SHARDS, delete_session, purged_later
@@ -112,6 +113,7 @@ class Purge:
                 yield from self._forget_all(task_id, "chunks")
                 yield from self._forget_all(f"TASK#{task_id}", "state")
                 forgotten.add(task_id)
+            self._database.delete_all(key for row in rows for key in led_to(row))
             self._database.delete_all(_key(row) for row in rows if row["sk"] != "META")
             yield
 

@@ -43,3 +43,27 @@ def sub_session_started(ids: TaskIds, sub_session_id: str) -> None:
     """A turn has started another session for itself."""
     log_event("copilot_sub_session_started", **ids, sub_session_id=sub_session_id)
     count("CopilotSubSessionStarted")
+
+
+def agent_scheduled(
+    user_id: str,
+    *,
+    graph_id: str,
+    graph_name: str,
+    schedule_id: str,
+    schedule_name: str,
+    cron: str,
+    library_agent_id: str,
+) -> None:
+    """A user has an agent run on a schedule."""
+    log_event(
+        "copilot_agent_scheduled",
+        user_id=user_id,
+        graph_id=graph_id,
+        graph_name=graph_name,
+        schedule_id=schedule_id,
+        schedule_name=schedule_name,
+        cron=cron,
+        library_agent_id=library_agent_id,
+    )
+    count("CopilotAgentScheduled")

@@ -78,6 +78,12 @@ Event = Literal[
     "operation.handed_off",
     "operation.completion_received",
     "operation.finished",
+    # a schedule
+    "schedule.created",
+    "schedule.changed",
+    "schedule.paused",
+    "schedule.resumed",
+    "schedule.deleted",
     # money
     "budget.exhausted",
     "budget.settled_in_full",
@@ -99,6 +105,7 @@ Event = Literal[
     "copilot_operation_started",
     "copilot_operation_finished",
     "copilot_sub_session_started",
+    "copilot_agent_scheduled",
     # what keeps turns going
     "slots.promotion_failed",
     "sweep.done",
@@ -184,6 +191,14 @@ class Fields(TypedDict, total=False):
     provider: str
     """Whose account: a name of the deployment's."""
     credential_id: str
+
+    schedule_id: str
+    schedule_name: str
+    """What the user calls it; in `copilot_agent_scheduled` alone, as `graph_name` and `cron` are."""
+    cron: str
+    graph_name: str
+    graph_id: str
+    library_agent_id: str
 
     message_length: int
     """Characters."""

@@ -35,10 +35,18 @@ Counted = Literal[
     "CopilotOperationStarted",
     "CopilotOperationFinished",
     "CopilotSubSessionStarted",
+    "CopilotAgentScheduled",
 ]
 """Added up between two flushes; look at their Sum. Those of `analytics` begin with `Copilot`."""
 
-Measured = Literal["QueueWait", "TimeToFirstPart", "TurnSeconds", "ModelSeconds", "ToolSeconds", "SweepLag"]
+Measured = Literal[
+    "QueueWait",
+    "TimeToFirstPart",
+    "TurnSeconds",
+    "ModelSeconds",
+    "ToolSeconds",
+    "SweepLag",
+]
 """Seconds, each kept; look at their percentiles."""
 
 NAMES: frozenset[str] = frozenset({*get_args(Counted), *get_args(Measured)})

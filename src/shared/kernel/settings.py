@@ -192,6 +192,16 @@ class ToolSettings(Settings):
         default=(), description="JSON list of {url, name, description?}"
     )
 
+    agent_generator_url: str = Field(default="", description="a service that builds agents; empty: the model does")
+    agent_generator_key_parameter: str = Field(default="", description="SSM SecureString; empty: it wants no key")
+
+    @field_validator("agent_generator_url")
+    @classmethod
+    def _keeps_what_it_is_told(cls, value: str) -> str:
+        if value and not is_protected(value):
+            raise ValueError("must be an https URL (http only for a loopback address)")
+        return value
+
     @property
     def approval_seconds(self) -> int:
         """How long an answer is awaited."""

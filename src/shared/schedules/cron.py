@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 MAX_CHARACTERS = 100
-EXAMPLE = "'30 9 * * 1-5' is every weekday at 09:30"
+EXAMPLE = "such as '30 9 * * 1-5', every weekday at 09:30"
 _FIELDS = (
     ("minute", "0-59, such as 30 or */15"),
     ("hour", "0-23, such as 9 or 9-17"),
@@ -43,16 +43,16 @@ def checked_cron(expression: str) -> str:
     """
     fields = expression.split()
     if len(expression) > MAX_CHARACTERS or not expression.isascii():
-        raise ValueError(f"must be at most {MAX_CHARACTERS} ASCII characters: {EXAMPLE}")
+        raise ValueError(f"must be at most {MAX_CHARACTERS} ASCII characters, {EXAMPLE}")
     if len(fields) != len(_FIELDS):
         names = ", ".join(name for name, _ in _FIELDS)
-        raise ValueError(f"must have five fields ({names}), not {len(fields)}: {EXAMPLE}")
+        raise ValueError(f"must have five fields ({names}), not {len(fields)}, {EXAMPLE}")
     for position, ((name, allowed), field) in enumerate(zip(_FIELDS, fields, strict=True)):
         if not _makes_sense(position, field):
             raise ValueError(f"the {name} {field!r} is wrong: give {allowed}")
     whole = " ".join(fields)
     if next(_local_times(whole, _ANY_TIME), None) is None:
-        raise ValueError(f"names a day that never comes, as February 30 would be: {EXAMPLE}")
+        raise ValueError(f"names a day that never comes, as February 30 would be: give a day that does, {EXAMPLE}")
     return whole
 
 

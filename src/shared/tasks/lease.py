@@ -124,20 +124,23 @@ class Leases:
         )
         return self._left(lease, write)
 
-    def release_to_wait(self, lease: Lease, handled_inbox: int, until: int, suspension: Suspension) -> bool:
+    def release_to_wait(
+        self, lease: Lease, handled_inbox: int, until: int, suspension: Suspension, *, asks: bool = False
+    ) -> bool:
         """Let nobody work on it before it is woken, or `until` (ms); False if there is news to look at first.
 
-        `suspension` gives its slot back in the same transaction.
+        `suspension` gives its slot back in the same transaction. `asks`: what it waits for is up to its user.
         """
         write = Update(
             task_key(lease.task_id),
-            f"SET #lease_expires = :zero, #status = :waiting, #wait_until = :until{suspension.also_set}",
+            f"SET #lease_expires = :zero, #status = :waiting, #wait_until = :until, #asks = :asks{suspension.also_set}",
             condition=f"{lease.condition} AND #inbox = :inbox",
             values={
                 **lease.values,
                 "zero": 0,
                 "waiting": TaskStatus.WAITING.value,
                 "until": until,
+                "asks": asks,
                 "inbox": handled_inbox,
                 **suspension.values,
             },

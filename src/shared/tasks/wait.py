@@ -44,3 +44,12 @@ class Wait:
 def task_awaited(task_id: str) -> str:
     """How a task is named in `Wait.on`."""
     return f"TASK#{task_id}"
+
+
+PAUSE = "PAUSE#"
+"""How `pause_awaited` begins."""
+
+
+def pause_awaited(task_id: str) -> str:
+    """How it is named in `Wait.on` that a task waits for its user, or has ended. Who wants both names the task too."""
+    return f"{PAUSE}{task_id}"

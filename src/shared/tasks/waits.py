@@ -8,6 +8,9 @@ What is awaited is a record at `{awaited}` / `META` whose `status` says whether 
 waits puts its waiter rows first and then reads what it awaits once more; whoever settles a record changes
 its status first, and the waiters are looked up after that. So one of the two sees the other. A wake-up may
 come twice, or late: it changes nothing but the inbox, and the one who is woken looks for itself.
+
+`PAUSE#{task}` has no record of its own: it is settled while the task waits for its user (its `asks` says so), and when
+the task has ended. A task may ask several times, so these waiters stay until their TTL.
 """
 
 from collections.abc import Mapping
@@ -21,7 +24,7 @@ from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event, log_problem
 from shared.tasks.records import LIVE, LIVE_VALUES, Task, task_key, timer_item
 from shared.tasks.store import get_task
-from shared.tasks.wait import Wait
+from shared.tasks.wait import PAUSE, Wait
 
 RECORD_VERSION = 1
 MAX_MESSAGE_DELAY_SECONDS = 900
@@ -59,8 +62,12 @@ def is_over(database: Database, wait: Wait, now: int) -> bool:
 
 def _is_settled(database: Database, awaited: str) -> bool:
     """A record that is gone will not change any more either."""
-    item = database.get({"pk": awaited, "sk": "META"})
-    return item is None or item.get("status") not in _OPEN
+    for_pause = awaited.startswith(PAUSE)
+    key = task_key(awaited.removeprefix(PAUSE)) if for_pause else {"pk": awaited, "sk": "META"}
+    item = database.get(key)
+    if item is None or item.get("status") not in _OPEN:
+        return True
+    return for_pause and item["status"] == "waiting" and bool(item.get("asks"))
 
 
 def wake_waiters(database: Database, queue: TurnQueue, clock: Clock, awaited: str) -> int:
@@ -72,7 +79,8 @@ def wake_waiters(database: Database, queue: TurnQueue, clock: Clock, awaited: st
     found = list(database.query("#pk = :pk", {"pk": f"WAIT#{awaited}"}))
     for row in found:
         wake(database, queue, clock, row["task_id"])
-        database.write(Delete({"pk": row["pk"], "sk": row["sk"]}))
+        if not awaited.startswith(PAUSE):
+            database.write(Delete({"pk": row["pk"], "sk": row["sk"]}))
     return len(found)
 
 

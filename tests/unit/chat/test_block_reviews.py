@@ -9,10 +9,11 @@ from shared.accounts.credits import Credits
 from shared.agents.blocks.contract import BlockContext
 from shared.agents.reviews.records import EXPIRY_DAYS, Asking
 from shared.agents.reviews.reviews import Reviews, Verdict
-from shared.chat.deletion import delete_session
+from shared.chat.deletion import PURGE_AFTER_SECONDS, delete_session
+from shared.chat.purge import Purge
 from shared.chat.review_news import review_changed
 from shared.chat.sessions import Session
-from shared.kernel.errors import ToolError
+from shared.kernel.errors import NotFound, ToolError
 from shared.socket.connections import remember_connection
 from tests.support.chat_blocks import Paint, PaintInput, PaintOutput, balance, begin, paint, results, run, with_blocks
 from tests.support.checks import check_over
@@ -274,6 +275,22 @@ def test_nobody_is_told_of_what_is_used_or_gone(parley: Parley) -> None:
     decide(parley, late)
     parley.settle()
     assert parley.messages_waiting() == []
+
+
+def test_a_deleted_session_takes_its_reviews_along(parley: Parley) -> None:
+    """All that it has asked; another session's stay."""
+    session, review_id, _ = asked(parley)
+    decide(parley, review_id, REJECTED)
+    _, kept, _ = asked(parley)
+    (again,) = go_on(parley, session, review_id)
+    assert again["code"] == "review_rejected"
+    delete_session(parley.services, "ada", session.id)
+    parley.clock.advance(PURGE_AFTER_SECONDS + 1)
+    Purge(parley.services, None, "scheduler").run(lambda: True)
+    left = [review.id for review in reviews_of(parley).page("ada", None, 10)[0]]
+    assert (kept in left, review_id in left) == (True, False)
+    with pytest.raises(NotFound):
+        reviews_of(parley).get("ada", review_id)
 
 
 def test_the_user_is_told_that_a_review_waits(parley: Parley) -> None:

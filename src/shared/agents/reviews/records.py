@@ -4,7 +4,8 @@
 |---------|------------------|------------------------|------------------------------------------------------------|
 | review  | `REVIEW#{id}`    | `META`                 | what is asked, and what was said                           |
 | listing | `REVIEWS#{user}` | `{13 digits, ms}.{id}` | the same without the data; changes with it                 |
-| asking  | `SESSION#{id}`   | `REVIEW#{digest}`      | which review a chat asked last about this block and inputs |
+| of chat | `SESSION#{id}`   | `REVIEW#{id}`          | leads whoever deletes the session to the two above         |
+| asking  | `SESSION#{id}`   | `ASKED#{digest}`       | which review a chat asked last about this block and inputs |
 
 A review that nobody has decided is stored as pending for good: whoever reads it looks at the time.
 """
@@ -219,7 +220,7 @@ def listing_key(review: Review) -> Key:
 
 def asking_key(asking: Asking, payload: str) -> Key:
     """Where a chat remembers what it has asked about this block and these inputs."""
-    return {"pk": f"SESSION#{asking.session_id}", "sk": f"REVIEW#{digest(asking.block_id + payload)}"}
+    return {"pk": f"SESSION#{asking.session_id}", "sk": f"ASKED#{digest(asking.block_id + payload)}"}
 
 
 def put_review(review: Review) -> list[Write]:
@@ -227,12 +228,20 @@ def put_review(review: Review) -> list[Write]:
     return [Put(review.to_item(), condition="attribute_not_exists(#pk)"), Put(review.to_listing())]
 
 
-def put_asking(key: Key, review: Review, seen: str) -> Put:
-    """The write that remembers it, in place of what was `seen` there; empty: nothing."""
-    item = {**key, "v": RECORD_VERSION, "review_id": review.id}
-    if not seen:
-        return Put(item, condition="attribute_not_exists(#pk)")
-    return Put(item, condition="#review_id = :seen", values={"seen": seen})
+def put_in_session(asking: Key, review: Review, seen: str) -> list[Write]:
+    """The writes by which its session knows it; `seen` is the review that stood at `asking`. Empty: none."""
+    asked = {**asking, "v": RECORD_VERSION, "review_id": review.id}
+    remembered = Put(asked, condition="attribute_not_exists(#pk)")
+    if seen:
+        remembered = Put(asked, condition="#review_id = :seen", values={"seen": seen})
+    led_to = {"review": review_key(review.id), "listing": listing_key(review)}
+    row = {"pk": f"SESSION#{review.session_id}", "sk": f"REVIEW#{review.id}", "v": RECORD_VERSION, **led_to}
+    return [remembered, Put(row)]
+
+
+def led_to(row: Item) -> list[Key]:
+    """What a row of a session leads to, if it is one about a review."""
+    return [row["review"], row["listing"]] if str(row["sk"]).startswith("REVIEW#") else []
 
 
 def decide(review: Review, status: Status, now: int, data: str, message: str) -> tuple[Review, list[Write]]:

@@ -16,7 +16,7 @@ from shared.agents.reviews.records import (
     decide,
     give_back,
     new_review,
-    put_asking,
+    put_in_session,
     put_review,
     review_key,
     use,
@@ -77,7 +77,7 @@ class Reviews:
                 return waiting
             remembered: list[Write] = []
             if asking.origin == "chat":
-                remembered = [put_asking(asking_key(asking, payload), review, seen)]
+                remembered = put_in_session(asking_key(asking, payload), review, seen)
             try:
                 self._database.transact([*put_review(review), *remembered])
             except TransactionFailed:

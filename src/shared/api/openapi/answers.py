@@ -355,3 +355,86 @@ class ShownBlocks(BaseModel):
 
     blocks: list[ShownBlock]
     categories: list[str]
+
+
+class ScheduleTarget(BaseModel):
+    """What fires. A list leaves inputs out, and shows the first 200 characters of a message."""
+
+    type: Literal["agent", "message"]
+    library_agent_id: str | None = None
+    graph_id: str | None = None
+    inputs: dict[str, Any] | None = None
+    message: str | None = None
+    session_id: str | None = Field(default=None, description="null: a new one each time")
+
+
+class ShownSchedule(BaseModel):
+    """A schedule. `..._local` is on the clocks of the user's own zone, else of the schedule's."""
+
+    id: str
+    name: str
+    status: Literal["active", "paused", "disabled"]
+    reason: str | None = Field(description="why it is not active: a code, see docs/schedules.md")
+    cron: str | None
+    at: str | None = Field(description="of a schedule without `cron`")
+    once: bool
+    timezone: str
+    ends_at: str | None
+    overlap: Literal["skip", "queue", "cancel"]
+    catch_up: Literal["run", "skip"]
+    jitter_seconds: int
+    max_failures: int
+    max_tokens: int | None
+    max_cost_usd: float | None
+    device: str | None
+    target: ScheduleTarget
+    next_fire: str | None
+    next_fire_local: str | None
+    last_fire: str | None
+    last_task_id: str | None = Field(description="the run or turn that it has started last")
+    last_session_id: str | None
+    failures: int = Field(description="in a row")
+    last_error: str | None
+    chat_session_id: str | None = Field(description="the session in which somebody asked for it")
+    created_at: str
+    updated_at: str
+
+
+class ScheduleList(BaseModel):
+    """The caller's schedules, the oldest first."""
+
+    schedules: list[ShownSchedule]
+
+
+class FireTime(BaseModel):
+    """An instant."""
+
+    at: str
+    local: str
+
+
+class SchedulePreview(BaseModel):
+    """The next five times; fewer if there are no more. `timezone`: on whose clocks the schedule is."""
+
+    timezone: str
+    next_fires: list[FireTime]
+
+
+class ShownFire(BaseModel):
+    """What became of one fire."""
+
+    fire: str = Field(description="when it was to be")
+    fire_local: str
+    at: str = Field(description="when it was dealt with")
+    outcome: Literal["started", "skipped", "missed", "failed"]
+    reason: str | None = Field(description="why nothing was started: a code, see docs/schedules.md")
+    task_id: str | None
+    session_id: str | None
+    result: Literal["completed", "failed", "cancelled"] | None = Field(description="null: it has not ended")
+    error: str | None
+
+
+class ScheduleHistory(BaseModel):
+    """The last 50 fires, the newest first."""
+
+    fires: list[ShownFire]

@@ -12,6 +12,9 @@ OPERATION_TASK_ID = "5f0d8c1b7a3e49d2b6c4e8f1a2030405"
 OPERATION_ID = f"op_{OPERATION_TASK_ID}"
 REVIEW_ID = "copilot-node-390ab99e-2fbd-4653-b8e0-a031b64d2281:8b1f0c3d"
 APPROVAL_ID = f"{SESSION_ID}_01K0XQ5D3N8V2B7CZ4R6PWKT1H"
+SCHEDULE_ID = "01K0XQ7M2PD4R8C5TBW9FJ3HNA"
+LIBRARY_AGENT_ID = "01K0XQ7X8E1N6V3ZQ5GKM2YTSB"
+GRAPH_ID = "6Q1J8T4ZB3W5M7XHR2K9VDYE0C"
 PARAMETERS: dict[str, Any] = {
     "operation_id": OPERATION_ID,
     "expires": "1752922800",
@@ -27,6 +30,9 @@ PARAMETERS: dict[str, Any] = {
     "approval_id": APPROVAL_ID,
     "review_id": REVIEW_ID,
     "status": "pending",
+    "schedule_id": SCHEDULE_ID,
+    "library_agent_id": LIBRARY_AGENT_ID,
+    "graph_id": GRAPH_ID,
     "limit": 50,
     "cursor": "WyIxNzUyODM2NDAwMDAwIzAxSzBYUTRUMVZKNk0zQjhZSDJaNUQ3TlJFIl0=",
     "search": "rivers",
@@ -281,4 +287,73 @@ BLOCKS = {
         }
     ],
     "categories": ["agent", "text", "data", "logic", "model", "web", "files", "time"],
+}
+
+NEW_AGENT_SCHEDULE = {
+    "name": "River levels",
+    "target": {"type": "agent", "library_agent_id": LIBRARY_AGENT_ID, "inputs": {"river": "Elbe"}},
+    "cron": "30 9 * * 1-5",
+    "timezone": "Europe/Berlin",
+    "overlap": "skip",
+    "jitter_seconds": 120,
+}
+NEW_FOLLOW_UP = {
+    "name": "Ask again",
+    "target": {"type": "message", "message": "Has the level fallen?", "session_id": SESSION_ID},
+    "delay_seconds": 3_600,
+}
+SCHEDULE: dict[str, Any] = {
+    "id": SCHEDULE_ID,
+    "name": "River levels",
+    "status": "active",
+    "reason": None,
+    "cron": "30 9 * * 1-5",
+    "at": None,
+    "once": False,
+    "timezone": "Europe/Berlin",
+    "ends_at": None,
+    "overlap": "skip",
+    "catch_up": "run",
+    "jitter_seconds": 120,
+    "max_failures": 3,
+    "max_tokens": None,
+    "max_cost_usd": None,
+    "device": None,
+    "target": {
+        "type": "agent",
+        "library_agent_id": LIBRARY_AGENT_ID,
+        "graph_id": GRAPH_ID,
+        "inputs": {"river": "Elbe"},
+    },
+    "next_fire": "2025-07-21T07:30:00.000Z",
+    "next_fire_local": "2025-07-21T08:30:00+01:00",
+    "last_fire": "2025-07-18T07:30:00.000Z",
+    "last_task_id": TASK_ID,
+    "last_session_id": SESSION_ID,
+    "failures": 0,
+    "last_error": None,
+    "chat_session_id": None,
+    "created_at": _CREATED,
+    "updated_at": _CREATED,
+}
+PAUSED_SCHEDULE = {**SCHEDULE, "status": "paused", "reason": "user", "next_fire": None, "next_fire_local": None}
+SCHEDULES = {"schedules": [SCHEDULE]}
+SCHEDULE_PREVIEW = {
+    "timezone": "Europe/Berlin",
+    "next_fires": [{"at": "2025-07-21T07:30:00.000Z", "local": "2025-07-21T08:30:00+01:00"}],
+}
+SCHEDULE_HISTORY = {
+    "fires": [
+        {
+            "fire": "2025-07-18T07:30:00.000Z",
+            "fire_local": "2025-07-18T08:30:00+01:00",
+            "at": "2025-07-18T07:32:04.120Z",
+            "outcome": "started",
+            "reason": None,
+            "task_id": TASK_ID,
+            "session_id": SESSION_ID,
+            "result": "completed",
+            "error": None,
+        }
+    ]
 }

@@ -30,6 +30,7 @@ PROBLEMS: dict[str, Known] = {
     "guests_disabled": Known(401, "Guests are not served any more; sign in."),
     "login_required": Known(403, "Sign in for this; guests have no account."),
     "SESSION_NOT_FOUND": Known(404, "There is no such session."),
+    "SCHEDULE_NOT_FOUND": Known(404, "There is no such schedule."),
     "OPERATION_NOT_FOUND": Known(404, "There is no such operation."),
     "TASK_NOT_FOUND": Known(404, "There is no such task."),
     "APPROVAL_NOT_FOUND": Known(404, "There is no such request for approval."),
@@ -55,6 +56,7 @@ PROBLEMS: dict[str, Known] = {
     "review_expired": Known(410, "The review has expired."),
     "review_too_large": Known(413, "The data have more than 180000 bytes."),
     "too_large": Known(413, "The body is larger than 1000000 bytes."),
+    "inputs_too_large": Known(413, "The inputs of a schedule have 32000 bytes at most."),
     "GRAPH_TOO_LARGE": Known(413, "The graph is larger than 1000000 bytes."),
     "GRAPH_INVALID": Known(
         422,
@@ -76,6 +78,21 @@ PROBLEMS: dict[str, Known] = {
     ),
     "unknown_tools": Known(422, "There are no such tools.", {"tools": ["web_fech"]}),
     "unknown_blocks": Known(422, "There are no such blocks.", {"blocks": ["HTTP reqest"]}),
+    "never_fires": Known(
+        422, "No such time is to come: give a later `at` or `ends_at`, such as '2030-01-31T09:00:00Z'."
+    ),
+    "wrong_kind": Known(422, "This is a schedule of kind message: it has no such field."),
+    "invalid_inputs": Known(
+        422,
+        "The inputs don't fit the agent; give what it asks for.",
+        {"unknown": ["rivers"], "missing": ["river"], "problems": []},
+    ),
+    "invalid_agent": Known(
+        422,
+        "The agent can't run: The block does not exist.",
+        {"problems": [{"code": "unknown_block", "node_id": "n1", "message": "The block does not exist."}]},
+    ),
+    "not_schedulable": Known(422, "The agent is started by requests from outside, not on a schedule."),
     "guest_token_invalid": Known(422, "The guest token is not valid."),
     "rate_limited": Known(
         429,
@@ -99,12 +116,14 @@ PROBLEMS: dict[str, Known] = {
         "The budget of this week is used up.",
         {"resets_at": "2025-07-21T00:00:00.000Z", "retry_after_seconds": 219_540, "percent_used": 100.0},
     ),
+    "too_many_schedules": Known(429, "You have 100 schedules; delete one first.", {"limit": 100}),
     "too_many_pending": Known(429, "10 messages already wait for this turn."),
     "internal_error": Known(500, "Something went wrong on our side."),
     "misconfigured": Known(500, "The deployment is not configured."),
     "review_busy": Known(503, "The review changes too fast."),
     "session_busy": Known(503, "The session is too busy right now; send the message again."),
     "completions_not_configured": Known(503, "Completions are not configured."),
+    "schedule_busy": Known(503, "The schedule is being changed by others; try again."),
     "task_busy": Known(503, "The operation changes too fast; send it again."),
     "storage_unavailable": Known(503, "DynamoDB refused: ProvisionedThroughputExceededException"),
     "storage_conflict": Known(503, "Too many writers at once; try again."),

@@ -313,10 +313,11 @@ class TurnOwner:
         self.flush()
         return self._services.leases.release_for_continuation(self._lease, self._handled_inbox)
 
-    def park(self, until: int) -> bool:
+    def park(self, until: int, *, asks: bool = False) -> bool:
         """Give the lease back until the task is woken, or `until` (ms); False if there is news to see first.
 
-        Nobody posts while it waits, so whoever watches gets first what is stored.
+        Nobody posts while it waits, so whoever watches gets first what is stored. `asks`: what it waits for is up to
+        its user; who waits for that hears of it.
 
         Raises:
             TurnCancelled: the user has stopped the turn.
@@ -329,7 +330,7 @@ class TurnOwner:
             self.attend()
         slots = self._services.slots
         suspension = slots.suspend(self.task)
-        if not self._services.leases.release_to_wait(self._lease, self._handled_inbox, until, suspension):
+        if not self._services.leases.release_to_wait(self._lease, self._handled_inbox, until, suspension, asks=asks):
             return False
         slots.promote_after(self.task)
         return True

@@ -1,0 +1,83 @@
+"""Schedules for programs: JSON in, JSON out."""
+
+from typing import Any
+
+from shared.agents.library.library import Library
+from shared.chat.requests import validated
+from shared.chat.services import Services
+from shared.schedules import showing
+from shared.schedules.book import ScheduleBook, Terms, micros_of
+from shared.schedules.records import Schedule
+from shared.schedules.requests import AgentTarget, NewSchedule, PreviewRequest, ScheduleChange
+
+
+class ScheduleDesk:
+    """What the HTTP API does about schedules. What is not the user's is not found; see `ScheduleBook` for the rest."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._book = ScheduleBook(services.database, services.clock)
+
+    def create(self, user_id: str, sent: Any) -> dict[str, Any]:
+        """Make what a `NewSchedule` says."""
+        body: NewSchedule = validated(NewSchedule, sent)
+        terms = Terms(
+            name=body.name,
+            once=body.once,
+            overlap=body.overlap,
+            catch_up=body.catch_up,
+            jitter_seconds=body.jitter_seconds,
+            max_failures=body.max_failures,
+            max_tokens=body.max_tokens or 0,
+            max_cost_micros=micros_of(body.max_cost_usd),
+            device=body.device or "",
+        )
+        schedule_id, target = self._services.ids.new(), body.target
+        if isinstance(target, AgentTarget):
+            agent = Library(self._services.database, self._services.clock).get(user_id, target.library_agent_id)
+            made = self._book.schedule_agent(user_id, schedule_id, body, terms, agent, target.inputs)
+        else:
+            session_id = target.session_id or ""
+            made = self._book.schedule_message(user_id, schedule_id, body, terms, target.message, session_id)
+        return self._shown(made)
+
+    def preview(self, user_id: str, sent: Any) -> dict[str, Any]:
+        """The next times of what a `PreviewRequest` says."""
+        body: PreviewRequest = validated(PreviewRequest, sent)
+        fires, zone = self._book.preview(user_id, body)
+        return {"timezone": zone, "next_fires": showing.times(fires, self._book.zone_of(user_id) or zone)}
+
+    def list(self, user_id: str, library_agent_id: str, graph_id: str) -> dict[str, Any]:
+        """Those that fit."""
+        zone = self._book.zone_of(user_id)
+        found = self._book.list(user_id, library_agent_id, graph_id)
+        return {"schedules": [showing.head(schedule, zone) for schedule in found]}
+
+    def get(self, user_id: str, schedule_id: str) -> dict[str, Any]:
+        """One."""
+        return self._shown(self._book.get(user_id, schedule_id))
+
+    def change(self, user_id: str, schedule_id: str, sent: Any) -> dict[str, Any]:
+        """Replace what a `ScheduleChange` says."""
+        change: ScheduleChange = validated(ScheduleChange, sent)
+        return self._shown(self._book.change(user_id, schedule_id, change))
+
+    def pause(self, user_id: str, schedule_id: str) -> dict[str, Any]:
+        """Let it rest."""
+        return self._shown(self._book.pause(user_id, schedule_id))
+
+    def resume(self, user_id: str, schedule_id: str) -> dict[str, Any]:
+        """Let it fire again."""
+        return self._shown(self._book.resume(user_id, schedule_id))
+
+    def delete(self, user_id: str, schedule_id: str) -> None:
+        """Take it away."""
+        self._book.delete(user_id, schedule_id)
+
+    def history(self, user_id: str, schedule_id: str) -> dict[str, Any]:
+        """What has become of its last fires."""
+        zone = self._book.zone_of(user_id) or self._book.get(user_id, schedule_id).timezone
+        return {"fires": [showing.fired(fire, zone) for fire in self._book.history(user_id, schedule_id)]}
+
+    def _shown(self, schedule: Schedule) -> dict[str, Any]:
+        return showing.whole(schedule, self._book.zone_of(schedule.user_id))

@@ -1,0 +1,63 @@
+"""When a schedule fires next, and what is to be done with one that is due. Pure rules."""
+
+from dataclasses import replace
+from typing import Literal
+
+from shared.schedules.cron import next_fire
+from shared.schedules.records import Schedule
+
+MISSED_AFTER_MILLIS = 300_000
+"""So much later than it is due a fire is missed: the tick has stood still."""
+LOOK_AGAIN_MILLIS = 60_000
+GIVE_UP_AFTER_MILLIS = 3_600_000
+"""What a limit of its user keeps from starting is tried for so long."""
+
+Step = Literal["fire", "miss", "skip", "wait", "stop_first"]
+
+
+def planned(schedule: Schedule, after: int) -> Schedule:
+    """The schedule with its first fire later than `after`; without one if there is none.
+
+    Raises:
+        ValueError: its expression or its zone makes no sense.
+    """
+    fire = _next(schedule, after)
+    if not fire:
+        return replace(schedule, next_fire=0, due=0)
+    return replace(schedule, next_fire=fire, due=fire + schedule.offset)
+
+
+def past(schedule: Schedule, now: int) -> Schedule:
+    """The schedule with the fire behind the one that is dealt with; those that were missed meanwhile are left out.
+
+    Raises:
+        ValueError: as for `planned`.
+    """
+    done = replace(schedule, next_fire=0, due=0)
+    return planned(done, max(schedule.next_fire, now - schedule.offset)) if schedule.recurs else done
+
+
+def again(schedule: Schedule, now: int) -> Schedule:
+    """The schedule, whose fire is looked at a minute later."""
+    return replace(schedule, due=now + LOOK_AGAIN_MILLIS)
+
+
+def next_step(schedule: Schedule, now: int, *, before_runs: bool) -> Step:
+    """What is to be done with a schedule that is due; `before_runs`: what it has started before has not ended."""
+    if schedule.catch_up == "skip" and now - schedule.due > MISSED_AFTER_MILLIS:
+        return "miss"
+    if not before_runs:
+        return "fire"
+    if schedule.overlap == "cancel":
+        return "stop_first"
+    if schedule.overlap == "skip":
+        return "skip"
+    # A session keeps messages in order by itself.
+    return "fire" if schedule.kind == "message" else "wait"
+
+
+def _next(schedule: Schedule, after: int) -> int:
+    if not schedule.cron:
+        return schedule.at if schedule.at > after else 0
+    fire = next_fire(schedule.cron, schedule.timezone, after) or 0
+    return 0 if schedule.ends_at and fire > schedule.ends_at else fire

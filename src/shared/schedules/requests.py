@@ -1,0 +1,122 @@
+"""What clients send about schedules, validated."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+
+from shared.accounts.profile import TimeZone
+from shared.agents.scheduling import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS
+from shared.chat.requests import Body
+from shared.schedules.cron import checked_cron
+from shared.schedules.records import CatchUp, Overlap
+
+MAX_NAME_CHARACTERS = 100
+MAX_INPUT_BYTES = 32_000
+MAX_MESSAGE_CHARACTERS = 16_000
+MAX_JITTER_SECONDS = 3_600
+_ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+
+
+def _expression(value: str) -> str:
+    return checked_cron(value)
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE)
+]
+CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(_expression)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
+DeviceName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
+Jitter = Annotated[int, Field(ge=0, le=MAX_JITTER_SECONDS)]
+Failures = Annotated[int, Field(ge=0, le=100, description="so many in a row pause it; 0: never")]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Dollars = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+
+
+class AgentTarget(Body):
+    """A run of an agent of the library."""
+
+    type: Literal["agent"]
+    library_agent_id: Identifier
+    inputs: dict[str, Any] = Field(default_factory=dict)
+
+
+class MessageTarget(Body):
+    """A message of the user's, in a session or in a new one each time."""
+
+    type: Literal["message"]
+    message: MessageText
+    session_id: Identifier | None = None
+
+
+class Times(Body):
+    """By exactly one of `cron`, `at` and `delay_seconds`."""
+
+    cron: CronText | None = None
+    at: AwareDatetime | None = Field(default=None, description="once, at this instant")
+    delay_seconds: int | None = Field(
+        default=None, ge=MIN_DELAY_SECONDS, le=MAX_DELAY_SECONDS, description="once, so many seconds from now"
+    )
+    timezone: TimeZone | None = Field(default=None, description="default: the profile's, else UTC")
+    ends_at: AwareDatetime | None = Field(default=None, description="no fire is later")
+
+    @model_validator(mode="after")
+    def _by_one(self) -> "Times":
+        given = [name for name in ("cron", "at", "delay_seconds") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of cron, at and delay_seconds, such as cron '30 9 * * 1-5'")
+        return self
+
+
+class PreviewRequest(Times):
+    """POST /schedules/preview."""
+
+
+class NewSchedule(Times):
+    """POST /schedules."""
+
+    name: Name
+    target: Annotated[AgentTarget | MessageTarget, Field(discriminator="type")]
+    once: bool = Field(default=False, description="whether the first fire of `cron` is the only one")
+    overlap: Overlap = "skip"
+    catch_up: CatchUp = "run"
+    jitter_seconds: Jitter = 0
+    max_failures: Failures = 3
+    max_tokens: Tokens | None = Field(default=None, description="of each run of an agent")
+    max_cost_usd: Dollars | None = Field(default=None, description="of each run of an agent")
+    device: DeviceName | None = Field(default=None, description="waits for this device, or for one: `any`")
+
+
+class ScheduleChange(Body):
+    """PATCH /schedules/{id}: what is given is replaced; null takes an end, a bound or a device away."""
+
+    name: Name | None = None
+    cron: CronText | None = None
+    at: AwareDatetime | None = None
+    timezone: TimeZone | None = None
+    ends_at: AwareDatetime | None = None
+    once: bool | None = None
+    overlap: Overlap | None = None
+    catch_up: CatchUp | None = None
+    jitter_seconds: Jitter | None = None
+    max_failures: Failures | None = None
+    max_tokens: Tokens | None = None
+    max_cost_usd: Dollars | None = None
+    device: DeviceName | None = None
+    inputs: dict[str, Any] | None = None
+    message: MessageText | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "ScheduleChange":
+        if not self.model_fields_set:
+            raise ValueError("give at least one field to change, such as name")
+        if self.cron and self.at:
+            raise ValueError("give cron or at, not both")
+        return self
+
+
+def millis_of(time: datetime | None) -> int:
+    """An instant that a client has given; 0: none."""
+    return int(time.timestamp() * 1000) if time else 0

@@ -1,0 +1,116 @@
+"""Reading and writing schedules."""
+
+from collections.abc import Callable, Iterator
+
+from shared.aws.database import Database, TransactionFailed
+from shared.aws.writes import Write
+from shared.kernel.errors import LimitReached, NotFound, Retryable
+from shared.schedules.records import (
+    KEPT_FIRES,
+    MAX_SCHEDULES,
+    DueRow,
+    Fire,
+    Schedule,
+    changing,
+    creating,
+    fired_key,
+    removing,
+    schedule_key,
+)
+
+_ATTEMPTS = 6
+
+
+class ScheduleStore:
+    """The schedules of all users; each method looks only at those of the user that it is given."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, user_id: str, schedule_id: str) -> Schedule | None:
+        """The schedule, or None."""
+        item = self._database.get(schedule_key(user_id, schedule_id))
+        return Schedule.from_item(item) if item else None
+
+    def get(self, user_id: str, schedule_id: str) -> Schedule:
+        """The schedule.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+        """
+        found = self.find(user_id, schedule_id)
+        if found is None:
+            raise NotFound("There is no such schedule.", code="SCHEDULE_NOT_FOUND")
+        return found
+
+    def all(self, user_id: str) -> list[Schedule]:
+        """All of the user's, the oldest first."""
+        condition = "#pk = :pk AND begins_with(#sk, :prefix)"
+        rows = self._database.query(condition, {"pk": f"SCHEDULES#{user_id}", "prefix": "SCHEDULE#"})
+        return sorted((Schedule.from_item(row) for row in rows), key=lambda schedule: schedule.created_at)
+
+    def create(self, schedule: Schedule) -> Schedule:
+        """Put a new one; with an id that is there already: what is there.
+
+        Raises:
+            LimitReached: the user has as many as one may have.
+        """
+        try:
+            self._database.transact(creating(schedule))
+        except TransactionFailed as failure:
+            if 0 in failure.failed:
+                return self.get(schedule.user_id, schedule.id)
+            message = f"You have {MAX_SCHEDULES} schedules; delete one first."
+            raise LimitReached(message, code="too_many_schedules", details={"limit": MAX_SCHEDULES}) from failure
+        return schedule
+
+    def change(self, user_id: str, schedule_id: str, changed: Callable[[Schedule], Schedule]) -> Schedule:
+        """Put `changed(schedule)` in the schedule's place, whoever else changes it.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+            Retryable: others change it all the time.
+        """
+        for _ in range(_ATTEMPTS):
+            seen = self.get(user_id, schedule_id)
+            after = changed(seen)
+            if after == seen or self.write(changing(seen, after)):
+                return after
+        raise _busy()
+
+    def delete(self, user_id: str, schedule_id: str) -> Schedule:
+        """Take it away with its history; what it was.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+            Retryable: others change it all the time.
+        """
+        for _ in range(_ATTEMPTS):
+            seen = self.get(user_id, schedule_id)
+            if self.write(removing(seen)):
+                self._database.delete_all(fired_key(seen.id, place) for place in range(min(seen.fires, KEPT_FIRES)))
+                return seen
+        raise _busy()
+
+    def write(self, writes: list[Write]) -> bool:
+        """Do all of it; False: a condition did not hold."""
+        try:
+            self._database.transact(writes)
+        except TransactionFailed:
+            return False
+        return True
+
+    def fires(self, schedule_id: str) -> list[Fire]:
+        """What has become of its last fires, the newest first."""
+        rows = self._database.query("#pk = :pk", {"pk": f"SCHEDULE#{schedule_id}"})
+        return sorted((Fire.from_item(row) for row in rows), key=lambda fire: fire.place, reverse=True)
+
+    def due(self, shard: int, now: int, limit: int | None = None) -> Iterator[DueRow]:
+        """The rows of a shard that are due, the oldest first; a row of this second may be missing still."""
+        values = {"pk": f"FIRE#{shard}", "latest": f"{now:013d}#~"}
+        rows = self._database.query("#pk = :pk AND #sk <= :latest", values, consistent=False, limit=limit)
+        yield from map(DueRow.from_item, rows)
+
+
+def _busy() -> Retryable:
+    return Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
