@@ -182,7 +182,6 @@ class Fields(TypedDict, total=False):
     size_bytes: int
     seconds: float | None
 
-    library_agent_id: str
     sub_session_id: str
     scope: str
     """Which budget: `turn`, `tree`, `day`, `week`."""
