@@ -7,10 +7,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import ValidationError
 
 from shared import wiring
-from shared.chat.operations.outside import fail_task
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import count, log_problem, observed, reporting_failures
+from shared.runs.outside import fail_task
 from shared.tasks.messages import TaskMessage
 from shared.tasks.store import get_task
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 from shared import wiring
-from shared.chat.operations.outside import fail_task
 from shared.chat.purge import Purge
 from shared.kernel.deadline import Deadline, LambdaContext
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings, ToolSettings
 from shared.kernel.telemetry import log_event, observed
+from shared.runs.outside import fail_task
 from shared.tasks.sweep import Sweep
 from shared.tools.workspace.store import Workspace
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 from shared.accounts.credentials.providers import Providers
 from shared.accounts.credentials.refreshing import Refresher
@@ -15,11 +16,12 @@ from shared.aws.keys import DataKeys
 from shared.aws.objects import Objects, S3Objects
 from shared.aws.queue import TurnQueue
 from shared.aws.sockets import ApiGatewaySockets
+from shared.chat.model import Model
 from shared.chat.services import Services, TurnEngine
 from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import ConfigError
 from shared.kernel.ids import RandomIds
-from shared.kernel.mailbox import ThreadWorkers
+from shared.kernel.mailbox import ThreadWorkers, Workers
 from shared.kernel.settings import (
     CredentialSettings,
     ModelSettings,
@@ -35,6 +37,12 @@ from shared.tools.registry import Toolbox
 from shared.tools.web.form_post import FormPost
 from shared.tools.web.network import Network
 from shared.tools.workspace.outputs import NoSpill, ToolOutputs
+
+if TYPE_CHECKING:
+    from shared.chat.block_model import BlockModel
+    from shared.runs.starting import Runs
+    from shared.runs.work import RunBench
+    from shared.tools.catalogue import ToolDependencies
 
 _POSTING_THREADS = 8
 
@@ -61,8 +69,10 @@ def services(settings: StorageSettings) -> Services:
         slot_limits=SlotLimits(
             user=PoolLimit(settings.max_running_turns, settings.max_turns_in_flight),
             tree=PoolLimit(settings.max_running_sub_sessions),
+            runs=PoolLimit(settings.max_running_runs, settings.max_runs_in_flight),
         ),
         limits=settings,
+        run_max_days=settings.run_max_days,
     )
 
 
@@ -83,31 +93,18 @@ def vault(database: Database, clock: Clock, read_secret: Callable[[str], str]) -
 def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
     """What workers think with: the models and the tools."""
     from shared.agents.catalogue import chat_tools
-    from shared.chat.asking import Means
-    from shared.chat.block_model import BlockModel
     from shared.chat.openai_model import OpenAIModel  # heavy, and needed by workers alone
-    from shared.chat.sub_sessions import SubSessionTurns
-    from shared.tools.catalogue import ToolDependencies
 
     settings, tools = ModelSettings.from_environment(), ToolSettings.from_environment()
     objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
     read_key = partial(read_secret, settings.model_api_key_parameter)
     answering = OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers)
-    dependencies = ToolDependencies(
-        tools,
-        needs.database,
-        needs.clock,
-        read_secret,
-        objects,
-        SubSessionTurns(needs),
-        vault(needs.database, needs.clock, read_secret),
-    )
-    means = Means(answering, workers, settings.model_prices, settings.model_max_output_tokens)
+    dependencies = _dependencies(needs, read_secret)
     name = settings.model_title_name
     return TurnEngine(
         model=answering,
         title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
-        toolbox=Toolbox(chat_tools(dependencies, BlockModel(needs, means))),
+        toolbox=Toolbox(chat_tools(dependencies, _block_model(needs, answering, workers))),
         workers=workers,
         bounds=TurnBounds.from_environment(),
         prices=settings.model_prices,
@@ -118,6 +115,41 @@ def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngin
         tools_needing_approval=tools.tools_needing_approval,
         approval_seconds=tools.approval_seconds,
     )
+
+
+def runs(needs: Services) -> "Runs":
+    """Runs of users' agents."""
+    from shared.agents.library.library import Library
+    from shared.runs.starting import Runs
+
+    return Runs(needs, Library(needs.database, needs.clock))
+
+
+def run_bench(needs: Services, engine: TurnEngine, read_secret: Callable[[str], str]) -> "RunBench":
+    """What the run worker advances runs with."""
+    from shared.agents.catalogue import block_services
+    from shared.runs.work import RunBench
+
+    model = _block_model(needs, engine.model, engine.workers)
+    return RunBench(block_services(_dependencies(needs, read_secret), model, runs(needs)), engine.workers)
+
+
+def _dependencies(needs: Services, read_secret: Callable[[str], str]) -> "ToolDependencies":
+    from shared.chat.sub_sessions import SubSessionTurns
+    from shared.tools.catalogue import ToolDependencies
+
+    tools = ToolSettings.from_environment()
+    objects, sub_sessions = workspace_objects(tools.workspace_bucket), SubSessionTurns(needs)
+    accounts = vault(needs.database, needs.clock, read_secret)
+    return ToolDependencies(tools, needs.database, needs.clock, read_secret, objects, sub_sessions, accounts)
+
+
+def _block_model(needs: Services, model: Model, workers: Workers) -> "BlockModel":
+    from shared.chat.asking import Means
+    from shared.chat.block_model import BlockModel
+
+    settings = ModelSettings.from_environment()
+    return BlockModel(needs, Means(model, workers, settings.model_prices, settings.model_max_output_tokens))
 
 
 def optional_secret(parameter: str, read_secret: Callable[[str], str]) -> Callable[[], str | None]:

@@ -81,7 +81,8 @@ def check_stream(parts: Sequence[dict[str, Any]], *, ended: bool = True, steps: 
 def _check_fields(part: dict[str, Any], where: str) -> None:
     kind = part["type"]
     if kind.startswith("data-"):
-        assert set(part) == {"type", "data"}, where
+        assert set(part) - {"id"} == {"type", "data"}, where
+        assert isinstance(part.get("id", ""), str), where
         return
     assert kind in FIELDS, where
     required, optional = FIELDS[kind]

@@ -16,7 +16,6 @@ from shared.aws.queue import TurnQueue
 from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
 from shared.chat.operations.callbacks import Callbacks
-from shared.chat.operations.outside import fail_task
 from shared.chat.operations.telling import tell_operation_ended
 from shared.chat.operations.work import Workbench, advance_operation
 from shared.chat.review_news import review_changed
@@ -29,6 +28,9 @@ from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import BudgetLimits, TurnBounds
+from shared.runs.outside import fail_task
+from shared.runs.telling import tell_run_ended
+from shared.runs.work import RunBench, advance_run
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
@@ -97,6 +99,8 @@ class Parley:
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
     ends_told: set[str] = field(default_factory=set)
+    run_bench: RunBench | None = None
+    """What runs work with; None: there are none."""
 
     @property
     def database(self) -> Database:
@@ -162,6 +166,10 @@ class Parley:
     def run(self, task_id: str, seconds: float = LAMBDA_SECONDS) -> None:
         """One invocation of the run worker for one message."""
         self.workers_started += 1
+        if self.run_bench is not None and self.task(task_id).kind == "run":
+            deadline = Deadline(self.clock.now() + seconds, self.clock)
+            advance_run(self.services, self.run_bench, task_id, f"worker-{self.workers_started}", deadline)
+            return
         bench = Workbench(self.engine, Callbacks("https://parley.example", lambda: COMPLETION_KEY).address_of)
         deadline = Deadline(self.clock.now() + seconds, self.clock)
         advance_operation(self.services, bench, task_id, f"worker-{self.workers_started}", deadline)
@@ -210,6 +218,7 @@ class Parley:
             wake_waiters(self.database, self.services.queue, self.clock, awaited)
             stop_children(self.services, awaited.removeprefix("TASK#"))
             tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
+            tell_run_ended(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
         asking = [awaited for awaited in _asking_tasks() if awaited not in self.ends_told]
         for awaited in asking:

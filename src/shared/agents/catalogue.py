@@ -8,6 +8,7 @@ from shared.agents.library.library import Library
 from shared.agents.library.marketplace import Marketplace
 from shared.agents.offered import OfferedBlocks
 from shared.agents.reviews.reviews import Reviews
+from shared.agents.running import ChildRuns
 from shared.agents.tools.block_calls import BlockCalls
 from shared.agents.tools.building_tools import building_tools
 from shared.agents.tools.continue_run_block import ContinueRunBlock
@@ -24,11 +25,11 @@ from shared.tools.contract import Tool
 from shared.tools.workspace.store import Workspace
 
 
-def block_services(needs: ToolDependencies, model: TextModel) -> BlockServices:
+def block_services(needs: ToolDependencies, model: TextModel, runs: ChildRuns | None = None) -> BlockServices:
     """What this deployment's blocks work with."""
     reviews = Reviews(needs.database, needs.clock)
     return BlockServices(
-        needs.clock, model, needs.sub_sessions, _files(needs), reviews=reviews, credentials=needs.credentials
+        needs.clock, model, needs.sub_sessions, _files(needs), reviews=reviews, credentials=needs.credentials, runs=runs
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from shared.agents.library.records import LibraryAgent
 from shared.tasks.lineage import Lineage
+from shared.tools.contract import ToolContext
 
 RunStatus = Literal["queued", "running", "waiting", "review", "completed", "failed", "terminated"]
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "terminated"})
@@ -98,6 +99,20 @@ class RunFilter:
     statuses: frozenset[RunStatus] = frozenset()
     """Empty: all."""
     limit: int = 20
+
+
+class ChildRuns(Protocol):
+    """Runs that executions of a run start, and wait for."""
+
+    def begin_child(self, call: ToolContext, library_agent_id: str, inputs: Mapping[str, Any]) -> RunView:
+        """Begin a run of one of the caller's agents; the same execution begins it once.
+
+        Raises:
+            ToolError: it can't be begun; the code says why.
+        """
+
+    def look(self, user_id: str, run_id: str) -> RunView | None:
+        """Where it is; None if there is no such run."""
 
 
 class AgentRuns(Protocol):

@@ -52,7 +52,8 @@ class Asking:
         self._name = name
         self._task = task
         self._clock = services.clock
-        self._tab = Tab(Budgets(services.database, services.clock, services.limits), task.id, task.epoch)
+        budgets = Budgets(services.database, services.clock, services.limits.of_kind(task.kind))
+        self._tab = Tab(budgets, task.id, task.epoch)
         price = means.prices.get(means.model.name)
         self._metering = Metering(self._tab, price, means.max_output_tokens)
         self._asked = 0

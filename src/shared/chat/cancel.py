@@ -56,7 +56,7 @@ def end_requested(services: Services, task: Task) -> Cancelled:
         reason: Reason = "dequeued" if queued else "cancelled"
         end_from_outside(services, task.id, Outcome.cancelled(reason), f"cancel-{services.ids.new()}")
         return _outcome(services, task.id, reason)
-    if _ended_in_time(services, task.id):
+    if ended_in_time(services, task.id):
         return _outcome(services, task.id, "cancelled")
     end_from_outside(services, task.id, Outcome.cancelled("forced"), f"cancel-{services.ids.new()}")
     return _outcome(services, task.id, "forced")
@@ -77,7 +77,8 @@ def _requested(services: Services, user_id: str, session_id: str, only_task: str
     return None
 
 
-def _ended_in_time(services: Services, task_id: str) -> bool:
+def ended_in_time(services: Services, task_id: str) -> bool:
+    """Whether the task's worker ends it within 5 s of having been asked."""
     limit = services.clock.now() + _OBEY_SECONDS
     while services.clock.now() < limit:
         task = get_task(services.database, task_id)

@@ -39,6 +39,8 @@ class Services:
     """How many turns run at once."""
     limits: BudgetLimits = field(default_factory=BudgetLimits)
     """What may be spent on models."""
+    run_max_days: int = 31
+    """How long a run of an agent may take, waiting included."""
 
     @property
     def slots(self) -> Slots:

@@ -20,6 +20,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 from unicodedata import normalize
@@ -211,6 +212,14 @@ def create_sub_session(database: Database, clock: Clock, parent: Task, session_i
         return owned_session(database, session_id, parent.user_id)
     log_event("session.created", session_id=session.id, user_id=session.owner)
     return session
+
+
+def create_home_session(database: Database, clock: Clock, user_id: str, session_id: str, agent_id: str) -> None:
+    """The session of an agent of the user, where its runs keep their files; no list shows it. It may be there."""
+    now = to_millis(clock.now())
+    session = Session(session_id, user_id, None, created_at=now, updated_at=now, parent_session=f"agent-{agent_id}")
+    with suppress(ConditionFailed):
+        database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
 
 
 def owned_session(database: Database, session_id: str, user_id: str) -> Session:

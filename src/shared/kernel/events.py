@@ -84,6 +84,10 @@ Event = Literal[
     "schedule.paused",
     "schedule.resumed",
     "schedule.deleted",
+    # a run of an agent
+    "run.started",
+    "run.finished",
+    "block.finished",
     # money
     "budget.exhausted",
     "budget.settled_in_full",

@@ -17,6 +17,8 @@ Counted = Literal[
     "TurnCompleted",
     "TurnFailed",
     "TurnCancelled",
+    "RunStarted",
+    "RunFinished",
     "Steps",
     "ModelErrors",
     "ToolErrors",

@@ -45,12 +45,21 @@ class BudgetLimits(Settings):
 
     turn_max_tokens: int | None = Field(default=None, ge=0, description="of one turn")
     turn_max_cost_usd: float | None = Field(default=None, ge=0)
+    run_max_tokens: int | None = Field(default=None, ge=0, description="of one run of an agent")
+    run_max_cost_usd: float | None = Field(default=None, ge=0)
     tree_max_tokens: int | None = Field(default=None, ge=0, description="of a turn and all that it starts for itself")
     tree_max_cost_usd: float | None = Field(default=None, ge=0)
     user_day_max_tokens: int | None = Field(default=None, ge=0, description="of a user, from 00:00 UTC")
     user_day_max_cost_usd: float | None = Field(default=None, ge=0)
     user_week_max_tokens: int | None = Field(default=None, ge=0, description="of a user, from Monday 00:00 UTC")
     user_week_max_cost_usd: float | None = Field(default=None, ge=0)
+
+    def of_kind(self, kind: str) -> Self:
+        """The same for a task of that kind: a run has bounds of its own in place of a turn's."""
+        if kind != "run":
+            return self
+        own = {"turn_max_tokens": self.run_max_tokens, "turn_max_cost_usd": self.run_max_cost_usd}
+        return self.model_copy(update=own)
 
 
 class StorageSettings(BudgetLimits, TableSettings):
@@ -70,6 +79,13 @@ class StorageSettings(BudgetLimits, TableSettings):
     max_running_sub_sessions: int | None = Field(
         default=None, ge=0, le=1_000, description="of one tree, at once; None: no limit"
     )
+    max_running_runs: int | None = Field(
+        default=None, ge=0, le=1_000, description="runs of a user's agents, at once; None: no limit"
+    )
+    max_runs_in_flight: int | None = Field(
+        default=None, ge=0, le=10_000, description="runs of a user, running and queued; None: no limit"
+    )
+    run_max_days: int = Field(default=31, ge=1, le=365, description="how long a run may take, waiting included")
 
 
 class TurnBounds(Settings):

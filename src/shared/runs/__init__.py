@@ -1,1 +1,1 @@
-"""Runs of agents: starting, advancing, ending, and telling of them."""
+"""Runs of agents: started once, advanced by whoever has time, ended once."""

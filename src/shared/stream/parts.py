@@ -116,9 +116,9 @@ def tool_output_denied(call_id: str) -> Part:
     return {"type": "tool-output-denied", "toolCallId": call_id}
 
 
-def data(name: str, value: object) -> Part:
-    """A part of our own."""
-    return {"type": f"data-{name}", "data": value}
+def data(name: str, value: object, part_id: str = "") -> Part:
+    """A part of our own; clients replace an earlier one of the same `part_id`."""
+    return {"type": f"data-{name}", **({"id": part_id} if part_id else {}), "data": value}
 
 
 def delta_key(part: Part) -> tuple[str, str] | None:

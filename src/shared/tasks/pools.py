@@ -57,9 +57,13 @@ class SlotLimits:
     """What a user has sent themselves: pool `user:{id}`."""
     tree: PoolLimit = field(default_factory=PoolLimit)
     """What the turns of one tree have started for themselves: pool `tree:{first task}`."""
+    runs: PoolLimit = field(default_factory=PoolLimit)
+    """Runs of a user's agents, whoever has started them: pool `runs:{id}`."""
 
     def of(self, pool: str) -> PoolLimit:
         """The limit of the pool."""
+        if is_of_runs(pool):
+            return self.runs
         return self.tree if pool.startswith("tree:") else self.user
 
 
@@ -88,8 +92,15 @@ class Suspension:
 
 
 def pool_of(task: Task) -> str:
-    """Which pool a new task counts in: what a task has started for itself counts in its tree, not for the user."""
+    """Which pool a new task counts in: a turn that a task has started counts in its tree, not for the user."""
+    if task.kind == "run":
+        return f"runs:{task.user_id}"
     return f"tree:{task.tree}" if task.parent else f"user:{task.user_id}"
+
+
+def is_of_runs(pool: str) -> bool:
+    """Whether it limits runs, not turns."""
+    return pool.startswith("runs:")
 
 
 def pool_key(pool: str) -> Key:

@@ -78,7 +78,7 @@ class Spend:
 
 @dataclass(frozen=True)
 class Task:
-    """One turn or operation (later also a run): who it is for, how far it is, who works on it."""
+    """One turn, operation or run: who it is for, how far it is, who works on it."""
 
     id: str
     session_id: str

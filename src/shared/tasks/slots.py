@@ -18,6 +18,7 @@ from shared.tasks.pools import (
     SlotLimits,
     Suspension,
     forget_queued,
+    is_of_runs,
     leave_pool,
     pool_key,
     pool_of,
@@ -126,8 +127,9 @@ class Slots:
         limit = self._limits.of(pool)
         most = limit.in_flight if limit.in_flight is not None else limit.running
         details = {"limit": most}
-        message = f"No more than {most} turns may be running or queued at once. Wait for one to end, or stop one."
-        return LimitReached(message, code="too_many_turns", details=details)
+        what = "runs" if is_of_runs(pool) else "turns"
+        message = f"No more than {most} {what} may be running or queued at once. Wait for one to end, or stop one."
+        return LimitReached(message, code=f"too_many_{what}", details=details)
 
     # -- going out -----------------------------------------------------------------------------
 

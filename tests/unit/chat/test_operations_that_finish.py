@@ -7,9 +7,9 @@ from typing import Any, Literal
 import pytest
 
 from shared.chat.operations.completing import complete_operation
-from shared.chat.operations.outside import fail_task
 from shared.chat.sessions import Session
 from shared.kernel.errors import Retryable, Terminal, ToolError
+from shared.runs.outside import fail_task
 from shared.tasks.records import Task
 from shared.tools.contract import ErrorResponse, ToolContext, ToolInput, ToolResponse
 from shared.tools.long_running import HandedOff, LongRunningTool, Progress, WorkContext

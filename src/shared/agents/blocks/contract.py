@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.accounts.credentials.secrets import Secret
 from shared.accounts.permissions import BlockName, Permissions
 from shared.agents.reviews.records import Asking, Review
+from shared.agents.running import ChildRuns
 from shared.kernel.clock import Clock
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext
@@ -99,6 +100,8 @@ class BlockServices:
     """None: nobody can be asked."""
     credentials: CredentialSource | None = None
     """None: this deployment keeps none."""
+    runs: ChildRuns | None = None
+    """None: no other agent can be run."""
 
 
 @dataclass(frozen=True)

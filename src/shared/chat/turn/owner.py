@@ -58,7 +58,7 @@ class TurnOwner:
         self._lease = lease
         self.task = task
         self._spend = task.spend
-        budgets = Budgets(services.database, services.clock, services.limits)
+        budgets = Budgets(services.database, services.clock, services.limits.of_kind(task.kind))
         self.tab = Tab(budgets, task.id, lease.epoch)
         """What the next transaction settles."""
         self.has_pending_news = task.inbox > 0 or lease.epoch > 1
@@ -74,8 +74,11 @@ class TurnOwner:
 
     # -- taking over ---------------------------------------------------------------------------
 
-    def open(self) -> list[Item]:
-        """Read what is stored about the task: its parts and its viewers. Answers with its call journals."""
+    def open(self, *prefixes: str) -> list[Item]:
+        """Read what is stored about the task: its parts and its viewers.
+
+        Answers with its call journals and the records whose sort keys begin with one of `prefixes`.
+        """
         records = list(neighbours(self._services.database, self.task.id))
         if self._lease.epoch > 1:
             for row in self._services.log.rows(self.task.id):
@@ -85,7 +88,7 @@ class TurnOwner:
             self._is_visible = any(part["type"] in VISIBLE for part in self._parts.parts)
         self._delivery.set_viewers(viewers_among(records))
         self.tab.inherit(records)
-        return [record for record in records if record["sk"].startswith("CALL#")]
+        return [record for record in records if record["sk"].startswith(("CALL#", *prefixes))]
 
     @property
     def total(self) -> Spend:

@@ -65,17 +65,25 @@ class Parking:
             TurnParked: nobody holds the lease any more.
             TurnCancelled, LeaseLost: as all that its owner does.
         """
-        parked |= {one.seq: one for one in self._stored(list(parked.values()))}
+        self.keep(parked)
         while True:
-            now = to_millis(self._services.clock.now())
-            over = [one for one in parked.values() if is_over(self._services.database, one.wait, now)]
-            if over:
-                return [parked.pop(one.seq) for one in over]
+            if over := self.taken_out(parked):
+                return over
             until = min(one.wait.until for one in parked.values())
             if self._owner.park(until):
                 self._set_alarm(until, len(parked))
                 raise TurnParked(self._owner.task.id)
             self._owner.look()
+
+    def keep(self, parked: dict[int, Suspended]) -> None:
+        """Store what their next owner, and who wakes them, need to know."""
+        parked |= {one.seq: one for one in self._stored(list(parked.values()))}
+
+    def taken_out(self, parked: dict[int, Suspended]) -> list[Suspended]:
+        """Take out those whose wait is over."""
+        now = to_millis(self._services.clock.now())
+        over = [one for one in parked.values() if is_over(self._services.database, one.wait, now)]
+        return [parked.pop(one.seq) for one in over]
 
     def _stored(self, parked: Sequence[Suspended]) -> list[Suspended]:
         """The same calls, with what their next owner and those who wake it need to know."""

@@ -1,0 +1,163 @@
+"""Doing one execution of a block: its inputs, and what it brings or what went wrong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from shared.agents.blocks.contract import BlockContext, BlockInput, BlockOutput, emitted
+from shared.agents.blocks.library.agent_input import AgentInput
+from shared.agents.blocks.registry import AnyBlock
+from shared.chat.services import Services
+from shared.chat.turn.parking import over_soon
+from shared.kernel.clock import Clock
+from shared.kernel.errors import Retryable, ToolError
+from shared.kernel.telemetry import log_failure
+from shared.runs.plan import Ready
+from shared.runs.records import written
+from shared.tasks.records import Spend
+from shared.tasks.wait import Wait
+from shared.tools.contract import CallProgress, Cancellation, ToolContext
+
+MAX_OUTPUT_BYTES = 3_000_000
+"""Of what one execution brings: it is stored in one transaction."""
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 0.5
+_MOST_PROBLEMS = 5
+_MOST_CHARACTERS = 4_000
+
+Begin = Callable[[], BlockOutput | Sequence[BlockOutput] | Wait]
+
+
+@dataclass(frozen=True)
+class Brought:
+    """An execution has brought something."""
+
+    outputs: Mapping[str, Sequence[Any]]
+    text: str
+    """The same as it is stored."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An execution has failed."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: ToolError | Retryable) -> "Failed":
+        """For that reason."""
+        return cls(error.code, error.message.encode(errors="replace").decode()[:_MOST_CHARACTERS])
+
+
+Answer = Brought | Failed | Wait
+
+
+class ReviewGate(Protocol):
+    """Asks the user before an execution of a block that wants it."""
+
+    def ask(self, call: ToolContext, block: AnyBlock, inputs: BlockInput) -> BlockInput | Wait:
+        """The inputs as they were approved, or a wait on the review; the same execution asks once.
+
+        Raises:
+            ToolError: they were rejected, or nobody has answered in time.
+        """
+
+
+@dataclass
+class Underway:
+    """An execution that has been begun."""
+
+    ready: Ready
+    started_at: float
+    """When it began, or went on."""
+    block: AnyBlock | None = None
+    inputs: BlockInput | None = None
+    shown_inputs: str = "{}"
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    progress: CallProgress = field(default_factory=CallProgress)
+    began_at: float = 0.0
+    """When it began."""
+    noted: Spend = field(default_factory=Spend)
+    """What its owner knows that it has spent."""
+    asks: bool = False
+    """Whether it waits for what its user says before it is run."""
+
+    def news_of_spend(self) -> Spend:
+        """What it has spent since this was asked last."""
+        now, before = self.progress.spent, self.noted
+        self.noted = now
+        return Spend(**{name: value - getattr(before, name) for name, value in vars(now).items()})
+
+
+def gathered_inputs(ready: Ready, run_inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The node's defaults, what the run was given, and what links bring on top."""
+    inputs = dict(ready.node.input_default)
+    if ready.node.block_id == AgentInput.id:
+        given = run_inputs.get(str(inputs.get("name")))
+        if given is not None:
+            inputs["value"] = given
+    for name, value in ready.brought.items():
+        base, _, part = name.partition(".")
+        if part and name not in inputs:
+            whole = inputs.get(base)
+            inputs[base] = {**(whole if isinstance(whole, dict) else {}), part: value}
+        else:
+            inputs[name] = value
+    return inputs
+
+
+def read(block: AnyBlock, inputs: Mapping[str, Any]) -> BlockInput:
+    """The inputs as the block takes them.
+
+    Raises:
+        ToolError: they don't fit; the message names the fields.
+    """
+    try:
+        return block.input_model.model_validate(inputs)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_PROBLEMS]
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'inputs'}: {one['msg']}"[:300] for one in found)
+        raise ToolError(f"The inputs of {block.name} don't fit: {wrong}", code="input_invalid") from error
+
+
+def answer(services: Services, block: AnyBlock, given: BlockContext, inputs: BlockInput, begin: Begin) -> Answer:
+    """What `begin` brings, with a little patience if it has to wait; a failure of any kind is an answer too."""
+    once = block.takes_effect(inputs)
+    outcome = _answer(block, given, begin, services.clock, once=once)
+    if isinstance(outcome, Wait) and over_soon(services, outcome, given.call.cancellation):
+        note = outcome.note
+        return _answer(block, given, lambda: block.resume(given, inputs, note), services.clock, once=once)
+    return outcome
+
+
+def _answer(block: AnyBlock, given: BlockContext, begin: Begin, clock: Clock, *, once: bool) -> Answer:
+    try:
+        outcome = begin() if once else _again(begin, clock)
+        return outcome if isinstance(outcome, Wait) else _bounded(emitted(outcome))
+    except (ToolError, Retryable) as error:
+        return Failed.of(error)
+    except Exception as error:  # noqa: BLE001 - a broken block fails its execution, and nothing else
+        log_failure("tool.raised", error, **given.call.ids, tool=None, tool_call_id=given.call.tool_call_id)
+        return Failed("block_failed", f"{block.name} failed ({type(error).__name__}).")
+
+
+def _again(begin: Begin, clock: Clock) -> BlockOutput | Sequence[BlockOutput] | Wait:
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return begin()
+        except Retryable:
+            clock.sleep(_PAUSE_SECONDS)
+    return begin()
+
+
+def _bounded(outputs: Mapping[str, Sequence[Any]]) -> Answer:
+    try:
+        text = written(outputs)
+    except ValueError:
+        return Failed("output_invalid", "It has brought what JSON can't hold.")
+    if len(text.encode()) > MAX_OUTPUT_BYTES:
+        return Failed("value_too_large", f"It has brought more than {MAX_OUTPUT_BYTES:,} bytes.")
+    return Brought(outputs, text)

@@ -1,0 +1,239 @@
+"""Runs as others know them: started once for each id, looked at, listed, stopped."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from shared.agents.blocks.library.agent_output import AgentOutput
+from shared.agents.graphs.model import Graph
+from shared.agents.graphs.schemas import check_inputs, input_schema
+from shared.agents.library.library import Library
+from shared.agents.library.versions import GraphVersions
+from shared.agents.running import NodeView, RunFilter, RunRequest, RunView
+from shared.chat.cancel import ended_in_time
+from shared.chat.opening import new_task_writes
+from shared.chat.services import Services
+from shared.chat.sessions import create_home_session
+from shared.kernel.clock import to_millis
+from shared.kernel.errors import LimitReached, NotFound, Retryable, ToolError, UserInputError
+from shared.kernel.ids import dated_id, derived_id
+from shared.kernel.telemetry import count, log_event
+from shared.runs.ending import Verdict
+from shared.runs.outside import end_run
+from shared.runs.records import (
+    Run,
+    agent_list,
+    graph_list,
+    inputs_text,
+    load_executions,
+    load_run,
+    user_list,
+)
+from shared.runs.views import node_views, view, waits_of
+from shared.tasks.lineage import MAX_DEPTH, inherited
+from shared.tasks.records import Task, TaskStatus
+from shared.tasks.store import get_task, request_cancel
+from shared.tasks.waits import send_on
+from shared.tools.contract import ToolContext
+
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 0.25
+_MOST_LOOKED_AT = 500
+"""How many of a user's runs one request looks at when it searches."""
+_PORTION = 50
+
+
+def home_session(user_id: str, library_agent_id: str) -> str:
+    """The session in which the runs of an agent keep their files."""
+    return derived_id("agent-home", user_id, library_agent_id)
+
+
+class Runs:
+    """What tools, routes and schedules are given (`agents.running.AgentRuns`), and blocks (`ChildRuns`)."""
+
+    def __init__(self, services: Services, library: Library) -> None:
+        self._services = services
+        self._library = library
+
+    # -- starting ------------------------------------------------------------------------------
+
+    def start(self, request: RunRequest) -> RunView:
+        """Begin the run, once for each `request.id`.
+
+        Raises:
+            LimitReached: too many are in flight, or it would be nested too deep.
+            NotFound: the agent's graph is gone, or the id is somebody else's.
+            TooLarge: its inputs are more than can be kept.
+            Retryable: nothing was decided; ask again.
+        """
+        if request.lineage.depth > MAX_DEPTH:
+            raise LimitReached(f"Runs go {MAX_DEPTH} deep at most.", code="run_too_deep")
+        for _ in range(_ATTEMPTS):
+            if known := load_run(self._services.database, request.id):
+                return self._known(known, request.agent.user_id)
+            if task := self._open(request):
+                return self._begun(task)
+        raise Retryable("Too many runs begin at once.", code="run_busy")
+
+    def _open(self, request: RunRequest) -> Task | None:
+        """The task, stored with all that belongs to it; None if it is there, or nothing was decided."""
+        services, agent = self._services, request.agent
+        session_id, now = home_session(agent.user_id, agent.id), to_millis(services.clock.now())
+        run = self._run(request, self._library.graph(agent), now)
+        create_home_session(services.database, services.clock, agent.user_id, session_id, agent.id)
+        task = Task(
+            request.id,
+            session_id,
+            agent.user_id,
+            TaskStatus.QUEUED,
+            now,
+            context_from=0,
+            kind="run",
+            parent=request.lineage.parent,
+            root=request.lineage.root,
+            depth=request.lineage.depth,
+            dry_run=request.lineage.dry_run,
+            permissions=request.lineage.permissions,
+        )
+        return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts()])
+
+    def _run(self, request: RunRequest, graph: Graph, now: int) -> Run:
+        return Run(
+            id=request.id,
+            user_id=request.agent.user_id,
+            library_agent_id=request.agent.id,
+            graph_id=request.agent.graph_id,
+            version=request.agent.version,
+            agent_name=request.agent.name,
+            inputs=inputs_text(request.inputs),
+            origin=request.origin,
+            created_at=now,
+            output_nodes=_outputs_of(graph),
+            chat_session_id=request.chat_session_id,
+            schedule_id=request.schedule_id,
+            dry_run=request.lineage.dry_run,
+        )
+
+    def _begun(self, task: Task) -> RunView:
+        log_event("run.started", **task.ids)
+        count("RunStarted")
+        if not task.awaits_slot:
+            send_on(self._services.queue, task)
+        found = self.look(task.user_id, task.id)
+        assert found is not None, "it was just stored"
+        return found
+
+    def _known(self, run: Run, user_id: str) -> RunView:
+        """The one that was begun before; its message may have been lost."""
+        if run.user_id != user_id:
+            raise NotFound("There is no such run.", code="RUN_NOT_FOUND")
+        task = get_task(self._services.database, run.id)
+        if task and task.status is TaskStatus.QUEUED and task.epoch == 0 and not task.awaits_slot:
+            send_on(self._services.queue, task)
+        return view(self._services.database, run)
+
+    def begin_child(self, call: ToolContext, library_agent_id: str, inputs: Mapping[str, Any]) -> RunView:
+        """Begin a run of another agent for an execution of a run that waits for it; the same execution begins it once.
+
+        Raises:
+            ToolError: it can't be begun; the code says why.
+        """
+        caller = get_task(self._services.database, call.task_id)
+        assert caller is not None, "the run that calls is there"
+        run_id = dated_id(caller.created_at, "child-run", call.task_id, call.tool_call_id)
+        try:
+            agent = self._library.get(call.user_id, library_agent_id)
+            _require_fit(self._library.graph(agent), inputs)
+            return self.start(RunRequest(run_id, agent, inputs, "agent", inherited(caller), caller.session_id))
+        except (UserInputError, Retryable) as error:
+            raise ToolError(error.message, code=error.code.lower()) from error
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def look(self, user_id: str, run_id: str) -> RunView | None:
+        """Where it is; None if there is no such run. Its outputs may have 20 MB: whoever shows them cuts them."""
+        run = self._own(user_id, run_id)
+        return view(self._services.database, run) if run else None
+
+    def nodes(self, user_id: str, run_id: str) -> Sequence[NodeView]:
+        """What its nodes have done, in order."""
+        run = self._own(user_id, run_id)
+        if run is None:
+            return []
+        graph, database = Graph(name=run.agent_name), self._services.database
+        with suppress(NotFound):
+            graph = GraphVersions(database, self._services.clock).graph(run.graph_id, run.version)
+        waits = {} if run.status else waits_of(database, run_id)
+        return node_views(graph, load_executions(database, run_id), waits, run.created_at)
+
+    def recent(self, user_id: str, wanted: RunFilter) -> Sequence[RunView]:
+        """The user's runs that fit, the newest first, without their outputs."""
+        found: list[RunView] = []
+        for run in self._listed(user_id, wanted):
+            shown = view(self._services.database, run, with_outputs=False)
+            if not wanted.statuses or shown.status in wanted.statuses:
+                found.append(shown)
+            if len(found) >= wanted.limit:
+                break
+        return found
+
+    def _listed(self, user_id: str, wanted: RunFilter) -> Iterator[Run]:
+        for run_id in self._ids(user_id, wanted):
+            run = self._own(user_id, run_id)
+            if run is None or run.created_at < wanted.since or (wanted.until and run.created_at >= wanted.until):
+                continue
+            if not wanted.graph_id or run.graph_id == wanted.graph_id:
+                yield run
+
+    def _ids(self, user_id: str, wanted: RunFilter) -> Iterator[str]:
+        """Those that may be meant, the newest first: ids begin with the time of their birth."""
+        database = self._services.database
+        if wanted.library_agent_id or wanted.graph_id:
+            pk = (
+                agent_list(user_id, wanted.library_agent_id)
+                if wanted.library_agent_id
+                else graph_list(user_id, wanted.graph_id)
+            )
+            rows = database.query("#pk = :pk", {"pk": pk}, forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION)
+            yield from (row["run_id"] for row in rows)
+            return
+        listed = {"listed": user_list(user_id)}
+        rows = database.query(
+            "#gsi1pk = :listed", listed, index="GSI1", forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
+        )
+        yield from (str(row["pk"]).removeprefix("TASK#") for row in rows)
+
+    def _own(self, user_id: str, run_id: str) -> Run | None:
+        run = load_run(self._services.database, run_id) if run_id else None
+        return run if run and run.user_id == user_id else None
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    def stop(self, user_id: str, run_id: str) -> RunView | None:
+        """Have it stop; when this returns it has ended, whoever had to end it. None if there is no such run."""
+        services = self._services
+        if self._own(user_id, run_id) is None:
+            return None
+        task = request_cancel(services.database, run_id)
+        if task is not None:
+            log_event("turn.cancel_requested", **task.ids)
+            idle = not task.leased(to_millis(services.clock.now()))
+            if idle or not ended_in_time(services, run_id):
+                end_run(services, run_id, Verdict.stopped(), f"stop-{services.ids.new()}")
+        return self.look(user_id, run_id)
+
+
+def _outputs_of(graph: Graph) -> list[list[str]]:
+    """Name and node of each output."""
+    nodes = [node for node in graph.nodes if node.block_id == AgentOutput.id]
+    return [[str(node.input_default.get("name") or node.title or node.id)[:100], node.id] for node in nodes]
+
+
+def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
+    checked = check_inputs(input_schema(graph), inputs)
+    if not checked.fit:
+        wrong = [
+            *(f"{name} is unknown" for name in checked.unknown),
+            *(f"{name} is missing" for name in checked.missing),
+        ]
+        raise ToolError(f"The inputs don't fit: {'; '.join([*wrong, *checked.problems])}", code="input_invalid")

@@ -1,0 +1,158 @@
+"""A run as its user sees it: put together from its task, its record and the executions that have ended."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from shared.agents.blocks.registry import shipped_block
+from shared.agents.graphs.model import Graph
+from shared.agents.running import NodeView, RunStatus, RunView
+from shared.aws.database import Database
+from shared.aws.writes import Item
+from shared.runs.records import Execution, Run, load_executions, load_run
+from shared.tasks.records import TaskStatus, task_key
+from shared.tasks.wait import Wait
+
+REVIEW = "REVIEW#"
+"""How what a review waits for begins (`agents.reviews.records.review_awaited`)."""
+_STATUS: Mapping[TaskStatus, RunStatus] = {
+    TaskStatus.QUEUED: "queued",
+    TaskStatus.RUNNING: "running",
+    TaskStatus.WAITING: "waiting",
+    TaskStatus.COMPLETED: "completed",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.CANCELLED: "terminated",
+}
+
+
+def status_of(task: TaskStatus) -> RunStatus:
+    """What a run's task says, in the words of runs."""
+    return _STATUS[task]
+
+
+def reviews_among(waits: Iterable[Wait]) -> list[str]:
+    """The reviews that are waited for."""
+    return [on.removeprefix(REVIEW) for wait in waits for on in wait.on if on.startswith(REVIEW)]
+
+
+def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:
+    """Where the run is. Its outputs are read when it has ended, unless nobody wants them."""
+    if run.status is not None:
+        outputs = outputs_of(database, run) if with_outputs else {}
+        return _view(run, run.status, outputs)
+    task = database.get(task_key(run.id))
+    if task is None:
+        return _view(run, "terminated", {})
+    status = TaskStatus(task["status"])
+    if status.ended:  # it has just ended: the record has it too
+        again = load_run(database, run.id)
+        assert again, "it is put with its task"
+        assert again.status, "both are written at once"
+        return view(database, again, with_outputs=with_outputs)
+    reviews = reviews_among(waits_of(database, run.id).values()) if status is TaskStatus.WAITING else []
+    return _view(run, "review" if reviews else status_of(status), {}, task, reviews)
+
+
+def _view(
+    run: Run,
+    status: RunStatus,
+    outputs: Mapping[str, Sequence[Any]],
+    task: Item | None = None,
+    reviews: Sequence[str] = (),
+) -> RunView:
+    live = task or {}
+    return RunView(
+        id=run.id,
+        user_id=run.user_id,
+        library_agent_id=run.library_agent_id,
+        graph_id=run.graph_id,
+        version=run.version,
+        agent_name=run.agent_name,
+        status=status,
+        inputs=json.loads(run.inputs),
+        outputs=outputs,
+        error=run.error,
+        error_code=run.error_code,
+        dry_run=run.dry_run,
+        origin=run.origin,
+        created_at=run.created_at,
+        started_at=live.get("started_at", run.started_at),
+        ended_at=run.ended_at,
+        nodes_done=live.get("spend", {}).get("steps", run.nodes_done),
+        credits=live.get("credits", run.credits),
+        reviews=tuple(reviews),
+    )
+
+
+def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:
+    """Name of each output to the values that it has had; those of nodes of one name in the order of the graph."""
+    outputs: dict[str, list[Any]] = {}
+    for name, node_id in run.output_nodes:
+        executions = sorted(load_executions(database, run.id, node_id), key=lambda one: one.index)
+        values = [value for one in executions for value in json.loads(one.outputs).get("value", ())]
+        if values:
+            outputs.setdefault(name, []).extend(values)
+    return outputs
+
+
+def waits_of(database: Database, run_id: str) -> dict[str, Wait]:
+    """The executions that wait, by id."""
+    found = database.query("#pk = :pk AND begins_with(#sk, :prefix)", {"pk": f"TASK#{run_id}", "prefix": "CALL#"})
+    return {row["sk"].removeprefix("CALL#"): Wait.from_item(row) for row in found if row["status"] == "waiting"}
+
+
+def node_views(
+    graph: Graph, executions: Sequence[Execution], waits: Mapping[str, Wait], created_at: int
+) -> list[NodeView]:
+    """What the nodes have done, in the order in which it was stored; then what waits."""
+    ended = {f"{one.node_id}.{one.index}" for one in executions}
+    waiting = [(id_, wait) for id_, wait in waits.items() if id_ not in ended]
+    titles = {node.id: (node.title, node.block_id) for node in graph.nodes}
+    return [
+        *(_ended(one, titles) for one in executions),
+        *(_waiting(id_, wait, titles, created_at) for id_, wait in waiting),
+    ]
+
+
+def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:
+    title, _ = titles.get(one.node_id, ("", ""))
+    return NodeView(
+        node_id=one.node_id,
+        index=one.index,
+        title=title or block_name(one.block_id),
+        block_id=one.block_id,
+        block_name=block_name(one.block_id),
+        status=one.status,
+        inputs=json.loads(one.inputs),
+        outputs=json.loads(one.outputs),
+        error=one.error,
+        started_at=one.started_at,
+        ended_at=one.ended_at,
+        credits=one.credits,
+    )
+
+
+def _waiting(id_: str, wait: Wait, titles: Mapping[str, tuple[str, str]], created_at: int) -> NodeView:
+    node_id, _, index = id_.rpartition(".")
+    title, block_id = titles.get(node_id, ("", ""))
+    status: Literal["review", "waiting"] = "review" if reviews_among([wait]) else "waiting"
+    return NodeView(
+        node_id=node_id,
+        index=int(index),
+        title=title or block_name(block_id),
+        block_id=block_id,
+        block_name=block_name(block_id),
+        status=status,
+        inputs={},
+        outputs={},
+        error="",
+        started_at=created_at,
+        ended_at=None,
+        credits=0,
+    )
+
+
+def block_name(block_id: str) -> str:
+    """What people call it; empty if it is not there any more."""
+    block = shipped_block(block_id)
+    return block.name if block else ""
