@@ -99,3 +99,11 @@ def test_a_sample_has_the_form() -> None:
     """For dry runs."""
     assert sample(BOOK) == {"title": "", "year": 0, "tags": [], "id": 0}
     assert (sample({"enum": ["a"]}), sample({"const": 2}), sample({})) == ("a", 2, {})
+
+
+def test_what_would_take_too_long_is_refused() -> None:
+    """Each part of a schema may have to be compared with each of the value."""
+    assert problems({"items": {"enum": list(range(2_000))}}, [-1] * 2_000) == [
+        "$ is too large to be compared with its schema"
+    ]
+    assert len(problems({"items": {"enum": list(range(200))}}, [-1] * 2_000)) == 10

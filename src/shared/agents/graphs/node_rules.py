@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.blocks.registry import AnyBlock
+from shared.agents.blocks.rules.json_schemas import MOST_WORK, require_schema, work
 from shared.agents.blocks.rules.json_schemas import problems as misfits
-from shared.agents.blocks.rules.json_schemas import require_schema
 from shared.agents.graphs.layout import Layout
 from shared.agents.graphs.model import Node
 from shared.agents.graphs.pins import pins_of
@@ -21,6 +21,7 @@ def node_problems(layout: Layout) -> Iterator[Problem]:
     """What is wrong with each node, in the order of the nodes."""
     seen: set[str] = set()
     names: dict[tuple[str, str], str] = {}
+    worked = 0
     for node in layout.graph.nodes:
         if node.id in seen:
             message = f"Two nodes have the id {quoted(node.id)}; give each its own, and correct the links."
@@ -35,6 +36,9 @@ def node_problems(layout: Layout) -> Iterator[Problem]:
         yield from _missing(layout, node, block)
         if node.block_id in {AgentInput.id, AgentOutput.id}:
             yield from _interface(layout, node, names)
+        if node.block_id == AgentInput.id:
+            worked += _work(node)
+            yield from _value_schema(layout, node, judged=worked <= MOST_WORK)
 
 
 def wrong_defaults(block: AnyBlock, defaults: Mapping[str, Any], *, alone: bool) -> dict[str, str]:
@@ -107,11 +111,16 @@ def _interface(layout: Layout, node: Node, names: dict[tuple[str, str], str]) ->
                 f"{layout.told(node)}: node {quoted(other)} has the name {quoted(name)}, too. Give each {kind} its own."
             )
             yield Problem.at(node.id, "duplicate_name", message)
-    if is_input:
-        yield from _value_schema(layout, node)
 
 
-def _value_schema(layout: Layout, node: Node) -> Iterator[Problem]:
+def _work(node: Node) -> int:
+    """How much there is to compare of the node's defaults with its schema."""
+    given = node.input_default
+    return work(given.get("value_schema", {}), [given.get("default"), given.get("value")])
+
+
+def _value_schema(layout: Layout, node: Node, *, judged: bool) -> Iterator[Problem]:
+    """`judged`: there is time to compare the defaults with it."""
     schema = node.input_default.get("value_schema", {})
     if not isinstance(schema, dict):
         return  # a wrong default, and said so
@@ -119,6 +128,10 @@ def _value_schema(layout: Layout, node: Node) -> Iterator[Problem]:
         require_schema(schema)
     except ToolError as error:
         yield Problem.at(node.id, "wrong_schema", f"{layout.told(node)}: correct value_schema. {error.message}")
+        return
+    if not judged:
+        message = f"{layout.told(node)}: schemas and defaults of the agent's inputs are too large; make them smaller."
+        yield Problem.at(node.id, "wrong_schema", message)
         return
     for name in ("default", "value"):
         value = node.input_default.get(name)

@@ -19,7 +19,7 @@ from shared.agents.blocks.library.loop_over_list import LoopOverList
 from shared.agents.blocks.library.text_template import TextTemplate
 from shared.agents.blocks.library.wait import Wait
 from shared.agents.blocks.registry import shipped_blocks
-from shared.agents.graphs.model import MAX_LINKS, MAX_NODES, Graph, Link
+from shared.agents.graphs.model import MAX_LINKS, MAX_NODES, Graph, Link, Node
 from shared.agents.graphs.problem import MOST_PROBLEMS, Problem
 from shared.agents.graphs.validation import MAX_DEPTH, problems, read_graph
 from tests.support.graphs import graph, greeting, link, node
@@ -382,6 +382,12 @@ def test_defaults_that_nobody_could_store_are_told(value: Any) -> None:
 # -- time --------------------------------------------------------------------------------------
 
 
+def wide_input(number: int) -> Node:
+    """An agent input whose default fits the last of many choices, again and again."""
+    schema = {"items": {"anyOf": [*({"const": 1} for _ in range(80)), {"const": 2}]}}
+    return node(f"w{number}", AgentInput, name=f"w{number}", value_schema=schema, default=[2] * 200)
+
+
 def hostile_graphs() -> dict[str, Graph]:
     chain = [node(str(n), TextTemplate, template="x") for n in range(MAX_NODES)]
     dense = random.Random(5)  # noqa: S311 - the same ones each time
@@ -396,6 +402,13 @@ def hostile_graphs() -> dict[str, Graph]:
         "loops": graph(*loops, links="\n".join(f"{a}.item > {b}.items" for a, b in pairs)),
         "one input": graph(*chain, links="\n".join(f"{a}.text > 0.values.x" for a, _ in pairs)),
         "fields": graph(*chain, links="\n".join(f"1.text > 0.values.x{n}" for n in range(MAX_LINKS))),
+        "one large schema": graph(
+            node(
+                "a", AgentInput, name="a", value_schema={"items": {"enum": list(range(60_000))}}, default=[-1] * 60_000
+            ),
+            OUT,
+        ),
+        "many schemas": graph(*(wide_input(number) for number in range(MAX_NODES))),
         "many wrong values": graph(node("h", HttpRequest, url="x", headers={str(n): n for n in range(70_000)}), OUT),
     }
 
@@ -408,7 +421,7 @@ def test_hostile_graphs_take_no_long_time(name: str) -> None:
 
     problems(hostile)
 
-    assert time.process_time() - start < 2.0
+    assert time.process_time() - start < 3.0
 
 
 # -- compared with a plain oracle ----------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import Any
 from shared.kernel.errors import ToolError
 
 MAX_PARTS = 1_000
+MOST_WORK = 2_000_000
+"""Parts of a schema times parts of a value that are compared at most: about a second."""
 _MAX_DEPTH = 20
 _MOST_PROBLEMS = 10
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -44,12 +46,29 @@ def require_schema(schema: Any) -> None:
 
 def problems(schema: Mapping[str, Any], value: Any) -> list[str]:
     """What is wrong with the value, the first ten; the schema is a sound one."""
+    if work(schema, value) > MOST_WORK:
+        return ["$ is too large to be compared with its schema"]
     found: list[str] = []
     for problem in _problems(schema, value, "$"):
         found.append(problem)
         if len(found) == _MOST_PROBLEMS:
             break
     return found
+
+
+def work(schema: Mapping[str, Any], value: Any) -> int:
+    """How much there is to compare: in the worst case each part of the one with each of the other."""
+    return _size(schema) * _size(value)
+
+
+def _size(value: Any) -> int:
+    size, ahead = 0, [value]
+    while ahead:
+        one = ahead.pop()
+        size += 1
+        if isinstance(one, dict | list):
+            ahead.extend(one.values() if isinstance(one, dict) else one)
+    return size
 
 
 def sample(schema: Mapping[str, Any]) -> Any:
