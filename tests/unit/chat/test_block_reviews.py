@@ -1,6 +1,8 @@
 """Blocks that ask first, in a chat: the user decides, the chat hears of it, and what was approved runs once."""
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,15 +11,16 @@ from shared.accounts.credits import Credits
 from shared.agents.blocks.contract import BlockContext
 from shared.agents.reviews.records import EXPIRY_DAYS, Asking
 from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.aws.database import Database
 from shared.chat.deletion import PURGE_AFTER_SECONDS, delete_session
 from shared.chat.purge import Purge
 from shared.chat.review_news import review_changed
 from shared.chat.sessions import Session
-from shared.kernel.errors import NotFound, ToolError
+from shared.kernel.errors import NotFound, ParleyError, ToolError
 from shared.socket.connections import remember_connection
 from tests.support.chat_blocks import Paint, PaintInput, PaintOutput, balance, begin, paint, results, run, with_blocks
 from tests.support.checks import check_over
-from tests.support.faults import Killed
+from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.model import calls, says
 from tests.support.region import Parley
 
@@ -233,6 +236,50 @@ def test_the_idle_session_hears_of_the_verdict(parley: Parley) -> None:
     assert block.painted == ["river"]
     assert parley.transcript(session) == rows
     check_over(parley, session, rows[-1].task_id, "completed")
+
+
+def test_two_that_tell_at_once_tell_once(parley: Parley) -> None:
+    """The stream may hand a change to two invocations."""
+    session, review_id, _ = asked(parley)
+    decide(parley, review_id)
+
+    class Between(Database):
+        def transact(self, writes: Any) -> None:
+            review_changed(parley.services, review_id)
+            super().transact(writes)
+
+    slow = Between.__new__(Between)
+    vars(slow).update(vars(parley.database))
+    review_changed(replace(parley.services, database=slow), review_id)
+    assert len(parley.messages_waiting()) == 1
+    assert [row.role for row in parley.transcript(session)][4:] == ["system"]
+    assert parley.session(session.id).notices == 0
+
+
+@pytest.mark.parametrize("kind", FAULT_KINDS)
+def test_whatever_breaks_while_it_is_told(parley: Parley, kind: FaultKind) -> None:
+    """Told again, it is told once: one notice, one turn, one run of the block."""
+    for at in range(30):
+        parley.wipe()
+        session, review_id, block = asked(parley)
+        decide(parley, review_id)
+        parley.watch.reset(fault_at=at, fault=kind)
+        with suppress(Killed, ParleyError):
+            review_changed(parley.services, review_id)
+        struck = len(parley.watch.calls) > at
+        parley.watch.reset()
+        call = calls(("c9", "continue_run_block", json.dumps({"review_id": review_id})))
+        parley.scripted(call, says("Painted"))
+        parley.settle()
+        parley.clock.advance(60)
+        parley.sweep()
+        parley.settle()
+        assert [row.role for row in parley.transcript(session)[4:]] == ["system", "assistant", "tool", "assistant"]
+        assert block.painted == ["river"]
+        if not struck:
+            assert at > 5
+            return
+    raise AssertionError("it never ends")
 
 
 def test_a_rejection_is_told_without_the_users_words(parley: Parley) -> None:

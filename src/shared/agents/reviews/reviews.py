@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
 from shared.agents.blocks.rules.json_text import to_bytes
 from shared.agents.reviews.records import (
     MAX_DATA_BYTES,
@@ -172,8 +174,10 @@ class Reviews:
 
     def use(self, review: Review, by: str) -> bool:
         """Have `by` be the one call that runs what was approved; False if another one is, or its time is over."""
+        write = use(review, by, to_millis(self._clock.now()))
+        attempts = Retrying(retry=retry_if_exception_type(Retryable), stop=stop_after_attempt(_ATTEMPTS), reraise=True)
         try:
-            self._database.write(use(review, by, to_millis(self._clock.now())))
+            attempts(self._database.write, write)  # may have taken effect already: an approval must not be lost so
         except ConditionFailed:
             return False
         return True
