@@ -198,7 +198,7 @@ REVIEWS = {"reviews": [REVIEW_HEAD], "next_cursor": None}
 REVIEW: dict[str, Any] = {
     **REVIEW_HEAD,
     "instructions": "",
-    "payload": {"url": "https://hooks.example.com/done", "payload": {"done": True}, "secret": "an-example-of-a-secret"},
+    "payload": {"url": "https://hooks.example.com/done", "payload": {"done": True}},
     "data": None,
     "message": None,
 }

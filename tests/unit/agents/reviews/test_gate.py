@@ -15,7 +15,7 @@ from tests.support.blocks import block_named
 from tests.support.region import Parley
 
 BLOCK = block_named("Send webhook")
-INPUTS = {"url": "https://hooks.example.com/x", "payload": 1, "secret": "an-example-of-a-shared-secret"}
+INPUTS = {"url": "https://hooks.example.com/x", "payload": 1}
 
 
 def ask(parley: Parley, execution: str = "post#0") -> BlockInput | Wait:
