@@ -80,7 +80,7 @@ def result(goal: str, body: dict[str, Any]) -> Any:
     if "current_agent" in body:
         agent = {**body["current_agent"], "description": f"Changed: {goal}"[:500]}
     if _says(goal, "wrong"):
-        agent["links"] = [*agent["links"], {**agent["links"][0], "sink_id": "nowhere"}]
+        agent["links"] = []
     return {"success": True, "agent_json": agent}
 
 
