@@ -49,7 +49,7 @@ class Builder:
     def begin(self, tool: str, *answers: str, **arguments: Any) -> None:
         """The same, as far as the turn goes that calls."""
         self.asked += 1
-        call = calls((f"c{self.asked}", tool, json.dumps(arguments)))
+        call = calls((f"c{self.asked}", tool, json.dumps(arguments, ensure_ascii=False)))
         work: list[Script] = [says(answer) for answer in answers]
         self.parley.scripted(call, says("It is on its way."), *work, says("Done."))
         self.parley.send(self.session, "Build!", f"m{self.asked}")

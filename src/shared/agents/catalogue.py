@@ -54,7 +54,7 @@ def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
         GetAgentBuildingGuide(blocks),
         ValidateAgentGraph(blocks),
         FixAgentGraph(blocks),
-        *building_tools(needs, _files(needs)),
+        *building_tools(needs, blocks, _files(needs)),
     ]
 
 

@@ -84,6 +84,8 @@ class Exchange:
                 raise ToolError(message, code="generator_invalid_response")
             if self._clock.now() > until:
                 raise _too_slow(self._timeout_seconds)
+        if response.length:  # read in pieces, it says nothing of a body that is cut short
+            raise Unreachable("The generator's answer breaks off.")
         return body
 
     def _check(self) -> None:

@@ -8,7 +8,7 @@ from shared.agents.building.generator import INVALID_RESPONSE, Instructions, Ord
 from shared.agents.building.graph_answers import graph_in
 from shared.agents.building.json_answers import object_in
 from shared.kernel.errors import ToolError
-from shared.tools.contract import Cancellation
+from shared.tools.contract import Cancellation, ToolContext
 from shared.tools.long_running import WorkContext
 
 MAX_REPAIRS = 3
@@ -42,8 +42,8 @@ _REPAIR = "This is what you have written, and what is wrong with it. Answer with
 class OwnModel:
     """Asks `context.ask`, so what it costs counts in the budgets of the turn's tree."""
 
-    def __init__(self, guide: Callable[[], str]) -> None:
-        """`guide` says how graphs are written, and with which blocks."""
+    def __init__(self, guide: Callable[[ToolContext], str]) -> None:
+        """`guide` says how graphs are written, and with which blocks in this session."""
         self._guide = guide
 
     def plan(self, context: WorkContext, order: Order) -> Plan:
@@ -53,12 +53,12 @@ class OwnModel:
             ToolError: the model's failure, or it has missed the form twice.
         """
         material = _json(order.told())
-        said = self._ask(context, "plan", _PLAN + self._guide(), material)
+        said = self._ask(context, "plan", _PLAN + self._guide(context), material)
         try:
             return plan_in(object_in(said))
         except ToolError as wrong:
             again = _json({**order.told(), "you_said": said[:4_000], "that_is_wrong": wrong.message})
-            return plan_in(object_in(self._ask(context, "plan-again", _PLAN + self._guide(), again)))
+            return plan_in(object_in(self._ask(context, "plan-again", _PLAN + self._guide(context), again)))
 
     def generate(
         self, context: WorkContext, order: Order, instructions: Instructions, problems: Problems
@@ -71,7 +71,7 @@ class OwnModel:
         told = {**order.told(), "instructions": instructions.model_dump(mode="json")}
         material, wrong = _json(told), [""]
         for attempt in range(1 + MAX_REPAIRS):
-            said = self._ask(context, f"draft-{attempt}", _BUILD + self._guide(), material)
+            said = self._ask(context, f"draft-{attempt}", _BUILD + self._guide(context), material)
             graph = graph_in(said)
             wrong = ["It is not a JSON object."] if graph is None else problems(graph)
             if graph is not None and not wrong:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import input_schema, output_schema
 from shared.agents.library.library import Library
 from shared.agents.library.marketplace import Marketplace
 from shared.agents.library.records import LibraryAgent
@@ -56,6 +55,8 @@ class Parts:
 
 
 def _shown(graph: Graph, name: str, description: str) -> dict[str, Any]:
+    from shared.agents.graphs.schemas import input_schema, output_schema  # know blocks, which a cold start needn't
+
     return {
         "name": name,
         "description": description[:500],

@@ -17,7 +17,7 @@ class AgentSaved(ToolResponse):
     library_agent_id: str
     library_agent_link: str
     agent_page_link: str
-    fixes: list[str]
+    fixes_applied: list[str]
     """What was repaired before."""
 
 
@@ -30,7 +30,7 @@ class AgentPreview(ToolResponse):
     agent_json: dict[str, Any]
     node_count: int
     link_count: int
-    fixes: list[str]
+    fixes_applied: list[str]
 
 
 class ClarificationNeeded(ToolResponse):

@@ -21,6 +21,7 @@ from shared.agents.building.parts import Parts
 from shared.agents.building.responses import AgentPreview, AgentSaved, ClarificationNeeded, SuggestedGoal
 from shared.agents.graphs.model import Graph
 from shared.agents.library.records import LibraryAgent
+from shared.agents.offered import OfferedBlocks
 from shared.kernel.errors import ToolError, UserInputError
 from shared.tools.contract import ErrorResponse, ToolContext
 from shared.tools.long_running import HandedOff, Progress, WorkContext
@@ -50,7 +51,10 @@ class Job:
 class Workshop:
     """What the tools that make agents share."""
 
-    def __init__(self, keeper: Keeper, parts: Parts, generator: Generator, reader: AgentJsonReader) -> None:
+    def __init__(
+        self, blocks: OfferedBlocks, keeper: Keeper, parts: Parts, generator: Generator, reader: AgentJsonReader
+    ) -> None:
+        self._blocks = blocks
         self._keeper = keeper
         self._parts = parts
         self._generator = generator
@@ -65,7 +69,7 @@ class Workshop:
             ToolError: it can't be read, or there is no such agent to be changed.
         """
         base = _base(self._keeper.find(context.user_id, job.edits)) if job.edits else None
-        done = checked(self._reader.read(context, given))
+        done = self._checked(context, self._reader.read(context, given))
         if done.graph is None:
             return _refused(done, "agent_json has problems; nothing was saved.")
         if not job.save:
@@ -89,7 +93,7 @@ class Workshop:
         if not isinstance(plan, Instructions):
             return _asked_back(plan, job)
         progress("Building the agent.", 1, 2)
-        made = self._generator.generate(context, order, plan, lambda graph: checked(graph).problems)
+        made = self._generator.generate(context, order, plan, lambda graph: self._checked(context, graph).told)
         return made if isinstance(made, HandedOff) else self.finish(context, job, made)
 
     def finish(self, context: WorkContext, job: Job, brought: Any) -> Answered:
@@ -101,7 +105,7 @@ class Workshop:
         _require_success(brought)
         if isinstance(brought, dict) and "nodes" not in brought and brought.get("type") in _ASKING_BACK:
             return _asked_back(plan_in(brought), job)
-        done = checked(brought)
+        done = self._checked(context, brought)
         if done.graph is None:
             message = "The generator has brought no agent that could run; nothing was saved."
             return _refused(done, message, code="generator_invalid_response", brought=brought)
@@ -113,6 +117,9 @@ class Workshop:
             message = f"The agent was built, but could not be saved: {error.message}"
             details = {"reason": error.code.lower(), **_shown(done.graph.model_dump(mode="json"))}
             return ErrorResponse(code="agent_not_saved", message=message, details=details)
+
+    def _checked(self, context: ToolContext, sent: Any) -> Checked:
+        return checked(sent, self._blocks.for_agents(context))
 
     def _order(self, context: WorkContext, job: Job) -> Order:
         base = self._base(context, job)
@@ -148,7 +155,7 @@ class Workshop:
             library_agent_id=agent.id,
             library_agent_link=agent.link,
             agent_page_link=agent.link,
-            fixes=done.fixes,
+            fixes_applied=done.fixes,
         )
 
 
@@ -188,14 +195,15 @@ def _preview(graph: Graph, done: Checked) -> AgentPreview:
         agent_json=graph.model_dump(mode="json", exclude_defaults=True),
         node_count=len(graph.nodes),
         link_count=len(graph.links),
-        fixes=done.fixes,
+        fixes_applied=done.fixes,
     )
 
 
 def _refused(done: Checked, message: str, *, code: str = "agent_invalid", brought: Any = None) -> ErrorResponse:
-    problems, shown = done.problems[:_MOST_PROBLEMS], {} if brought is None else _shown(brought)
-    words = f"{message} {' '.join(problems[:10])}"[:3_000]
-    return ErrorResponse(code=code, message=words, details={"problems": problems, "fixes": done.fixes[:50], **shown})
+    shown = {} if brought is None else _shown(brought)
+    words = f"{message} {' '.join(done.told[:10])}"[:3_000]
+    details = {"problems": done.listed(_MOST_PROBLEMS), "fixes_applied": done.fixes[:_MOST_PROBLEMS], **shown}
+    return ErrorResponse(code=code, message=words, details=details)
 
 
 def _shown(agent_json: Any) -> dict[str, Any]:

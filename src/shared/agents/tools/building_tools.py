@@ -1,10 +1,8 @@
 """The tools that make agents, and what they work with in this deployment."""
 
-import json
 from functools import partial
 from typing import Any
 
-from shared.agents.blocks.registry import public, shipped_blocks
 from shared.agents.building.agent_json import AgentJsonReader
 from shared.agents.building.external import ExternalGenerator
 from shared.agents.building.generator import Generator
@@ -12,37 +10,38 @@ from shared.agents.building.keeping import Keeper
 from shared.agents.building.own_model import OwnModel
 from shared.agents.building.parts import Parts
 from shared.agents.building.workshop import Workshop
-from shared.agents.graphs.model import Graph
 from shared.agents.library.library import Library
 from shared.agents.library.marketplace import Marketplace
+from shared.agents.offered import OfferedBlocks
 from shared.agents.tools.create_agent import CreateAgent
 from shared.agents.tools.customize_agent import CustomizeAgent
 from shared.agents.tools.edit_agent import EditAgent
 from shared.tools.catalogue import ToolDependencies
-from shared.tools.contract import Tool
+from shared.tools.contract import Tool, ToolContext
 from shared.tools.workspace.outputs import ToolOutputs
 from shared.tools.workspace.store import Workspace
 
 
-def building_tools(needs: ToolDependencies, files: Workspace | None) -> list[Tool[Any]]:
+def building_tools(needs: ToolDependencies, blocks: OfferedBlocks, files: Workspace | None) -> list[Tool[Any]]:
     """One of each; `files` are those of a session."""
     library, marketplace = Library(needs.database, needs.clock), Marketplace(needs.database, needs.clock)
     reader = AgentJsonReader(files, ToolOutputs(needs.objects) if needs.objects else None)
-    workshop = Workshop(Keeper(library, marketplace), Parts(library, marketplace), _generator(needs), reader)
+    keeper, parts = Keeper(library, marketplace), Parts(library, marketplace)
+    workshop = Workshop(blocks, keeper, parts, _generator(needs, blocks), reader)
     return [CreateAgent(workshop), EditAgent(workshop), CustomizeAgent(workshop)]
 
 
-def _guide() -> str:
-    """The form of a graph, and the blocks that there are."""
-    blocks = json.dumps([public(block) for block in shipped_blocks()], ensure_ascii=False)
-    return f"An agent is a graph: {json.dumps(Graph.model_json_schema())}\nBlocks: {blocks}"
-
-
-def _generator(needs: ToolDependencies) -> Generator:
+def _generator(needs: ToolDependencies, blocks: OfferedBlocks) -> Generator:
     """The service that the deployer has named, or else the deployment's own model."""
     settings = needs.settings
     if not settings.agent_generator_url:
-        return OwnModel(_guide)
+        return OwnModel(partial(_guide, blocks))
     parameter = settings.agent_generator_key_parameter
     key = partial(needs.read_secret, parameter) if parameter else lambda: None
     return ExternalGenerator(settings.agent_generator_url, key, needs.clock)
+
+
+def _guide(blocks: OfferedBlocks, context: ToolContext) -> str:
+    from shared.agents.building.guide import building_guide  # knows blocks, which no cold start should pay for
+
+    return building_guide(blocks.for_agents(context))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from shared.accounts.permissions import Permissions
 from shared.aws.writes import Item
 from shared.chat.asking import Asking, Means
 from shared.chat.operations.completing import brought_by, verdict_of
@@ -259,6 +260,7 @@ class _Work:
             callback_url=self._bench.callback_url(operation_id, self._operation.deadline),
             journal=Journal(steps, lambda name, value: mailbox.put(_Kept(name, value))),
             dry_run=task.dry_run,
+            permissions=Permissions.from_item(task.permissions),
             ask=Asking(services, means, task, cancellation, lambda spend: mailbox.put(_Spent(spend))),
         )
 

@@ -1,6 +1,7 @@
 """Building from a graph at hand: repaired, validated and saved in the turn; large ones come as files."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from shared.agents.graphs.model import MAX_GRAPH_BYTES, Graph
 from tests.support.building import AGENT, Builder, builder
 from tests.support.checks import roles
 from tests.support.region import Parley
-from tests.support.workspace import Desk
+from tests.support.workspace import build_desk
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def with_filling(size: int) -> dict[str, Any]:
     """The agent, at a size of so many bytes as JSON."""
     agent = json.loads(json.dumps(AGENT))
     agent["nodes"][0]["input_default"]["default"] = ""
-    agent["nodes"][0]["input_default"]["default"] = "é" * ((size - len(json.dumps(agent))) // 2)
+    room = size - len(json.dumps(agent, ensure_ascii=False).encode())
+    agent["nodes"][0]["input_default"]["default"] = "é" * (room // 2)
     return dict(agent)
 
 
@@ -46,15 +48,15 @@ def test_what_can_be_repaired_is_and_is_said(ada: Builder) -> None:
     agent["nodes"][1]["block_id"] = "Text template"
     answer = ada.ask("create_agent", agent_json=agent)
     assert answer["type"] == "agent_saved"
-    assert answer["fixes"]
+    assert answer["fixes_applied"]
 
 
 def test_problems_are_listed_and_nothing_is_saved(ada: Builder) -> None:
     """Each says what to do."""
     answer = ada.ask("create_agent", agent_json={**AGENT, "links": []})
     assert (answer["type"], answer["code"]) == ("error", "agent_invalid")
-    assert any(problem.startswith("Node result: ") for problem in answer["details"]["problems"])
-    assert answer["details"]["problems"][0] in answer["message"]
+    assert "result" in {problem["node_id"] for problem in answer["details"]["problems"]}
+    assert answer["details"]["problems"][0]["message"] in answer["message"]
     assert ada.library.page("ada", 10).agents == []
 
 
@@ -91,34 +93,36 @@ def test_the_same_graph_makes_no_further_version(ada: Builder) -> None:
     assert ada.ask("edit_agent", agent_id=made["library_agent_id"], agent_json=changed)["version"] == 2
 
 
-@pytest.mark.parametrize("prefix", ["agent.json", "workspace://agent.json"])
-def test_an_agent_of_one_megabyte_comes_as_a_file(parley: Parley, desk: Desk, prefix: str) -> None:
+def test_an_agent_of_one_megabyte_comes_as_a_file(parley: Parley) -> None:
     """All of it is saved; one byte more is refused, and so is a file that isn't there."""
-    desk.quota = 10_000_000
+    desk = build_desk(parley.database, parley.clock, parley.watch)
+    desk.quota, path = 10_000_000, "workspace://agent.json"
     ada = builder(parley, objects=desk.objects)
-    path = f"workspace://{prefix.removeprefix('workspace://')}"
     agent = with_filling(MAX_GRAPH_BYTES - 1)
     context = desk.call(session=ada.session.id)
-    files = type(desk.workspace)(parley.database, desk.objects, parley.clock, desk.quota)
-    files.write(
-        context, "agent.json", json.dumps(agent, ensure_ascii=False).encode(), "application/json", overwrite=True
-    )
+    body = json.dumps(agent, ensure_ascii=False).encode()
+    assert MAX_GRAPH_BYTES - 3 <= len(body) <= MAX_GRAPH_BYTES
+    desk.workspace.write(context, "agent.json", body, "application/json", overwrite=True)
     answer = ada.ask("create_agent", agent_json=path)
     assert answer["type"] == "agent_saved", answer
     kept = ada.library.graph(ada.library.get("ada", answer["library_agent_id"]))
     assert kept == Graph.model_validate(agent)
     agent["nodes"][0]["input_default"]["default"] += "x" * 500
     larger = json.dumps(agent, ensure_ascii=False).encode()
-    files.write(desk.call(session=ada.session.id), "agent.json", larger, "application/json", overwrite=True)
+    again = desk.call(session=ada.session.id)
+    desk.workspace.write(again, "agent.json", larger, "application/json", overwrite=True)
     assert ada.ask("create_agent", agent_json=path)["code"] == "agent_json_too_large"
     assert ada.ask("create_agent", agent_json="workspace://other.json")["code"] == "file_not_found"
 
 
-def test_a_large_preview_can_be_saved_from_where_it_is_kept(parley: Parley, desk: Desk) -> None:
+def test_a_large_preview_can_be_saved_from_where_it_is_kept(parley: Parley) -> None:
     """Its reference is an agent_json too."""
+    desk = build_desk(parley.database, parley.clock, parley.watch)
+    parley.engine = replace(parley.engine, spill=desk.outputs)
     ada = builder(parley, objects=desk.objects)
     preview = ada.ask("create_agent", agent_json=with_filling(90_000), save=False)
     assert preview["type"] == "output_too_large"
+    assert ada.ask("create_agent", agent_json=preview["reference"])["type"] == "agent_saved"
 
 
 def test_objects_are_found_in_any_words() -> None:

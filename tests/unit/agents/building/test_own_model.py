@@ -41,7 +41,7 @@ def test_a_description_becomes_an_agent(ada: Builder) -> None:
         "library_agent_id": agent.id,
         "library_agent_link": f"/#agent={agent.id}",
         "agent_page_link": f"/#agent={agent.id}",
-        "fixes": [],
+        "fixes_applied": [],
     }
     assert ada.library.graph(agent) == Graph.model_validate(AGENT)
     assert material(ada, 0)["goal"] == "Say something about a topic"
