@@ -36,7 +36,7 @@ An agent is a graph: nodes, each a block with default inputs, and links that car
 - An input takes one link, or one for each of its fields. Inputs marked `[all]` take any number and get the list of all
   values, once, when no more can come: so the results of a loop are collected. Those marked `[each]` run for each value.
 - Every node has an output `{ERROR_PIN}`. Link it, and a failure is a value there; else it ends the run.
-- A cycle must go through an input marked `[each]`.
+- A cycle must go through an input marked `[each]`, and through none marked `[all]`.
 - Linked types must fit: a number is no text. Put a Text template or a JSON query between.
 """
 _STEPS = """## Steps

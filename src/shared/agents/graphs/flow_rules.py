@@ -20,7 +20,16 @@ def flow_problems(layout: Layout) -> Iterator[Problem]:
             "through a block that takes one value after another (Loop over a list)."
         )
         yield Problem.at(knot[0], "cycle", message)
-    runs = _Runs(layout, {node_id for knot in knots for node_id in knot})
+    waiting = {node_id for knot in knots for node_id in knot}
+    for node_id in _merging_themselves(layout):
+        if node_id not in waiting:
+            waiting.add(node_id)
+            message = (
+                f"{layout.told(layout.nodes[node_id])} waits for the last value of a cycle that it is in itself. "
+                "Let what goes back into the cycle come from a node before it."
+            )
+            yield Problem.at(node_id, "cycle", message)
+    runs = _Runs(layout, waiting)
     for node_id, name in runs.never_started():
         message = (
             f"{layout.told(layout.nodes[node_id])}: whatever is linked to {quoted(name)} waits for this node itself. "
@@ -45,6 +54,19 @@ def _knots(layout: Layout) -> list[list[str]]:
     groups = [sorted(group, key=place.__getitem__) for group in _strongly_connected(follows)]
     waiting = [group for group in groups if len(group) > 1 or group[0] in follows[group[0]]]
     return sorted(waiting, key=lambda group: place[group[0]])
+
+
+def _merging_themselves(layout: Layout) -> Iterator[str]:
+    """Nodes that gather all of what may come from themselves, by whatever way: they never know that it is all."""
+    follows: dict[str, list[str]] = {node_id: [] for node_id in layout.nodes}
+    for link in layout.sound_links():
+        follows[link.source_id].append(link.sink_id)
+    groups = {node_id: number for number, group in enumerate(_strongly_connected(follows)) for node_id in group}
+    for link in layout.sound_links():
+        pins = layout.pins(link.sink_id)
+        gathers_all = pins is not None and pins.gathers.get(link.sink_name) == "all"
+        if gathers_all and groups[link.source_id] == groups[link.sink_id]:
+            yield link.sink_id
 
 
 def _gathers_each(layout: Layout, node_id: str, sink_name: str) -> bool:
