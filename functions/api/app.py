@@ -16,13 +16,16 @@ from shared.kernel.telemetry import logger, observed
 
 _settings = ApiSettings.from_environment()
 _identity = Identity(_settings, lambda: read_secret(_settings.jwt_secret_parameter), SystemClock())
+_operations = OperationSettings.from_environment()
+_services = wiring.services(StorageSettings.from_environment())
 _console = Path(_settings.console_dir) if _settings.console_dir else Path(__file__).parent / "console"
 app = build_application(
-    wiring.services(StorageSettings.from_environment()),
+    _services,
     _identity,
     _settings.websocket_url,
     _console,
-    wiring.optional_secret(OperationSettings.from_environment().operations_api_key_parameter, read_secret),
+    wiring.optional_secret(_operations.operations_api_key_parameter, read_secret),
+    wiring.signing_in(_services, read_secret, _operations.http_url),
 )
 _serve = Mangum(app, lifespan="off")
 # It repeats what `api.failed` has said, with the exception's words, which may quote what a user sent.

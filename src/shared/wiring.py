@@ -5,14 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shared.accounts.credentials.providers import Providers
-from shared.accounts.credentials.refreshing import Refresher
-from shared.accounts.credentials.store import CredentialStore
-from shared.accounts.credentials.tokens import TokenEndpoints
-from shared.accounts.credentials.vault import Vault
 from shared.aws import clients
 from shared.aws.database import Database
-from shared.aws.keys import DataKeys
 from shared.aws.objects import Objects, S3Objects
 from shared.aws.queue import TurnQueue
 from shared.aws.sockets import ApiGatewaySockets
@@ -34,11 +28,12 @@ from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tasks.pools import PoolLimit, SlotLimits
 from shared.tools.registry import Toolbox
-from shared.tools.web.form_post import FormPost
-from shared.tools.web.network import Network
 from shared.tools.workspace.outputs import NoSpill, ToolOutputs
 
 if TYPE_CHECKING:
+    from shared.accounts.credentials.signing_in import SigningIn
+    from shared.accounts.credentials.tokens import TokenEndpoints
+    from shared.accounts.credentials.vault import Vault
     from shared.chat.block_model import BlockModel
     from shared.runs.starting import Runs
     from shared.runs.work import RunBench
@@ -76,18 +71,39 @@ def services(settings: StorageSettings) -> Services:
     )
 
 
-def vault(database: Database, clock: Clock, read_secret: Callable[[str], str]) -> Vault | None:
+def vault(needs: Services, read_secret: Callable[[str], str]) -> "Vault | None":
     """Users' accounts elsewhere; None if this deployment has no key to seal them with."""
+    from shared.accounts.credentials.providers import Providers  # for workers and the HTTP API alone
+    from shared.accounts.credentials.refreshing import Refresher
+    from shared.accounts.credentials.store import CredentialStore
+    from shared.accounts.credentials.vault import Vault
+    from shared.aws.keys import DataKeys
+
     settings = CredentialSettings.from_environment()
     if not settings.credentials_key:
         return None
-    keys, store, ids = (
-        DataKeys(clients.kms, settings.credentials_key),
-        CredentialStore(database, clock),
-        RandomIds(clock),
-    )
-    refresher = Refresher(store, keys, TokenEndpoints(FormPost(Network()), read_secret, clock), clock, ids)
-    return Vault(store, keys, Providers(settings.oauth_providers), refresher, clock, ids)
+    store, keys = CredentialStore(needs.database, needs.clock), DataKeys(clients.kms, settings.credentials_key)
+    refresher = Refresher(store, keys, _token_endpoints(needs, read_secret), needs.clock, needs.ids)
+    return Vault(store, keys, Providers(settings.oauth_providers), refresher, needs.clock, needs.ids)
+
+
+def signing_in(needs: Services, read_secret: Callable[[str], str], http_url: str) -> "SigningIn | None":
+    """How users connect accounts by signing in at `http_url`'s providers; None without a vault."""
+    from shared.accounts.credentials.signing_in import SigningIn
+
+    kept = vault(needs, read_secret)
+    if kept is None:
+        return None
+    endpoints = _token_endpoints(needs, read_secret)
+    return SigningIn(kept, endpoints, needs.database, needs.clock, needs.ids, http_url)
+
+
+def _token_endpoints(needs: Services, read_secret: Callable[[str], str]) -> "TokenEndpoints":
+    from shared.accounts.credentials.tokens import TokenEndpoints
+    from shared.tools.web.form_post import FormPost
+    from shared.tools.web.network import Network
+
+    return TokenEndpoints(FormPost(Network()), read_secret, needs.clock)
 
 
 def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngine:
@@ -140,7 +156,7 @@ def _dependencies(needs: Services, read_secret: Callable[[str], str]) -> "ToolDe
 
     tools = ToolSettings.from_environment()
     objects, sub_sessions = workspace_objects(tools.workspace_bucket), SubSessionTurns(needs)
-    accounts = vault(needs.database, needs.clock, read_secret)
+    accounts = vault(needs, read_secret)
     return ToolDependencies(tools, needs.database, needs.clock, read_secret, objects, sub_sessions, accounts)
 
 

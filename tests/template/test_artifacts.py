@@ -45,6 +45,7 @@ SAMPLE_VALUES = {
     "AGENT_GENERATOR_URL": "",
     "TOOLS_NEEDING_APPROVAL": "",
     "APPROVAL_DAYS": "30",
+    "OAUTH_PROVIDERS": "{}",
 }
 
 

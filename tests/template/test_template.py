@@ -171,7 +171,8 @@ def _statements(functions: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, properties in functions.items():
         for policy in properties["Policies"]:
             for statement in policy["Statement"]:
-                yield name, statement
+                # What is allowed under a condition is looked at as if it held.
+                yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 def _listed(value: Any) -> list[Any]:
@@ -190,6 +191,7 @@ def test_no_function_may_do_everything_or_to_everything(functions: Resources) ->
                 "${StateTable.Arn}/stream/*",
                 "${WorkspaceBucket.Arn}/users/*",
                 "parameter${McpHeadersPath}/*",
+                "parameter${OAuthSecretsPath}/*",
             ):
                 text = text.removesuffix(known)
             assert "*" not in text, (name, text)
@@ -206,6 +208,7 @@ def test_no_function_scans(functions: Resources) -> None:
         ("JwtSecretParameter", {"ApiFunction"}),
         ("ModelApiKeyParameter", {"TurnWorkerFunction", "RunWorkerFunction"}),
         ("McpHeadersPath", {"TurnWorkerFunction", "RunWorkerFunction"}),
+        ("OAuthSecretsPath", {"ApiFunction", "TurnWorkerFunction", "RunWorkerFunction"}),
         ("OperationsApiKeyParameter", {"ApiFunction", "RunWorkerFunction"}),
     ],
 )
@@ -213,6 +216,19 @@ def test_a_secret_has_few_readers(functions: Resources, parameter: str, wanted: 
     """Only the functions that need a secret may read it, and no function has one in its environment."""
     readers = {name for name, s in _statements(functions) if f"parameter${{{parameter}}}" in str(s["Resource"])}
     assert readers == wanted
+
+
+def test_credentials_are_opened_by_workers_alone(functions: Resources, resources: Resources) -> None:
+    """The API seals what users connect and can't read it again; the key turns, and outlives the stack."""
+    may = {
+        name: set(_listed(statement["Action"]))
+        for name, statement in _statements(functions)
+        if statement["Resource"] == {"Fn::GetAtt": ["CredentialsKey", "Arn"]}
+    }
+    both = {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert may == {"ApiFunction": {"kms:GenerateDataKey"}, "TurnWorkerFunction": both, "RunWorkerFunction": both}
+    key = resources["CredentialsKey"]
+    assert (key["DeletionPolicy"], key["Properties"]["EnableKeyRotation"]) == ("Retain", True)
 
 
 def test_the_authorizer_may_only_take_tickets(functions: Resources) -> None:

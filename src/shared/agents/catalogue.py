@@ -11,6 +11,7 @@ from shared.agents.reviews.reviews import Reviews
 from shared.agents.running import ChildRuns
 from shared.agents.tools.block_calls import BlockCalls
 from shared.agents.tools.building_tools import building_tools
+from shared.agents.tools.connect_integration import ConnectIntegration
 from shared.agents.tools.continue_run_block import ContinueRunBlock
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
@@ -49,6 +50,7 @@ def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
         FindBlock(blocks),
         RunBlock(calls, reviews),
         ContinueRunBlock(calls, reviews, needs.clock),
+        *([ConnectIntegration(needs.credentials)] if needs.credentials else []),
         FindAgent(Marketplace(needs.database, needs.clock)),
         FindLibraryAgent(Library(needs.database, needs.clock)),
         GetAgentBuildingGuide(blocks),

@@ -41,7 +41,7 @@ class SetupRequirements(ToolResponse):
     type: Literal["setup_requirements"] = "setup_requirements"
     setup_info: SetupInfo
     connect_links: dict[str, str]
-    """Where the user connects each provider that is missing: by name, within the console."""
+    """Where the user connects each provider, by name: within the console."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ class SetupSubject:
     execution_modes: Sequence[str]
 
 
-def setup_needed(subject: SetupSubject, missing: Sequence[str], message: str = "") -> SetupRequirements:
-    """The card that asks the user to connect what is missing."""
+def setup_needed(
+    subject: SetupSubject, missing: Sequence[str], message: str = "", *, offer: Sequence[str] = ()
+) -> SetupRequirements:
+    """The card that asks the user to connect what is missing; links are there for that, or for what is on `offer`."""
     return SetupRequirements(
         message=message or f"Nothing was run: the user has to connect {', '.join(missing)} first. Tell them.",
         setup_info=SetupInfo(
@@ -72,7 +74,7 @@ def setup_needed(subject: SetupSubject, missing: Sequence[str], message: str = "
                 has_all_credentials=not missing, missing_credentials=list(missing), ready_to_run=not missing
             ),
         ),
-        connect_links={name: connect_link(name) for name in missing},
+        connect_links={name: connect_link(name) for name in (offer or missing)},
     )
 
 

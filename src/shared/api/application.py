@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import FileResponse, Response
 
+from shared.accounts.credentials.signing_in import SigningIn
 from shared.accounts.identity import Identity
 from shared.accounts.users import User
 from shared.api import errors
@@ -15,6 +16,7 @@ from shared.api.agents import agents_router
 from shared.api.approvals import approvals_router
 from shared.api.blocks import blocks_router
 from shared.api.chat import chat_router
+from shared.api.credentials import credentials_router
 from shared.api.operations import operations_router
 from shared.api.reviews import reviews_router
 from shared.api.schedules import schedules_router
@@ -44,10 +46,12 @@ def build_application(
     websocket_url: str,
     console: Path,
     completion_key: Callable[[], str | None] = lambda: None,
+    signing_in: SigningIn | None = None,
 ) -> FastAPI:
     """All routes of the API; files of `console` are served at `/`.
 
-    `completion_key` reads what others must know to complete operations; None: nobody can.
+    `completion_key` reads what others must know to complete operations; None: nobody can. Without `signing_in` no
+    credentials are kept.
     """
     app = Application(title="Parley", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     errors.install(app)
@@ -63,6 +67,7 @@ def build_application(
     app.include_router(schedules_router(services, signed_in))
     app.include_router(agents_router(services, signed_in))
     app.include_router(store_router(services, signed_in))
+    app.include_router(credentials_router(signing_in, signed_in))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))
     _add_health(app, services)
     _add_console(app, console, websocket_url)

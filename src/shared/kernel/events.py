@@ -98,6 +98,7 @@ Event = Literal[
     # users' accounts elsewhere
     "credential.connected",
     "credential.removed",
+    "credential.refused",
     "credential.refreshed",
     "credential.refresh_failed",
     "credential.ended",

@@ -148,6 +148,8 @@ class Tool(ABC, Generic[InputT]):
     long_running: ClassVar[bool] = False
     needs_guide: ClassVar[bool] = False
     """Refused until `GUIDE_TOOL` has answered in an earlier step of the session; its description says so."""
+    ends_turn_with: ClassVar[frozenset[str]] = frozenset()
+    """The types of those of its answers after which the user has the word: the model is not asked again."""
     runs_on: ClassVar[Literal["cloud", "device"]] = "cloud"
     price_credits: ClassVar[int] = 0
     """What a call costs its user when it brings something; never in a dry run."""

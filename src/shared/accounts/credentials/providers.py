@@ -68,5 +68,5 @@ class Providers:
         """
         provider = self.find(name)
         if provider is None:
-            raise Invalid("There is no such provider.", code="unknown_provider", details={"known": sorted(self._all)})
+            raise Invalid("There is no such provider.", code="UNKNOWN_PROVIDER", details={"known": sorted(self._all)})
         return provider

@@ -332,6 +332,44 @@ class BlockExample(BaseModel):
     outputs: dict[str, list[Any]]
 
 
+class ShownCredential(BaseModel):
+    """A user's account elsewhere; its secret is never shown."""
+
+    id: str
+    provider: str
+    kind: Literal["api_key", "bearer", "basic", "oauth2"]
+    title: str
+    hosts: list[str] = Field(description="where the secret may be sent, over HTTPS")
+    scopes: list[str]
+    status: Literal["ready", "needs_reconnect"]
+    created_at: str
+    last_used_on: str | None = Field(description="day in UTC")
+    token_expires_at: str | None = Field(description="of an access token, which is renewed when it is used")
+
+
+class ShownProvider(BaseModel):
+    """Whose accounts can be connected: those of kind `oauth2` by signing in, the others by their secret."""
+
+    name: str
+    title: str
+    kind: Literal["api_key", "bearer", "basic", "oauth2"]
+    hosts: list[str] = Field(description="empty: each account names its own")
+    scopes: list[str]
+
+
+class CredentialList(BaseModel):
+    """The newest first."""
+
+    credentials: list[ShownCredential]
+    providers: list[ShownProvider]
+
+
+class SignInStart(BaseModel):
+    """Where the user's browser goes; the cookie that comes with this must come back from there."""
+
+    url: str
+
+
 class ShownBlock(BaseModel):
     """A piece of work that agents are made of."""
 

@@ -15,8 +15,13 @@ APPROVAL_ID = f"{SESSION_ID}_01K0XQ5D3N8V2B7CZ4R6PWKT1H"
 SCHEDULE_ID = "01K0XQ7M2PD4R8C5TBW9FJ3HNA"
 LIBRARY_AGENT_ID = "01K0XQ7X8E1N6V3ZQ5GKM2YTSB"
 GRAPH_ID = "6Q1J8T4ZB3W5M7XHR2K9VDYE0C"
+CREDENTIAL_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRF"
 PARAMETERS: dict[str, Any] = {
     "operation_id": OPERATION_ID,
+    "credential_id": CREDENTIAL_ID,
+    "provider": "rivers",
+    "state": "pZ1n0J8wT4cV6kQ2rX5yB7mD9sF3gH1jL0aE8uI6oP4",
+    "code": "SplxlOBeZQQYbYS6WxSbIA",
     "expires": "1752922800",
     "signature": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "category": "data",
@@ -356,4 +361,54 @@ SCHEDULE_HISTORY = {
             "error": None,
         }
     ]
+}
+
+CREDENTIAL: dict[str, Any] = {
+    "id": CREDENTIAL_ID,
+    "provider": "http_bearer",
+    "kind": "bearer",
+    "title": "Rivers, read only",
+    "hosts": ["api.example.com"],
+    "scopes": [],
+    "status": "ready",
+    "created_at": "2025-07-18T10:40:00.000Z",
+    "last_used_on": "2025-07-18",
+    "token_expires_at": None,
+}
+CREDENTIALS: dict[str, Any] = {
+    "credentials": [CREDENTIAL],
+    "providers": [
+        {"name": "http_bearer", "title": "Bearer token", "kind": "bearer", "hosts": [], "scopes": []},
+        {
+            "name": "rivers",
+            "title": "Rivers",
+            "kind": "oauth2",
+            "hosts": ["rivers.example.com"],
+            "scopes": ["read"],
+        },
+    ],
+}
+NEW_CREDENTIALS: dict[str, Any] = {
+    "bearer token": {"provider": "http_bearer", "token": "t0ken-of-yours", "hosts": ["api.example.com"]},
+    "API key": {
+        "provider": "http_api_key",
+        "key": "k3y-of-yours",
+        "header_name": "X-API-Key",
+        "hosts": ["api.example.com"],
+        "title": "Rivers",
+    },
+    "name and password": {
+        "provider": "http_basic",
+        "username": "ada",
+        "password": "pa55-of-yours",
+        "hosts": ["api.example.com"],
+    },
+    "webhook secret": {
+        "provider": "webhook_signing",
+        "key": "whsec_QUJDREVGR0hJSktMTU5PUFFSU1Q=",
+        "hosts": ["hooks.example.com"],
+    },
+}
+SIGN_IN: dict[str, Any] = {
+    "url": "https://login.example.com/authorize?response_type=code&client_id=parley&state=pZ1n0J8wT4cV"
 }

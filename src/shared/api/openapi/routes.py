@@ -4,6 +4,13 @@ To describe a new route: add its entry here, a model of its answer to `answers.p
 new to `problems.py`.
 """
 
+from shared.accounts.credentials.new_credentials import (
+    NewApiKey,
+    NewBasic,
+    NewBearerToken,
+    NewSigningSecret,
+    RenameCredential,
+)
 from shared.api.accounts import ProfileBody
 from shared.api.openapi import answers, examples
 from shared.api.openapi.agent_routes import AGENT_ROUTES
@@ -46,6 +53,39 @@ ROUTES: dict[tuple[str, str], Route] = {
         Body((ProfileBody,), {"whole": examples.NEW_PROFILE}),
     ),
     ("GET", "/api/usage"): Route({200: Answer("What is used, and what there is.", answers.ShownUsage, examples.USAGE)}),
+    ("GET", "/api/credentials"): Route(
+        {200: Answer("The accounts, and the providers.", answers.CredentialList, examples.CREDENTIALS)},
+        ("login_required", "CREDENTIALS_NOT_CONFIGURED"),
+    ),
+    ("POST", "/api/credentials"): Route(
+        {201: Answer("The account.", answers.ShownCredential, examples.CREDENTIAL)},
+        (
+            "login_required",
+            "CREDENTIALS_NOT_CONFIGURED",
+            "TOO_MANY_CREDENTIALS",
+            "encryption_unavailable",
+            *OF_BODIES,
+        ),
+        Body((NewBearerToken, NewApiKey, NewBasic, NewSigningSecret), examples.NEW_CREDENTIALS),
+    ),
+    ("PATCH", "/api/credentials/{credential_id}"): Route(
+        {200: Answer("The account with its new title.", answers.ShownCredential, examples.CREDENTIAL)},
+        ("login_required", "CREDENTIALS_NOT_CONFIGURED", "CREDENTIAL_NOT_FOUND", *OF_BODIES),
+        Body((RenameCredential,), {"title": {"title": "Rivers, read only"}}),
+    ),
+    ("DELETE", "/api/credentials/{credential_id}"): Route(
+        {204: Answer("It is forgotten.")},
+        ("login_required", "CREDENTIALS_NOT_CONFIGURED", "CREDENTIAL_NOT_FOUND"),
+    ),
+    ("GET", "/api/credentials/oauth/{provider}/start"): Route(
+        {200: Answer("Where to go.", answers.SignInStart, examples.SIGN_IN)},
+        ("login_required", "CREDENTIALS_NOT_CONFIGURED", "UNKNOWN_PROVIDER"),
+    ),
+    ("GET", "/api/credentials/oauth/callback"): Route(
+        {303: Answer("On to the console: `#connected={provider}` or `#connect_error={code}`.")},
+        ("CREDENTIALS_NOT_CONFIGURED", "validation_failed"),
+        signed_in=False,
+    ),
     ("GET", "/api/blocks"): Route(
         {200: Answer("The blocks.", answers.ShownBlocks, examples.BLOCKS)}, ("validation_failed",)
     ),

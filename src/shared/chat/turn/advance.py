@@ -30,7 +30,7 @@ from shared.chat.turn.owner import TurnCancelled, TurnOwner
 from shared.chat.turn.parking import TurnParked
 from shared.chat.turn.pausing import Pausing, end_if_refused
 from shared.chat.turn.tool_call import arguments_of
-from shared.chat.turn.tool_step import ToolStep
+from shared.chat.turn.tool_step import ToolStep, user_has_the_word
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
@@ -169,6 +169,9 @@ class _Turn:
                     return True
                 self._run_tools(step.without(held), offer, journalled)
                 continue
+            if user_has_the_word(self._messages, self._engine.toolbox):
+                ending.complete_without_answer(self._next_seq)
+                return True
             try:
                 answer = self._ask()
             except BudgetExhausted as exhausted_bound:

@@ -18,7 +18,7 @@ from shared.kernel.events import Event
 from shared.kernel.metrics import Counted
 from shared.kernel.telemetry import count, log_event, log_problem, measure_seconds
 from shared.stream import parts as wire
-from shared.stream.closing import OpenStream, shown_text
+from shared.stream.closing import OpenStream, in_step, shown_text
 from shared.stream.parts import FinishReason, Part, encode
 from shared.tasks.lineage import lineage_of
 from shared.tasks.records import Task, TaskStatus
@@ -84,6 +84,11 @@ class Ending:
         """End normally, and start the next turn with what is pending."""
         closing = [wire.finish_step(), wire.finish(reason)]
         self._finish(Outcome.completed(reason), [answer], closing, answer.seq + 1)
+
+    def complete_without_answer(self, next_seq: int) -> None:
+        """End normally behind the last results: the user has the word."""
+        closing = [*([wire.finish_step()] if in_step(self._owner.parts) else []), wire.finish("stop")]
+        self._finish(Outcome.completed("stop"), [], closing, next_seq)
 
     def pause(self, pause: Pause) -> None:
         """End because the user is asked; what is pending waits for the turn that goes on."""

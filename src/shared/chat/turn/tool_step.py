@@ -1,5 +1,6 @@
 """The tool calls of one step, in parallel: each ends in one result row, whatever happens to it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from shared.tasks.records import call_key
 from shared.tasks.wait import Wait
 from shared.tools.contract import Cancellation, ErrorResponse, Tool, ToolContext, ToolInput, ToolResponse
 from shared.tools.long_running import LongRunningTool
+from shared.tools.registry import Toolbox
 
 MAX_GROUP_BYTES = 200_000
 """Results that are stored together: their chunk row stays below an item's 400 KB."""
@@ -303,6 +305,18 @@ class ToolStep:
         if tool is None or _waits(call, journalled):
             return None
         return self._charging.refusal(self._owner.task, tool)
+
+
+def user_has_the_word(messages: Sequence[Message], toolbox: Toolbox) -> bool:
+    """Whether the rows end with a step of which a tool wants the turn to end. It is told by the rows alone, so the
+    next owner of the turn sees it too."""
+    for message in reversed(messages):
+        if message.role != "tool":
+            return False
+        tool = toolbox.get(message.tool_name)
+        if tool is not None and tool.ends_turn_with and json.loads(message.content)["type"] in tool.ends_turn_with:
+            return True
+    return False
 
 
 def _waits(call: ToolCall, journalled: Mapping[str, Any]) -> bool:
