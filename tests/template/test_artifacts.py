@@ -100,6 +100,10 @@ def test_the_shared_layer_is_importable_as_shared(artifacts: Path) -> None:
     assert sorted(os.listdir(layer)) == ["shared", "shared_docs"]
     pages = {path.relative_to(layer / "shared_docs") for path in (layer / "shared_docs").rglob("*") if path.is_file()}
     assert pages == {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
+    shipped_agents = Path("agents") / "library" / "seeds"
+    agents = sorted(os.listdir(layer / "shared" / shipped_agents))
+    assert agents == sorted(os.listdir(ROOT / "src" / "shared" / shipped_agents))
+    assert len(agents) == 5
 
 
 def test_the_api_serves_the_console_from_its_artifact(artifacts: Path) -> None:
