@@ -151,6 +151,10 @@ class Parley:
         limits = SlotLimits(PoolLimit(running, in_flight), PoolLimit(tree))
         self.services = replace(self.services, slot_limits=limits)
 
+    def with_runs(self, running: int | None, in_flight: int | None) -> None:
+        """How many runs a user may have."""
+        self.services = replace(self.services, slot_limits=SlotLimits(runs=PoolLimit(running, in_flight)))
+
     def with_limits(self, **limits: Any) -> None:
         self.services = replace(self.services, limits=BudgetLimits(**limits))
 

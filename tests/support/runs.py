@@ -1,7 +1,8 @@
 """Agents that run in a test's own deployment: made from a graph, started, worked on until nothing is left to do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, BlockServices
@@ -24,11 +25,18 @@ from shared.tools.web.network import Network
 from shared.tools.workspace.store import Workspace
 from tests.support.region import Parley
 
+_NUMBERS = count(1)
+OWN = {
+    name: f"5b6a0f0e-0000-4000-8000-00000000000{number}"
+    for number, name in enumerate(("probe", "send", "paid", "countdown"))
+}
+"""Blocks of tests by the names that they go by in graphs."""
+
 
 def node(node_id: str, block: str, title: str = "", **inputs: Any) -> Node:
-    """A use of the block of that name, or of one of the test's own that has that id."""
+    """A use of the block of that name, shipped or the test's own."""
     found = find(shipped_blocks(), block)
-    return Node(id=node_id, block_id=found.id if found else block, title=title, input_default=inputs)
+    return Node(id=node_id, block_id=found.id if found else OWN[block], title=title, input_default=inputs)
 
 
 def given(node_id: str, name: str, **more: Any) -> Node:
@@ -72,7 +80,7 @@ class Agents:
     reviews: ReviewGate | None = None
     blocks: Sequence[AnyBlock] = ()
     """Besides the shipped ones."""
-    _made: int = 0
+    _made: Iterator[int] = field(default_factory=lambda: _NUMBERS)
 
     def __post_init__(self) -> None:
         parley = self.parley
@@ -100,8 +108,7 @@ class Agents:
 
     def agent(self, made_of: Graph, user: str = "ada", agent_id: str = "") -> LibraryAgent:
         """An agent in the user's library."""
-        self._made += 1
-        return self.library.create(user, made_of, agent_id or f"agent-{self._made}")
+        return self.library.create(user, made_of, agent_id or f"agent-{next(self._made)}")
 
     def request(
         self,
@@ -112,8 +119,7 @@ class Agents:
         origin: Origin = "api",
     ) -> RunRequest:
         """A run that is to be."""
-        self._made += 1
-        run_id = run_id or dated_id(to_millis(self.parley.clock.now()), "test", str(self._made))
+        run_id = run_id or dated_id(to_millis(self.parley.clock.now()), "test", str(next(self._made)))
         return RunRequest(run_id, agent, inputs or {}, origin, lineage or Lineage())
 
     def start(self, agent: LibraryAgent, inputs: Mapping[str, Any] | None = None, **more: Any) -> str:
@@ -164,9 +170,9 @@ Act = Callable[[BlockContext, Any], Any]
 
 
 class Probe(Block[ProbeInput, ProbeOutput]):
-    """Remembers what it was given and does what a test wants: answers, waits or fails. A test names it `probe`."""
+    """Remembers what it was given and does what a test wants: answers, waits or fails. Graphs name it `probe`."""
 
-    id = "probe"
+    id = OWN["probe"]
     name = "Probe"
     description = "Passes on what it is given."
     category = "data"
@@ -191,20 +197,20 @@ class Probe(Block[ProbeInput, ProbeOutput]):
     def _answer(self, context: BlockContext, value: Any) -> Any:
         self.calls.append((context.call.tool_call_id, value))
         answer = self._act(context, value) if self._act else value
-        return answer if isinstance(answer, Wait | BlockOutput | list) else ProbeOutput(value=answer)
+        return answer if isinstance(answer, Wait | BlockOutput) else ProbeOutput(value=answer)
 
 
 class Send(Probe):
-    """The same with an effect outside: it must not happen twice. A test names it `send`."""
+    """The same with an effect outside: it must not happen twice. Graphs name it `send`."""
 
-    id = "send"
+    id = OWN["send"]
     name = "Send"
     side_effect = True
 
 
 class Paid(Probe):
-    """The same for 3 credits. A test names it `paid`."""
+    """The same for 3 credits. Graphs name it `paid`."""
 
-    id = "paid"
+    id = OWN["paid"]
     name = "Paid"
     price_credits = 3

@@ -94,10 +94,15 @@ class Asking:
                 text, last = self._once(call.request, written)
                 spend = call.ended(last)
         except BudgetExhausted as exhausted:
-            raise ToolError(exhausted.message, code=exhausted.code) from exhausted
+            raise self._told(exhausted) from exhausted
         self._tab.settle(self._task)
         self._spent(spend)
         return text, last, spend
+
+    def _told(self, exhausted: BudgetExhausted) -> ToolError:
+        if self._task.kind == "run" and exhausted.scope == "turn":
+            return ToolError("This run has used up its budget.", code="run_budget")
+        return ToolError(exhausted.message, code=exhausted.code)
 
     def _wait(self) -> bool:
         """Calls that are under way hold what this one needs."""

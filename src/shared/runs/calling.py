@@ -82,6 +82,8 @@ class Underway:
     """When it began."""
     noted: Spend = field(default_factory=Spend)
     """What its owner knows that it has spent."""
+    price: int = 0
+    """What it will be charged when it brings something."""
     asks: bool = False
     """Whether it waits for what its user says before it is run."""
 

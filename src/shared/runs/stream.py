@@ -5,7 +5,7 @@ doesn't make a thousand rows.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,12 @@ def opening_parts(task: Task) -> list[Part]:
 def status_part(run_id: str, status: RunStatus) -> Part:
     """Where the run is."""
     return wire.data("run", {"run_id": run_id, "status": status}, _RUN)
+
+
+def last_status(parts: Iterable[Part]) -> RunStatus:
+    """Where the run is as far as viewers know."""
+    said: list[RunStatus] = [part["data"]["status"] for part in parts if part["type"] == "data-run"]
+    return said[-1] if said else "running"
 
 
 def closing_parts(run_id: str, status: RunStatus, outputs: Mapping[str, Sequence[Any]], error: str) -> list[Part]:

@@ -15,6 +15,7 @@ from shared.agents.blocks.registry import shipped_block
 from shared.agents.graphs.model import ERROR_PIN, Graph
 from shared.agents.graphs.schemas import FindBlock
 from shared.agents.library.versions import GraphVersions
+from shared.agents.running import RunStatus
 from shared.aws.writes import Item, Put, Write
 from shared.chat.services import Services
 from shared.chat.transcript import ToolCall
@@ -40,7 +41,7 @@ from shared.runs.calling import (
 from shared.runs.ending import Ending, Verdict
 from shared.runs.plan import Gathers, Plan, Ready, Values
 from shared.runs.records import Execution, Run, executions_among, load_run, shown, written
-from shared.runs.stream import Progress, opening_parts, status_part
+from shared.runs.stream import Progress, last_status, opening_parts, status_part
 from shared.runs.views import reviews_among
 from shared.stream.parts import Part
 from shared.tasks.lease import LeaseLost
@@ -177,6 +178,7 @@ class _Work:
         self._waiting: dict[int, Underway] = {}
         self._parked: dict[int, Suspended] = {}
         self._begun = 0
+        self._status = last_status(owner.parts)
         ended = executions_among(records)
         calls = [record for record in records if record["sk"].startswith("CALL#")]
         self._journal = {record["sk"].removeprefix("CALL#"): record for record in calls}
@@ -307,6 +309,7 @@ class _Work:
             del self._journal[one.ready.id]
             wait = Wait.from_item(journal)
             one.asks = _ASKS in wait.note
+            one.price = 0 if one.asks or self._owner.task.dry_run else block.price_credits
             self._park(number, one, wait, stored=True)
             return None
         dry_run = self._owner.task.dry_run
@@ -340,11 +343,12 @@ class _Work:
         price = one.block.price_credits
         if price <= 0 or self._owner.task.dry_run:
             return
-        others = sum(other.block.price_credits for other in self._running.values() if other.block and other is not one)
+        others = sum(other.price for other in (*self._running.values(), *self._waiting.values()))
         balance = self._credits.balance(self._owner.task.user_id)
         if balance - others < price:
             message = f"{one.block.name} costs {price} credits, and there are {max(0, balance - others)}."
             raise ToolError(message, code="insufficient_credits")
+        one.price = price
 
     def _launch(self, begun: Sequence[tuple[int, Underway, Begin]]) -> None:
         """Note down which executions with an outside effect are about to start, and start them all."""
@@ -440,12 +444,11 @@ class _Work:
         """Before it is stored: what is repeated after a kill is charged once, and what is stored is not repeated."""
         task = self._owner.task
         for one, result in group:
-            if isinstance(result, Brought) and one.block and one.block.price_credits > 0 and not task.dry_run:
-                self._credits.charge(task.user_id, f"{task.id}#{one.ready.id}", one.block.price_credits, one.block.name)
+            if isinstance(result, Brought) and one.block and one.price:
+                self._credits.charge(task.user_id, f"{task.id}#{one.ready.id}", one.price, one.block.name)
 
     def _row(self, one: Underway, result: Brought | Failed, order: int, now: int) -> Execution:
         failed = result if isinstance(result, Failed) else Failed("", "")
-        paid = isinstance(result, Brought) and one.block and not self._owner.task.dry_run
         return Execution(
             node_id=one.ready.node.id,
             index=one.ready.index,
@@ -457,7 +460,7 @@ class _Work:
             inputs=one.shown_inputs,
             started_at=to_millis(one.began_at),
             ended_at=now,
-            credits=one.block.price_credits if paid and one.block else 0,
+            credits=one.price if isinstance(result, Brought) else 0,
             spend=one.progress.spent,
             error=failed.message,
             error_code=failed.code,
@@ -509,13 +512,21 @@ class _Work:
 
     def _wait(self) -> None:
         """Nothing is left to do but wait: let go of the run, unless something is over by now."""
-        waits = [one.wait for one in self._parked.values()]
-        status = status_part(self._owner.task.id, "review" if reviews_among(waits) else "waiting")
-        for part in (*self._progress.all(), status):
-            self._owner.emit(part)
         self._owner.has_pending_news = False
-        self._resume(self._parking.over(self._parked))
-        self._owner.emit(status_part(self._owner.task.id, "running"))
+        over = self._parking.taken_out(self._parked)
+        if not over:
+            waits = [one.wait for one in self._parked.values()]
+            self._say("review" if reviews_among(waits) else "waiting")
+            for part in self._progress.all():
+                self._owner.emit(part)
+            over = self._parking.over(self._parked)
+        self._resume(over)
+
+    def _say(self, status: RunStatus) -> None:
+        """Show where the run is, if viewers don't know."""
+        if status != self._status:
+            self._status = status
+            self._owner.emit(status_part(self._owner.task.id, status))
 
     def _resume(self, over: Sequence[Suspended]) -> None:
         begun: list[tuple[int, Underway, Begin]] = []
@@ -523,6 +534,7 @@ class _Work:
             one = self._waiting.pop(suspended.seq)
             self._running[suspended.seq] = one
             one.started_at = self._clock.now()
+            self._say("running")
             self._progress.goes_on(one.ready.node.id)
             if one.asks:
                 begun += self._prepared(suspended.seq, one)

@@ -1,0 +1,204 @@
+"""What a run may do, pays, waits for, and never does twice."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.accounts.credits import Credits
+from shared.accounts.permissions import Permissions
+from shared.agents.running import RunFilter
+from shared.runs import work
+from shared.tasks.lineage import Lineage
+from shared.tasks.wait import Wait
+from tests.support.grammar import check_stream
+from tests.support.model import says
+from tests.support.region import Parley
+from tests.support.runs import GREETER, Agents, Paid, Probe, Send, graph, node, result
+
+ALL = RunFilter(limit=100)
+
+
+def test_a_block_that_the_run_may_not_use_is_not_run(parley: Parley) -> None:
+    probe = Probe()
+    agents = Agents(parley, blocks=[probe])
+    denied = Lineage(permissions=Permissions.of_lists(blocks=["Probe"]).to_item())
+    run = agents.run(graph([node("p", "probe")]), lineage=denied)
+    assert (run.status, run.error_code, probe.calls) == ("failed", "block_not_allowed", [])
+
+
+def test_a_block_that_asks_first_is_not_run_unasked(parley: Parley) -> None:
+    """Where nobody can be asked it fails; nothing is sent."""
+    run = Agents(parley).run(graph([node("h", "HTTP request", url="https://example.com", method="POST", body={})]))
+    assert (run.status, run.error_code) == ("failed", "review_unavailable")
+
+
+def test_a_price_is_charged_once_and_not_beyond_the_balance(parley: Parley) -> None:
+    """Executions that run at once count before they are charged."""
+    credits = Credits(parley.database, parley.clock)
+    credits.grant("ada", 8, "g1")
+    probe = Paid()
+    agents = Agents(parley, blocks=[probe])
+    nodes = [node("loop", "Loop over a list", items=[1, 2, 3, 4]), node("p", "paid"), result("why", "Why")]
+    run = agents.run(graph(nodes, "loop.item > p.value", "p.error > why.value"))
+    assert (run.status, run.credits, credits.balance("ada")) == ("completed", 6, 2)
+    assert [one.error for one in agents.nodes(run.id) if one.node_id == "p" and one.status == "failed"] == [
+        "Paid costs 3 credits, and there are 2."
+    ] * 2
+    assert len(probe.calls) == 2
+
+
+def test_a_block_that_has_waited_is_charged_too(parley: Parley) -> None:
+    """By the worker that goes on with it."""
+    credits = Credits(parley.database, parley.clock)
+    credits.grant("ada", 8, "g1")
+
+    def act(_: Any, value: Any) -> Any:
+        return "late" if value else Wait((), int(parley.clock.now() * 1000) + 60_000, note={"waited": 1})
+
+    agents = Agents(parley, blocks=[Paid(act)])
+    run_id = agents.start(agents.agent(graph([node("p", "paid")])))
+    agents.until_quiet()
+    assert (agents.look(run_id).status, credits.balance("ada")) == ("waiting", 8)
+    agents.minutes(2)
+    assert (agents.look(run_id).status, credits.balance("ada")) == ("completed", 5)
+
+
+def test_a_wait_costs_nothing_and_holds_no_slot(parley: Parley) -> None:
+    """The run is let go; another one of its user's gets its slot; then it goes on."""
+    parley.with_runs(1, 10)
+    agents = Agents(parley)
+    made = graph([node("w", "Wait", seconds=3600, value="x"), result("out", "X")], "w.value > out.value")
+    waiting = agents.start(agents.agent(made))
+    agents.until_quiet()
+    assert agents.look(waiting).status == "waiting"
+    assert parley.pool("runs:ada").running == frozenset()
+    assert parley.task(waiting).lease_expires == 0
+    other = agents.start(agents.agent(GREETER), {"City": "Oslo"})
+    agents.until_quiet()
+    assert agents.look(other).status == "completed"
+    agents.minutes(62)
+    assert agents.look(waiting).outputs == {"X": ["x"]}
+    assert [part["data"]["status"] for part in parley.parts(waiting) if part["type"] == "data-run"] == [
+        "running",
+        "waiting",
+        "running",
+        "completed",
+    ]
+    check_stream(parley.parts(waiting), steps=False)
+
+
+def test_a_started_foreign_effect_is_not_repeated(parley: Parley) -> None:
+    """A worker died in it: nobody knows what became of it, and the node says so."""
+
+    def die(_: Any, __: Any) -> Any:
+        raise KeyboardInterrupt
+
+    send = Send(die)
+    agents = Agents(parley, blocks=[send])
+    run_id = agents.start(agents.agent(graph([node("s", "send", value="mail")])))
+    with pytest.raises(KeyboardInterrupt):
+        parley.drain_runs()
+    agents.minutes(3)
+    run = agents.look(run_id)
+    assert (run.status, run.error_code, len(send.calls)) == ("failed", "outcome_unknown", 1)
+
+
+def test_the_model_is_asked_within_the_budget_of_the_run(parley: Parley) -> None:
+    """Its tokens count in the run; when they are used up, the next question fails."""
+    parley.with_limits(run_max_tokens=2_500)
+    parley.scripted(says("One"))
+    agents = Agents(parley)
+    made = graph(
+        [node("m", "Ask a model", prompt="Hello", max_output_tokens=16), result("out", "Said")],
+        "m.response > out.value",
+    )
+    run = agents.run(made)
+    assert (run.status, run.outputs) == ("completed", {"Said": ["One"]})
+    assert parley.task(run.id).spend.tokens > 0
+    parley.with_limits(run_max_tokens=0)
+    agents = Agents(parley)
+    run = agents.run(made)
+    assert (run.status, run.error_code) == ("failed", "run_budget")
+
+
+def test_an_agent_runs_another_and_waits_for_it(parley: Parley) -> None:
+    """The child is a run of its own; the parent's end needs its outputs."""
+    agents = Agents(parley)
+    inner = agents.agent(GREETER, agent_id="inner")
+    made = graph(
+        [node("run", "Run agent", library_agent_id=inner.id, inputs={"City": "Oslo"}), result("out", "Got")],
+        "run.outputs > out.value",
+    )
+    run = agents.run(made)
+    assert (run.status, run.outputs) == ("completed", {"Got": [{"Greeting": ["Hello Oslo"]}]})
+
+
+def test_a_stop_takes_the_runs_that_it_has_started_along(parley: Parley) -> None:
+    agents = Agents(parley)
+    sleeper = agents.agent(graph([node("w", "Wait", seconds=86_400)]), agent_id="sleeper")
+    parent = agents.start(agents.agent(graph([node("run", "Run agent", library_agent_id=sleeper.id)])))
+    agents.until_quiet()
+    assert {run.status for run in agents.runs.recent("ada", ALL)} == {"waiting"}
+    agents.runs.stop("ada", parent)
+    agents.until_quiet()
+    assert {run.status for run in agents.runs.recent("ada", ALL)} == {"terminated"}
+
+
+def test_an_agent_that_runs_itself_ends(parley: Parley) -> None:
+    """Three levels down it is refused."""
+    agents = Agents(parley)
+    itself = graph([node("run", "Run agent", library_agent_id="itself")])
+    run_id = agents.start(agents.agent(itself, agent_id="itself"))
+    agents.until_quiet()
+    assert agents.look(run_id).status == "failed"
+    assert len(agents.runs.recent("ada", ALL)) == 4
+
+
+def test_a_run_stops_at_its_most_executions(parley: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "MOST_EXECUTIONS", 5)
+    nodes = [node("loop", "Loop over a list", items=list(range(9))), result("out", "X")]
+    run = Agents(parley).run(graph(nodes, "loop.item > out.value"))
+    assert (run.status, run.error_code) == ("failed", "too_many_executions")
+
+
+def test_a_run_stops_at_its_most_bytes(parley: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "MOST_BYTES", 50_000)
+    nodes = [node("loop", "Loop over a list", items=["x" * 9_000] * 9), result("out", "X")]
+    run = Agents(parley).run(graph(nodes, "loop.item > out.value"))
+    assert (run.status, run.error_code) == ("failed", "values_too_large")
+
+
+def test_long_outputs_are_kept_in_pieces(parley: Parley) -> None:
+    """Larger than an item may be, and with characters of several bytes at each edge."""
+    text = "ä€😀" * 80_000
+    agents = Agents(parley, blocks=[Probe(lambda _, __: text)])
+    run = agents.run(graph([node("p", "probe"), result("out", "X")], "p.value > out.value"))
+    assert run.outputs == {"X": [text]}
+    shown = [part["data"] for part in parley.parts(run.id) if part["type"] == "data-run-outputs"]
+    assert shown[0]["complete"] is False
+    assert len(json.dumps(shown)) < 10_000
+
+
+def test_the_cap_ends_a_block_that_never_does(parley: Parley) -> None:
+    """Another one goes on beside it."""
+    agents = Agents(parley, blocks=[Probe()])
+    silent = _Silent(parley)
+    assert parley.run_bench is not None
+    parley.run_bench = replace(parley.run_bench, workers=silent)
+    run = agents.run(graph([node("p", "probe")]))
+    assert (run.status, run.error_code) == ("failed", "block_timeout")
+
+
+class _Silent:
+    """Workers that take jobs and never do them."""
+
+    def __init__(self, parley: Parley) -> None:
+        self._inline = parley.engine.workers
+
+    def mailbox(self) -> Any:
+        return self._inline.mailbox()
+
+    def start(self, name: str, job: Any) -> None:
+        return
