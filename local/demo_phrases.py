@@ -6,6 +6,7 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     fetch <url>, read <url>   calls web_fetch, then says in a sentence what came back
     compare <url> and <url>   two web_fetch calls in parallel, then a sentence about both
     steps <n>                 n tool calls, one step after the other, then an answer
+    build an agent that <…>   reads the guide and has create_agent build a small agent, which says what it is for
     delegate <phrase>         has a sub-session answer the phrase, then says in a sentence what came back
     count to <n>              counts
     slow, slow <n>            an answer streamed over n seconds (12), about 500 words for 12 s
@@ -31,6 +32,8 @@ import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+
+from local.demo_agent import demo_agent
 
 MAX_COUNT = 500
 EXAMPLE_URL = "https://example.com/"
@@ -98,6 +101,8 @@ class Request:
     tools: tuple[str, ...]
     title: bool = False
     """Whether it asks for the title of a chat."""
+    building: str = ""
+    """What it asks for of an agent that is built: `plan` or `graph`."""
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> "Request":
@@ -106,8 +111,12 @@ class Request:
         last = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=-1)
         results = (text_of(message) for message in messages[last + 1 :] if message.get("role") == "tool")
         tools = (tool.get("function", {}).get("name", "") for tool in body.get("tools") or [])
-        title = bool(messages) and text_of(messages[0]).startswith("Write a title")
-        return cls(text_of(messages[last]) if last >= 0 else "", tuple(results), tuple(tools), title)
+        told = text_of(messages[0]) if messages else ""
+        building = (
+            "plan" if told.startswith("You plan agents") else "graph" if told.startswith("You build agents") else ""
+        )
+        asked = text_of(messages[last]) if last >= 0 else ""
+        return cls(asked, tuple(results), tuple(tools), told.startswith("Write a title"), building)
 
     def find(self, pattern: str) -> re.Match[str] | None:
         """Search the user's words for a phrase."""
@@ -124,7 +133,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 def plan_failure(request: Request) -> Failure | None:
     """Read from the user's words what shall fail, if anything; never after a tool ran."""
-    if request.results or request.title or _delegated(request):
+    if request.results or request.title or request.building or _delegated(request):
         return None
     if request.find(r"\balways fail\b"):
         return Failure("status", 500, None)
@@ -142,6 +151,8 @@ def plan_reply(request: Request) -> Reply:
     """Decide what to say or which tools to call. Depends on nothing but the request."""
     if request.title:
         return Reply(_title(request))
+    if request.building:
+        return Reply(_built(request))
     if delegated := _delegated(request):
         if request.results:
             return Reply(_answer(request))
@@ -167,6 +178,8 @@ def _tool_calls(request: Request) -> Reply | None:
     if not request.tools:
         return None
     done = len(request.results)
+    if (match := request.find(r"\bbuild an agent that (\S[\s\S]*)")) and "create_agent" in request.tools and done < 2:
+        return _building(match[1], done)
     if match := request.find(r"\bsteps (\d+)"):
         return _step(request, done + 1) if done < min(int(match[1]), MAX_COUNT) else None
     if done:
@@ -180,6 +193,21 @@ def _tool_calls(request: Request) -> Reply | None:
         return None
     said = "I will read both pages." if len(urls) > 1 else "I will read that page."
     return Reply(said, calls=tuple(ToolCall("web_fetch", json.dumps({"url": url})) for url in urls))
+
+
+def _building(wanted: str, done: int) -> Reply:
+    """First the guide, without which nothing is built, then the agent."""
+    if done == 0:
+        return Reply("I will read how that is done.", calls=(ToolCall("get_agent_building_guide", "{}"),))
+    return Reply("Now I have it built.", calls=(ToolCall("create_agent", json.dumps({"description": wanted.strip()})),))
+
+
+def _built(request: Request) -> str:
+    """A part of the work on an agent, which the request describes as JSON."""
+    goal = str(json.loads(request.asked)["goal"])
+    if request.building == "plan":
+        return json.dumps({"type": "instructions", "steps": [f"Take a topic, and answer about: {goal}"]})
+    return json.dumps(demo_agent(goal), ensure_ascii=False)
 
 
 def _step(request: Request, number: int) -> Reply:
@@ -209,7 +237,8 @@ def _title(request: Request) -> str:
 
 def _answer(request: Request) -> str:
     if request.results:
-        said = " ".join(_summary(result) for result in request.results[-2:])
+        last = request.results[-1:] if request.find(r"\bbuild an agent that ") else request.results[-2:]
+        said = " ".join(_summary(result) for result in last)
         steps = len(request.results)
         return f"{said} That took {steps} tool call{'' if steps == 1 else 's'}, and now I am done."
     if match := request.find(r"\bcount to (\d+)"):

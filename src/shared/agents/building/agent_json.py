@@ -18,7 +18,7 @@ _MAX_FILE_BYTES = 2 * MAX_GRAPH_BYTES
 
 
 class AgentJsonReader:
-    """Reads it; a call's arguments have at most 100,000 bytes, and larger agents come as files."""
+    """Reads it; a call's arguments have at most 80,000 bytes, and larger agents come as files."""
 
     def __init__(self, workspace: Workspace | None, outputs: ToolOutputs | None) -> None:
         """None: this deployment keeps no files."""

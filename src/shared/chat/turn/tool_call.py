@@ -19,6 +19,8 @@ from shared.tools.workspace.outputs import Spill
 MAX_OUTPUT_BYTES = 64_000
 PREVIEW_CHARACTERS = 15_000
 _MAX_INPUT_BYTES = 100_000
+_LONG_CHARACTERS = 20_000
+"""From here on arguments may be what `draft.MAX_ARGUMENT_BYTES` has left of longer ones."""
 _MAX_ERROR_CHARACTERS = 4_000
 _ATTEMPTS = 3
 
@@ -77,7 +79,10 @@ def validated_arguments(tool: Tool[Any], call: ToolCall) -> ToolInput | ErrorRes
     """The call's arguments, or what is wrong with them."""
     raw = arguments_of(call)
     if raw is None:
-        return ErrorResponse(code="invalid_json", message="The arguments are not a JSON object. Send valid JSON.")
+        message = "The arguments are not a JSON object. Send valid JSON."
+        if len(call.arguments) >= _LONG_CHARACTERS:
+            message += " They are cut at 80,000 bytes: give what is longer as a file, if the tool takes one."
+        return ErrorResponse(code="invalid_json", message=message)
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
     except ValidationError as error:

@@ -19,12 +19,12 @@ def ada(parley: Parley) -> Builder:
     return builder(parley)
 
 
-def with_filling(size: int) -> dict[str, Any]:
+def with_filling(size: int, letter: str = "é") -> dict[str, Any]:
     """The agent, at a size of so many bytes as JSON."""
     agent = json.loads(json.dumps(AGENT))
     agent["nodes"][0]["input_default"]["default"] = ""
     room = size - len(json.dumps(agent, ensure_ascii=False).encode())
-    agent["nodes"][0]["input_default"]["default"] = "é" * (room // 2)
+    agent["nodes"][0]["input_default"]["default"] = letter * (room // len(letter.encode()))
     return dict(agent)
 
 
@@ -115,12 +115,19 @@ def test_an_agent_of_one_megabyte_comes_as_a_file(parley: Parley) -> None:
     assert ada.ask("create_agent", agent_json="workspace://other.json")["code"] == "file_not_found"
 
 
+def test_a_call_that_was_too_long_is_told_why(ada: Builder) -> None:
+    """A model's arguments are cut at 80,000 bytes."""
+    answer = ada.ask("create_agent", agent_json=with_filling(90_000, "x"))
+    assert answer["code"] == "invalid_json"
+    assert "80,000 bytes" in answer["message"]
+
+
 def test_a_large_preview_can_be_saved_from_where_it_is_kept(parley: Parley) -> None:
     """Its reference is an agent_json too."""
     desk = build_desk(parley.database, parley.clock, parley.watch)
     parley.engine = replace(parley.engine, spill=desk.outputs)
     ada = builder(parley, objects=desk.objects)
-    preview = ada.ask("create_agent", agent_json=with_filling(90_000), save=False)
+    preview = ada.ask("create_agent", agent_json=with_filling(75_000, "x"), save=False)
     assert preview["type"] == "output_too_large"
     assert ada.ask("create_agent", agent_json=preview["reference"])["type"] == "agent_saved"
 
