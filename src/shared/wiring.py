@@ -120,7 +120,7 @@ def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngin
     return TurnEngine(
         model=answering,
         title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
-        toolbox=Toolbox(chat_tools(dependencies, _block_model(needs, answering, workers))),
+        toolbox=Toolbox(chat_tools(dependencies, _block_model(needs, answering, workers), runs(needs))),
         workers=workers,
         bounds=TurnBounds.from_environment(),
         prices=settings.model_prices,

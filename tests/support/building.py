@@ -18,6 +18,7 @@ from shared.chat.operations.completing import complete_operation
 from shared.chat.sessions import Session
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.kernel.settings import ToolSettings
+from shared.runs.starting import Runs
 from shared.tasks.records import Task
 from shared.tools.catalogue import ToolDependencies
 from tests.support.blocks import Answers
@@ -87,7 +88,7 @@ def builder(
     settings = ToolSettings.from_environment(environment)
     sub_sessions = SubSessionTurns(parley.services)
     needs = ToolDependencies(settings, parley.database, parley.clock, lambda _name: secret, objects, sub_sessions)
-    parley.with_tools(*chat_tools(needs, Answers()))
+    parley.with_tools(*chat_tools(needs, Answers(), Runs(parley.services, Library(parley.database, parley.clock))))
     session = parley.new_session(user)
     if has_read:
         parley.database.write(Put({"pk": f"SESSION#{session.id}", "sk": "GUIDE", "v": 1, "seq": -1}))

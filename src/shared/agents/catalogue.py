@@ -8,7 +8,9 @@ from shared.agents.library.library import Library
 from shared.agents.library.marketplace import Marketplace
 from shared.agents.offered import OfferedBlocks
 from shared.agents.reviews.reviews import Reviews
-from shared.agents.running import ChildRuns
+from shared.agents.running import AgentRuns, ChildRuns
+from shared.agents.scheduling import Scheduling
+from shared.agents.tools.agent_means import AgentMeans
 from shared.agents.tools.block_calls import BlockCalls
 from shared.agents.tools.building_tools import building_tools
 from shared.agents.tools.connect_integration import ConnectIntegration
@@ -18,8 +20,10 @@ from shared.agents.tools.find_block import FindBlock
 from shared.agents.tools.find_library_agent import FindLibraryAgent
 from shared.agents.tools.fix_agent_graph import FixAgentGraph
 from shared.agents.tools.get_agent_building_guide import GetAgentBuildingGuide
+from shared.agents.tools.run_agent import RunAgent
 from shared.agents.tools.run_block import RunBlock
 from shared.agents.tools.validate_agent_graph import ValidateAgentGraph
+from shared.agents.tools.view_agent_output import ViewAgentOutput
 from shared.tools import responses
 from shared.tools.catalogue import ToolDependencies, all_tools
 from shared.tools.contract import Tool
@@ -41,10 +45,13 @@ def _files(needs: ToolDependencies) -> Workspace | None:
     return Workspace(needs.database, needs.objects, needs.clock, needs.settings.workspace_quota_bytes)
 
 
-def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
-    """Every tool of a chat."""
+def chat_tools(
+    needs: ToolDependencies, model: TextModel, runs: AgentRuns, scheduling: Scheduling | None = None
+) -> list[Tool[Any]]:
+    """Every tool of a chat. Without `scheduling` this deployment keeps no schedules."""
     blocks, reviews = OfferedBlocks(block_services(needs, model)), Reviews(needs.database, needs.clock)
     calls = BlockCalls(blocks, Credits(needs.database, needs.clock))
+    means = AgentMeans(needs.database, needs.clock, runs, scheduling, needs.credentials)
     return [
         *all_tools(needs),
         FindBlock(blocks),
@@ -53,6 +60,8 @@ def chat_tools(needs: ToolDependencies, model: TextModel) -> list[Tool[Any]]:
         *([ConnectIntegration(needs.credentials)] if needs.credentials else []),
         FindAgent(Marketplace(needs.database, needs.clock)),
         FindLibraryAgent(Library(needs.database, needs.clock)),
+        RunAgent(means),
+        ViewAgentOutput(means),
         GetAgentBuildingGuide(blocks),
         ValidateAgentGraph(blocks),
         FixAgentGraph(blocks),

@@ -42,6 +42,9 @@ class SetupRequirements(ToolResponse):
     setup_info: SetupInfo
     connect_links: dict[str, str]
     """Where the user connects each provider, by name: within the console."""
+    library_agent_id: str | None = None
+    """Of an agent; nothing else has one."""
+    library_agent_link: str | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,21 @@ def sub_session_started(ids: TaskIds, sub_session_id: str) -> None:
     count("CopilotSubSessionStarted")
 
 
+def agent_run_success(
+    ids: TaskIds, *, graph_id: str, graph_name: str, execution_id: str, library_agent_id: str
+) -> None:
+    """A turn has started a run of an agent."""
+    log_event(
+        "copilot_agent_run_success",
+        **ids,
+        graph_id=graph_id,
+        graph_name=graph_name,
+        execution_id=execution_id,
+        library_agent_id=library_agent_id,
+    )
+    count("CopilotAgentRunSuccess")
+
+
 def agent_scheduled(
     user_id: str,
     *,

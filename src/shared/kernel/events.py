@@ -110,6 +110,7 @@ Event = Literal[
     "copilot_operation_started",
     "copilot_operation_finished",
     "copilot_sub_session_started",
+    "copilot_agent_run_success",
     "copilot_agent_scheduled",
     # what keeps turns going
     "slots.promotion_failed",
@@ -198,10 +199,12 @@ class Fields(TypedDict, total=False):
 
     schedule_id: str
     schedule_name: str
-    """What the user calls it; in `copilot_agent_scheduled` alone, as `graph_name` and `cron` are."""
+    """What the user calls it; like `cron` and `graph_name`, in events of `analytics` alone."""
     cron: str
     graph_name: str
     graph_id: str
+    execution_id: str
+    """Of a run."""
     library_agent_id: str
 
     message_length: int

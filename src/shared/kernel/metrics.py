@@ -37,6 +37,7 @@ Counted = Literal[
     "CopilotOperationStarted",
     "CopilotOperationFinished",
     "CopilotSubSessionStarted",
+    "CopilotAgentRunSuccess",
     "CopilotAgentScheduled",
 ]
 """Added up between two flushes; look at their Sum. Those of `analytics` begin with `Copilot`."""

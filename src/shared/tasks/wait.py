@@ -8,6 +8,7 @@ from shared.aws.writes import Item
 from shared.tasks.records import call_key
 
 RECORD_VERSION = 1
+_REVIEW = "REVIEW#"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Wait:
     need: Literal["any", "all"] = "any"
     note: Mapping[str, Any] = field(default_factory=dict)
     """What the tool wants to be told when it goes on; JSON without floats."""
+
+    @property
+    def asks_user(self) -> bool:
+        """Whether it is up to a user when it is settled."""
+        return any(awaited.startswith(_REVIEW) for awaited in self.on)
 
     def to_item(self, task_id: str, tool_call_id: str, name: str) -> Item:
         """The call's journal while it waits."""

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.agents.catalogue import chat_tools
+from shared.agents.running import NodeView, RunFilter, RunRequest, RunView
 from shared.kernel.errors import ConfigError
 from shared.kernel.settings import ToolSettings
 from shared.tasks.run_state import Followed, RunState
@@ -26,7 +27,26 @@ def offered(desk: Desk, *, bucket: bool = True, **environment: str) -> Toolbox:
     settings = ToolSettings.from_environment(environment)
     objects = desk.objects if bucket else None
     needs = ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects, NoTurns())
-    return Toolbox(chat_tools(needs, Answers()))
+    return Toolbox(chat_tools(needs, Answers(), NoRuns()))
+
+
+class NoRuns:
+    """Runs no agents either."""
+
+    def start(self, request: RunRequest) -> RunView:
+        raise NotImplementedError
+
+    def look(self, user_id: str, run_id: str) -> RunView | None:
+        raise NotImplementedError
+
+    def nodes(self, user_id: str, run_id: str) -> list[NodeView]:
+        raise NotImplementedError
+
+    def recent(self, user_id: str, wanted: RunFilter) -> list[RunView]:
+        raise NotImplementedError
+
+    def stop(self, user_id: str, run_id: str) -> RunView | None:
+        raise NotImplementedError
 
 
 class NoTurns:

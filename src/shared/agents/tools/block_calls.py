@@ -12,6 +12,7 @@ from shared.agents.blocks.contract import BlockOutput as Emitted
 from shared.agents.blocks.registry import AnyBlock
 from shared.agents.offered import OfferedBlocks
 from shared.agents.setup import SetupRequirements, SetupSubject, setup_needed
+from shared.agents.tools.refused_inputs import InputValidationError
 from shared.kernel.errors import ToolError
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext, ToolResponse
@@ -26,17 +27,6 @@ class BlockOutput(ToolResponse):
     outputs: dict[str, list[Any]]
     success: bool = True
     is_dry_run: bool = Field(default=False, exclude_if=lambda value: not value)
-
-
-class InputValidationError(ToolResponse):
-    """Nothing was run."""
-
-    type: Literal["input_validation_error"] = "input_validation_error"
-    block_id: str
-    unrecognized_fields: list[str]
-    problems: list[str]
-    inputs: dict[str, Any]
-    """JSON schema."""
 
 
 class BlockCalls:

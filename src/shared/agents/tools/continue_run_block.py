@@ -13,9 +13,9 @@ from shared.agents.setup import SetupRequirements
 from shared.agents.tools.block_calls import (
     BlockCalls,
     BlockOutput,
-    InputValidationError,
     read_inputs,
 )
+from shared.agents.tools.refused_inputs import InputValidationError
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import NotFound, ToolError
 from shared.kernel.telemetry import log_event

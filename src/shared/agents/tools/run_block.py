@@ -12,9 +12,9 @@ from shared.agents.setup import SetupRequirements
 from shared.agents.tools.block_calls import (
     BlockCalls,
     BlockOutput,
-    InputValidationError,
     read_inputs,
 )
+from shared.agents.tools.refused_inputs import InputValidationError
 from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 

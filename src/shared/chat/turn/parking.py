@@ -70,7 +70,7 @@ class Parking:
             if over := self.taken_out(parked):
                 return over
             until = min(one.wait.until for one in parked.values())
-            if self._owner.park(until):
+            if self._owner.park(until, asks=any(one.wait.asks_user for one in parked.values())):
                 self._set_alarm(until, len(parked))
                 raise TurnParked(self._owner.task.id)
             self._owner.look()
