@@ -10,12 +10,13 @@ from typing import Any
 
 from local.demo_agent import demo_agent
 from local.demo_generator import Asked, DemoGenerator, Manners
+from shared.accounts.permissions import Permissions
 from shared.agents.catalogue import chat_tools
 from shared.agents.library.library import Library
 from shared.aws.objects import Objects
 from shared.aws.writes import Put
 from shared.chat.operations.completing import complete_operation
-from shared.chat.sessions import Session
+from shared.chat.sessions import Session, create_session
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.kernel.settings import ToolSettings
 from shared.runs.starting import Runs
@@ -82,6 +83,7 @@ def builder(
     user: str = "ada",
     secret: str = "",
     has_read: bool = True,
+    permissions: Permissions | None = None,
     **environment: str,
 ) -> Builder:
     """One who has read the guide, or not; `environment` is the deployment's."""
@@ -89,7 +91,8 @@ def builder(
     sub_sessions = SubSessionTurns(parley.services)
     needs = ToolDependencies(settings, parley.database, parley.clock, lambda _name: secret, objects, sub_sessions)
     parley.with_tools(*chat_tools(needs, Answers(), Runs(parley.services, Library(parley.database, parley.clock))))
-    session = parley.new_session(user)
+    bound = permissions.to_item() if permissions else None
+    session = create_session(parley.database, parley.clock, parley.services.ids, user, permissions=bound)
     if has_read:
         parley.database.write(Put({"pk": f"SESSION#{session.id}", "sk": "GUIDE", "v": 1, "seq": -1}))
     return Builder(parley, session)

@@ -79,6 +79,18 @@ def test_a_completion_is_taken_and_taken_again(client: Clients, parley: Parley, 
     assert parley.parts(task.id)[-2]["output"] == {"rows": 42}
 
 
+def test_a_completion_may_bring_a_whole_agent(client: Clients, waiting: str) -> None:
+    """1 MB of it, and what is around; more is refused."""
+    assert (
+        complete(client(COMPLETION_KEY), waiting, {**OUTCOME, "result": {"agent_json": "x" * 2_000_000}}).status_code
+        == 413
+    )
+    assert (
+        complete(client(COMPLETION_KEY), waiting, {**OUTCOME, "result": {"agent_json": "x" * 1_000_000}}).status_code
+        == 200
+    )
+
+
 def test_a_signed_address_needs_no_key(client: Clients, parley: Parley, waiting: str) -> None:
     """It is good for its operation, until its time."""
     ada, task = client(COMPLETION_KEY), parley.task(waiting.removeprefix("op_"))

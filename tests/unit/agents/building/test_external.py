@@ -10,7 +10,8 @@ import pytest
 
 from local.demo_agent import demo_agent
 from shared.agents.building.exchange import MAX_ANSWER_BYTES, Exchange, Unreachable
-from shared.kernel.errors import ToolError
+from shared.kernel.errors import ConfigError, ToolError
+from shared.kernel.settings import ToolSettings
 from shared.tools.contract import Cancellation
 from tests.support.building import AGENT, Builder, Generator, builder, generator
 from tests.support.region import Parley
@@ -186,6 +187,15 @@ def test_its_key_goes_along(parley: Parley, outside: Generator) -> None:
     ada = builder(parley, secret="the key", AGENT_GENERATOR_URL=url, AGENT_GENERATOR_KEY_PARAMETER="/parley/generator")
     ada.ask("create_agent", description="Greet people")
     assert {one.headers["x-api-key"] for one in outside.asked} == {"the key"}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://generator.example", "ftp://generator.example", "https://a:b@generator.example"]
+)
+def test_an_address_that_others_could_read_along_is_refused_at_start(url: str) -> None:
+    """It is given users' words, and addresses that take results."""
+    with pytest.raises(ConfigError, match="AGENT_GENERATOR_URL"):
+        ToolSettings.from_environment({"AGENT_GENERATOR_URL": url})
 
 
 def test_nobody_at_its_address_is_a_clear_answer(parley: Parley) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.accounts.permissions import Level, Permissions
+from shared.agents.blocks.library.agent_output import AgentOutput
+from shared.agents.blocks.library.text_template import TextTemplate
 from shared.agents.graphs.model import Graph
 from tests.support.building import AGENT, PLAN, Builder, builder
 from tests.support.model import fails, says
@@ -250,3 +253,14 @@ def test_the_guide_must_have_been_read(parley: Parley) -> None:
         tool = parley.engine.toolbox.get(name)
         assert tool is not None
         assert (tool.needs_guide, "get_agent_building_guide" in tool.description) == (gated, gated)
+
+
+def test_an_agent_is_built_of_what_the_session_may_use(parley: Parley) -> None:
+    """Blocks that are denied are not listed for the model, and refused at once and in an operation."""
+    denied = Permissions((Level(blocks=frozenset({"Text template"})),))
+    ada = builder(parley, permissions=denied)
+    assert ada.ask("create_agent", agent_json=AGENT)["code"] == "agent_invalid"
+    assert ada.ask("create_agent", PLAN, *[GRAPH] * 4, description="Say it")["code"] == "generator_invalid_response"
+    asked = [one for one in parley.model.requests if not one.tools]
+    assert TextTemplate.description not in asked[0].messages[0]["content"]
+    assert AgentOutput.description in asked[0].messages[0]["content"]
