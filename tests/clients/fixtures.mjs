@@ -73,6 +73,8 @@ export function fixtures() {
   return [
     { match: { predicate: asksForTitle }, response: { content: 'A title of the model' } },
     { match: { predicate: isNotice }, response: (request) => ({ content: `It has come: ${lastResult(request)}` }) },
+    before('sign and post', call('run_block', '{"block_id":"Send webhook","input_data":{"url":"https://hooks.example.com/x","payload":1}}')),
+    again('sign and post', { content: 'That is how it would be.' }),
     before('ask around', call('survey', '{"text":"rivers"}')),
     again('ask around', { content: 'I let somebody ask.' }),
     before('hand over', call('run_external_operation', '{"service":"warehouse","input":{"rows":3}}')),

@@ -17,16 +17,18 @@ from shared.tools.contract import ToolContext
 from shared.tools.registry import MAX_SCHEMA_CHARACTERS, Toolbox, schema_characters
 from shared.tools.sub_sessions.contract import Assignment, Row
 from tests.support.blocks import Answers
+from tests.support.credentials import open_safe
 from tests.support.workspace import Desk
 
 SERVERS = json.dumps([{"url": f"https://mcp{n}.example.com/{'x' * 60}", "name": f"server-{n}"} for n in range(20)])
 FILE_TOOLS = {"list_workspace_files", "read_workspace_file", "write_workspace_file", "delete_workspace_file"}
 
 
-def offered(desk: Desk, *, bucket: bool = True, **environment: str) -> Toolbox:
+def offered(desk: Desk, *, configured: bool = True, **environment: str) -> Toolbox:
     settings = ToolSettings.from_environment(environment)
-    objects = desk.objects if bucket else None
-    needs = ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects, NoTurns())
+    objects = desk.objects if configured else None
+    vault = open_safe(desk.database, desk.clock).vault if configured else None
+    needs = ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects, NoTurns(), vault)
     return Toolbox(chat_tools(needs, Answers(), NoRuns()))
 
 
@@ -74,12 +76,13 @@ def test_all_schemas_together_stay_short(desk: Desk) -> None:
 
 
 def test_what_cannot_work_is_not_offered(desk: Desk) -> None:
-    """No file tools without a bucket, no run_mcp_tool without a server."""
-    least = set(offered(desk, bucket=False).names)
+    """No file tools without a bucket, no run_mcp_tool without a server, no connect_integration without a key."""
+    least = set(offered(desk, configured=False).names)
 
     assert least >= {"web_fetch", "get_current_time", "search_docs", "get_doc_page"}
-    assert not least & {*FILE_TOOLS, "run_mcp_tool"}
-    assert set(offered(desk, MCP_SERVERS=SERVERS).names) - least == {*FILE_TOOLS, "run_mcp_tool"}
+    more = {*FILE_TOOLS, "run_mcp_tool", "connect_integration"}
+    assert not least & more
+    assert set(offered(desk, MCP_SERVERS=SERVERS).names) - least == more
 
 
 def test_every_tool_is_documented(desk: Desk) -> None:
