@@ -164,9 +164,9 @@ def _sam_deploy(places: Places, settings: Settings, template: Path) -> None:
 
 
 def _quoted(value: str) -> str:
-    """A parameter's value as the SAM CLI reads it: JSON has quotes of its own."""
+    """A parameter's value as the SAM CLI reads it: JSON has quotes of its own, and nothing must be quoted too."""
     escaped = value.replace('"', '\\"')
-    return f'"{escaped}"' if '"' in value else value
+    return f'"{escaped}"' if '"' in value or not value else value
 
 
 def _run_sam(places: Places, name: str, arguments: list[str], extra: Mapping[str, str]) -> None:
