@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from shared.agents.blocks.contract import Block, BlockContext, BlockInput, BlockOutput, BlockServices
+from shared.agents.blocks.contract import AskedReviews, Block, BlockContext, BlockInput, BlockOutput, BlockServices
 from shared.agents.blocks.registry import AnyBlock, find, shipped_block, shipped_blocks
 from shared.agents.graphs.model import Graph, Link, Node
 from shared.agents.library.library import Library
@@ -80,6 +80,8 @@ class Agents:
     reviews: ReviewGate | None = None
     blocks: Sequence[AnyBlock] = ()
     """Besides the shipped ones."""
+    asked: AskedReviews | None = None
+    """Where the block Human review asks; None: nobody can be asked."""
     _made: Iterator[int] = field(default_factory=lambda: _NUMBERS)
 
     def __post_init__(self) -> None:
@@ -96,7 +98,7 @@ class Agents:
         engine = parley.engine
         model = BlockModel(parley.services, Means(engine.model, engine.workers, engine.prices, None))
         subs = SubSessionTurns(parley.services)
-        return BlockServices(parley.clock, model, subs, self.files, self.network, runs=self.runs)
+        return BlockServices(parley.clock, model, subs, self.files, self.network, self.asked, runs=self.runs)
 
     @property
     def library(self) -> Library:
