@@ -1,6 +1,7 @@
 """A turn that runs an agent and waits for it: real turns, real runs, and nobody who works while nothing happens."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from shared.chat.cancel import cancel_turn
 from shared.chat.sessions import Session
 from shared.tasks.records import TaskStatus
 from tests.support.checks import check_over
+from tests.support.faults import Killed
 from tests.support.model import calls, says
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, graph, node, result
@@ -180,3 +182,32 @@ def test_view_agent_output_waits_in_the_same_way(world: World, made_of: Graph) -
     assert world.parked
     world.agents.until_quiet()
     assert world.answer()["execution"]["status"] == ("COMPLETED" if made_of is GREETER else "REVIEW")
+
+
+def test_a_turn_that_is_killed_starts_one_run(parley: Parley) -> None:
+    """Wherever its worker dies: the run is started, counted and answered once."""
+    World(parley).turn(GREETER, 60, **PARIS)
+    parley.wipe()
+    parley.watch.reset()
+    World(parley).turn(GREETER, 60, **PARIS)
+    for fault_at in range(10, len(parley.watch.calls), 4):
+        parley.wipe()
+        world = World(parley)
+        parley.watch.reset(fault_at, "kill_after")
+        with suppress(Killed):
+            world.turn(GREETER, 60, **PARIS)
+        parley.watch.reset()
+        world.task_id = parley.session(world.session.id).last_task or ""
+        if not world.task_id:
+            continue  # it was not accepted
+        for _ in range(3):
+            parley.clock.advance(31)
+            parley.sweep()
+            world.agents.until_quiet()
+        check_over(parley, world.session, world.task_id, "completed")
+        run_id = world.run_id
+        (usage,) = parley.database.query(
+            "#pk = :pk AND begins_with(#sk, :prefix)", {"pk": f"SESSION#{world.session.id}", "prefix": "AGENT#"}
+        )
+        assert usage["runs"] == {run_id}
+        assert world.answer()["type"] == "agent_output", fault_at
