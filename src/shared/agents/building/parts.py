@@ -1,5 +1,6 @@
 """The agents that a new one may be built from: those that were named, or those that fit what is wanted."""
 
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -69,7 +70,7 @@ def _fitting(parts: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
     """Those that there are, as far as they go into what is sent."""
     room, kept = _MAX_CHARACTERS, []
     for part in parts:
-        size = len(repr(part)) if part else 0
+        size = len(json.dumps(part))  # as the journal keeps it
         if part and size <= room:
             room -= size
             kept.append(part)
