@@ -144,10 +144,14 @@ def runs(needs: Services) -> "Runs":
 def run_bench(needs: Services, engine: TurnEngine, read_secret: Callable[[str], str]) -> "RunBench":
     """What the run worker advances runs with."""
     from shared.agents.catalogue import block_services
+    from shared.agents.reviews.gate import InputReviews
+    from shared.agents.reviews.reviews import Reviews
     from shared.runs.work import RunBench
 
     model = _block_model(needs, engine.model, engine.workers)
-    return RunBench(block_services(_dependencies(needs, read_secret), model, runs(needs)), engine.workers)
+    blocks = block_services(_dependencies(needs, read_secret), model, runs(needs))
+    gate = InputReviews(Reviews(needs.database, needs.clock), needs.clock)
+    return RunBench(blocks, engine.workers, gate)
 
 
 def _dependencies(needs: Services, read_secret: Callable[[str], str]) -> "ToolDependencies":

@@ -320,7 +320,7 @@ class _Work:
         if not dry_run and block.asks_first(inputs) and not self._approved(number, one):
             return None
         self._require_credits(one)
-        context = self._context(one)
+        context, inputs = self._context(one), one.inputs  # as they were approved
         return lambda: block.rehearse(context, inputs) if dry_run else block.run(context, inputs)
 
     def _approved(self, number: int, one: Underway) -> bool:
@@ -334,7 +334,7 @@ class _Work:
         if isinstance(said, Wait):
             self._park(number, one, replace(said, note={**said.note, _ASKS: True}))
             return False
-        one.inputs = said
+        one.inputs, one.shown_inputs = said, shown(said.model_dump(mode="json", exclude_unset=True))
         return True
 
     def _require_credits(self, one: Underway) -> None:

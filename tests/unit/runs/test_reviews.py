@@ -1,0 +1,168 @@
+"""Runs that wait for their user: at no cost, for one verdict, and for one execution of what was approved."""
+
+from typing import Any
+
+import pytest
+
+from shared.agents.reviews.gate import InputReviews
+from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.agents.running import RunView
+from shared.chat.review_news import review_changed
+from shared.tasks.lineage import Lineage
+from shared.tasks.records import TaskStatus
+from tests.support.region import Parley
+from tests.support.runs import Agents, Send, given, graph, node, result
+
+APPROVED = Verdict("approved")
+REJECTED = Verdict("rejected", message="Too loud.")
+DAY = 86_400
+
+
+class AsksFirst(Send):
+    """Its user is asked before it takes effect."""
+
+    id = "asks"
+    name = "Asks first"
+    needs_review = True
+
+
+ASKING = graph(
+    [given("in", "Text"), node("s", "asks"), result("out", "Sent")], "in.value > s.value", "s.value > out.value"
+)
+LOOKED_AT = graph(
+    [given("in", "Text"), node("h", "Human review", name="Post it?"), result("yes", "Yes"), result("no", "No")],
+    "in.value > h.payload",
+    "h.approved_data > yes.value",
+    "h.rejected_data > no.value",
+)
+
+
+def reviews_of(parley: Parley) -> Reviews:
+    return Reviews(parley.database, parley.clock)
+
+
+def agents_of(parley: Parley, block: AsksFirst | None = None) -> Agents:
+    gate = InputReviews(reviews_of(parley), parley.clock)
+    return Agents(parley, reviews=gate, blocks=[block] if block else [])
+
+
+def waiting(agents: Agents, made_of: Any = ASKING, text: str = "Hello") -> RunView:
+    """A run that waits for its review."""
+    run = agents.run(made_of, {"Text": text})
+    assert run.status == "review"
+    return run
+
+
+def decide(agents: Agents, run: RunView, verdict: Verdict = APPROVED) -> RunView:
+    """The user says so, and whoever is woken by that works."""
+    reviews_of(agents.parley).decide("ada", run.reviews[0], verdict)
+    agents.until_quiet()
+    return agents.look(run.id)
+
+
+def test_a_run_waits_for_its_user_at_no_cost(parley: Parley) -> None:
+    """It names its review, holds no lease and no slot, and has not done what it asks about."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    run = waiting(agents)
+    task = parley.task(run.id)
+    review = reviews_of(parley).get("ada", run.reviews[0])
+    assert (task.status, task.lease_expires, block.calls) == (TaskStatus.WAITING, 0, [])
+    assert (review.task_id, review.block_name, review.value) == (run.id, "Asks first", {"value": "Hello"})
+    assert [one.status for one in agents.nodes(run.id)] == ["completed", "review"]
+
+
+def test_what_was_approved_runs_once(parley: Parley) -> None:
+    """However often it is approved, and the run is woken."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    run = waiting(agents)
+    ended = decide(agents, run)
+    assert (ended.status, ended.outputs, ended.reviews) == ("completed", {"Sent": ["Hello"]}, ())
+    for _ in range(2):
+        reviews_of(parley).decide("ada", run.reviews[0], APPROVED)
+        review_changed(parley.services, run.reviews[0])
+        parley.run(run.id)
+        agents.until_quiet()
+    assert [value for _, value in block.calls] == ["Hello"]
+
+
+def test_edited_inputs_are_what_runs(parley: Parley) -> None:
+    """And what the node shows."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    run = waiting(agents)
+    ended = decide(agents, run, Verdict("approved", data={"value": "Good day"}, edited=True))
+    assert (ended.outputs, [value for _, value in block.calls]) == ({"Sent": ["Good day"]}, ["Good day"])
+    assert agents.nodes(run.id)[1].inputs == {"value": "Good day"}
+
+
+def test_edited_inputs_are_validated_again(parley: Parley) -> None:
+    """What doesn't fit is not run."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    ended = decide(agents, waiting(agents), Verdict("approved", data={"volume": 11}, edited=True))
+    assert (ended.status, ended.error_code, block.calls) == ("failed", "input_invalid", [])
+
+
+def test_what_was_rejected_fails_its_node(parley: Parley) -> None:
+    """With what the user wrote; an agent may go on from there."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    ended = decide(agents, waiting(agents), REJECTED)
+    assert (ended.status, ended.error_code, "Too loud." in ended.error) == ("failed", "review_rejected", True)
+
+    made = graph(
+        [given("in", "Text"), node("s", "asks"), result("why", "Why")], "in.value > s.value", "s.error > why.value"
+    )
+    ended = decide(agents, waiting(agents, made), REJECTED)
+    assert (ended.status, "Too loud." in ended.outputs["Why"][0], block.calls) == ("completed", True, [])
+
+
+def test_each_execution_has_a_review_of_its_own(parley: Parley) -> None:
+    """Also about the same inputs."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    nodes = [node("loop", "Loop over a list", items=["a", "a", "b"]), node("s", "asks"), result("out", "Sent")]
+    run = waiting(agents, graph(nodes, "loop.item > s.value", "s.value > out.value"))
+    assert len(set(run.reviews)) == 3
+    for review_id in run.reviews:
+        reviews_of(parley).decide("ada", review_id, APPROVED)
+    agents.until_quiet()
+    assert agents.look(run.id).outputs == {"Sent": ["a", "a", "b"]}
+    assert sorted(value for _, value in block.calls) == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outputs"),
+    [
+        (APPROVED, {"Yes": ["Hello"]}),
+        (Verdict("approved", data="Good day", edited=True), {"Yes": ["Good day"]}),
+        (REJECTED, {"No": ["Hello"]}),
+    ],
+)
+def test_an_agent_has_something_looked_at(parley: Parley, verdict: Verdict, outputs: dict[str, Any]) -> None:
+    """By the block that is made for it."""
+    agents = agents_of(parley)
+    ended = decide(agents, waiting(agents, LOOKED_AT), verdict)
+    assert (ended.status, ended.outputs) == ("completed", outputs)
+
+
+def test_a_dry_run_asks_nobody(parley: Parley) -> None:
+    """It goes on as if all had been approved."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    for made in (ASKING, LOOKED_AT):
+        run = agents.run(made, {"Text": "Hello"}, lineage=Lineage(dry_run=True))
+        assert run.status == "completed"
+    assert reviews_of(parley).page("ada", None, 10) == ([], "")
+
+
+def test_a_run_that_was_stopped_does_nothing_when_it_is_approved(parley: Parley) -> None:
+    """The verdict is kept, and nobody waits for it."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    run = waiting(agents)
+    agents.runs.stop("ada", run.id)
+    agents.until_quiet()
+    assert (decide(agents, run).status, block.calls) == ("terminated", [])
