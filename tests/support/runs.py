@@ -28,7 +28,7 @@ from tests.support.region import Parley
 _NUMBERS = count(1)
 OWN = {
     name: f"5b6a0f0e-0000-4000-8000-00000000000{number}"
-    for number, name in enumerate(("probe", "send", "paid", "countdown"))
+    for number, name in enumerate(("probe", "send", "paid", "countdown", "asks"))
 }
 """Blocks of tests by the names that they go by in graphs."""
 

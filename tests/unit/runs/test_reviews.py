@@ -11,7 +11,7 @@ from shared.chat.review_news import review_changed
 from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
 from tests.support.region import Parley
-from tests.support.runs import Agents, Send, given, graph, node, result
+from tests.support.runs import OWN, Agents, Send, given, graph, node, result
 
 APPROVED = Verdict("approved")
 REJECTED = Verdict("rejected", message="Too loud.")
@@ -21,7 +21,7 @@ DAY = 86_400
 class AsksFirst(Send):
     """Its user is asked before it takes effect."""
 
-    id = "asks"
+    id = OWN["asks"]
     name = "Asks first"
     needs_review = True
 
@@ -43,7 +43,7 @@ def reviews_of(parley: Parley) -> Reviews:
 
 def agents_of(parley: Parley, block: AsksFirst | None = None) -> Agents:
     gate = InputReviews(reviews_of(parley), parley.clock)
-    return Agents(parley, reviews=gate, blocks=[block] if block else [])
+    return Agents(parley, reviews=gate, blocks=[block] if block else [], asked=reviews_of(parley))
 
 
 def waiting(agents: Agents, made_of: Any = ASKING, text: str = "Hello") -> RunView:
