@@ -9,6 +9,7 @@ from shared.kernel.errors import Terminal
 from shared.kernel.settings import StorageSettings, ToolSettings
 from shared.kernel.telemetry import log_event, observed
 from shared.runs.outside import fail_task
+from shared.schedules.tick import ERRAND
 from shared.tasks.sweep import Sweep
 from shared.tools.workspace.store import Workspace
 
@@ -18,14 +19,23 @@ _objects = wiring.workspace_objects(_settings.workspace_bucket)
 _workspace = (
     Workspace(_services.database, _objects, _services.clock, _settings.workspace_quota_bytes) if _objects else None
 )
+_SECONDS_LEFT_BY_SCHEDULES = 8
+"""Of an invocation's 60: what has begun ends in them."""
 _SECONDS_LEFT_BY_PURGES = 35
-"""Of an invocation's 60: the sweep comes first, and a purge goes on in the next minute."""
+"""The sweep comes first, and a purge goes on in the next minute."""
 
 
 @observed
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Look at the timers that are due, then remove some of what deleted sessions have left."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Fire the schedules that are due, look at the timers, then remove some of what deleted sessions have left.
+
+    What is too much at once comes back to this function as errands.
+    """
     deadline = Deadline.of(context, _services.clock)
+    tick = wiring.tick(_services, context.function_name, lambda: deadline.seconds_left > _SECONDS_LEFT_BY_SCHEDULES)
+    if ERRAND in event:
+        return {"fires": tick.do(event[ERRAND])}
+    fires = tick.look()
 
     def end_lost(task_id: str) -> None:
         lost = Terminal("The work was started several times and never got on.", code="worker_lost")
@@ -35,4 +45,4 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     log_event("sweep.done", timers=seen)
     purge = Purge(_services, _workspace, context.aws_request_id)
     purged = purge.run(lambda: deadline.seconds_left > _SECONDS_LEFT_BY_PURGES)
-    return {"timers": seen, "purged": purged}
+    return {"fires": fires, "timers": seen, "purged": purged}

@@ -12,6 +12,7 @@ from shared.chat.stopping import stop_children
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
 from shared.runs.telling import tell_run_ended
+from shared.schedules.outcomes import settle_fire
 from shared.tasks.wait import pause_awaited
 from shared.tasks.waits import wake_waiters
 
@@ -39,5 +40,7 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
             tell_operation_ended(_services, awaited.removeprefix("TASK#"))
         if record.dynamodb.new_image.get("kind") == "run":
             tell_run_ended(_services, awaited.removeprefix("TASK#"))
+        if record.dynamodb.new_image.get("schedule_id"):
+            settle_fire(_services, awaited.removeprefix("TASK#"))
 
     return process_partial_response(event, reporting_failures(notice), _processor)

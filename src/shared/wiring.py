@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from shared.chat.block_model import BlockModel
     from shared.runs.starting import Runs
     from shared.runs.work import RunBench
+    from shared.schedules.firing import Firing
+    from shared.schedules.tick import Tick
     from shared.tools.catalogue import ToolDependencies
 
 _POSTING_THREADS = 8
@@ -139,6 +141,20 @@ def runs(needs: Services) -> "Runs":
     from shared.runs.starting import Runs
 
     return Runs(needs, Library(needs.database, needs.clock))
+
+
+def tick(needs: Services, function: str, may_go_on: Callable[[], bool]) -> "Tick":
+    """What is due of schedules; what is too much for one invocation is left to others of `function`."""
+    from shared.aws.invocations import Invocations
+    from shared.schedules.tick import Tick
+
+    def firing() -> "Firing":
+        from shared.schedules.firing import Firing  # brings agents and runs, which most minutes don't need
+
+        return Firing(needs, runs(needs))
+
+    hand_on = Invocations(clients.functions, function).ask
+    return Tick(needs.database, needs.clock, firing, hand_on, needs.executor, may_go_on)
 
 
 def run_bench(needs: Services, engine: TurnEngine, read_secret: Callable[[str], str]) -> "RunBench":

@@ -31,6 +31,7 @@ from shared.kernel.settings import BudgetLimits, TurnBounds
 from shared.runs.outside import fail_task
 from shared.runs.telling import tell_run_ended
 from shared.runs.work import RunBench, advance_run
+from shared.schedules.outcomes import settle_fire
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
@@ -223,6 +224,8 @@ class Parley:
             stop_children(self.services, awaited.removeprefix("TASK#"))
             tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
             tell_run_ended(self.services, awaited.removeprefix("TASK#"))
+            if _was_scheduled(awaited):
+                settle_fire(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
         asking = [awaited for awaited in _asking_tasks() if awaited not in self.ends_told]
         for awaited in asking:
@@ -288,6 +291,11 @@ def _ended_tasks() -> list[str]:
     rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
     tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
     return [row["pk"].value for row in tasks if TaskStatus(row["status"].value).ended]
+
+
+def _was_scheduled(pk: str) -> bool:
+    rows = _table("state").items
+    return any("schedule_id" in row.attrs for key in rows if key.value == pk for row in rows[key].values())
 
 
 def _asking_tasks() -> list[str]:

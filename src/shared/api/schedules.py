@@ -76,6 +76,15 @@ def schedules_router(services: Services, signed_in: Callable[..., User]) -> APIR
         """Let it fire again from now on; its failures are forgiven."""
         return desk().resume(user.id, schedule_id)
 
+    @router.post("/{schedule_id}/run", status_code=202)
+    def run_schedule(schedule_id: str, user: caller) -> dict[str, Any]:
+        """Start it at once, also one that is paused; its next fire stays."""
+        from shared.agents.library.library import Library
+        from shared.runs.starting import Runs
+
+        runs = Runs(services, Library(services.database, services.clock))
+        return desk().run_now(user.id, schedule_id, runs)
+
     @router.get("/{schedule_id}/history")
     def schedule_history(schedule_id: str, user: caller) -> dict[str, Any]:
         """What has become of its last 50 fires, the newest first."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
+    from shared.aws.invocations import LambdaClient
     from shared.aws.keys import KmsClient
 
 _STANDARD = Config(
@@ -61,6 +62,12 @@ def s3() -> "S3Client":
 def kms() -> "KmsClient":
     """The client of the key that credentials are sealed with."""
     client: KmsClient = boto3.client("kms", config=_STANDARD)
+    return client
+
+
+def functions() -> "LambdaClient":
+    """The client that asks for invocations."""
+    client: LambdaClient = boto3.client("lambda", config=_STANDARD)
     return client
 
 

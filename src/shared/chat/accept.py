@@ -191,8 +191,8 @@ class Acceptance:
         return writes
 
     def _may_ride(self, active_task: str, lineage: Lineage) -> bool:
-        """A user's own message may always wait for the turn that runs; a task's must not get around what binds it."""
-        running = get_task(self._database, active_task) if lineage.parent else None
+        """A user's own message may always wait for the turn that runs; others must not get around what binds them."""
+        running = get_task(self._database, active_task) if lineage.parent or lineage.permissions else None
         return running is None or may_ride(lineage, running)
 
     def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:
@@ -206,7 +206,7 @@ class Acceptance:
                 "text": submission.text,
                 "context": submission.context,
                 "created_at": to_millis(self._clock.now()),
-                **({"lineage": vars(submission.lineage)} if submission.lineage.parent else {}),
+                **({"lineage": vars(submission.lineage)} if submission.lineage != Lineage() else {}),
             },
             condition="attribute_not_exists(#pk)",
         )

@@ -52,7 +52,7 @@ class Asking:
         self._name = name
         self._task = task
         self._clock = services.clock
-        budgets = Budgets(services.database, services.clock, services.limits.of_kind(task.kind))
+        budgets = Budgets(services.database, services.clock, services.limits_of(task))
         self._tab = Tab(budgets, task.id, task.epoch)
         price = means.prices.get(means.model.name)
         self._metering = Metering(self._tab, price, means.max_output_tokens)

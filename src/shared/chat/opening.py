@@ -47,7 +47,16 @@ def may_ride(lineage: Lineage, running: Task) -> bool:
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:
     """The user's words as a row; or a notice."""
     role: Role = "system" if submission.is_notice else "user"
-    return Message(seq, role, submission.text, task.id, now, id=submission.message_id, context=submission.context)
+    return Message(
+        seq,
+        role,
+        submission.text,
+        task.id,
+        now,
+        id=submission.message_id,
+        context=submission.context,
+        schedule_id=submission.lineage.schedule_id,
+    )
 
 
 def new_task_writes(task: Task) -> list[Write]:

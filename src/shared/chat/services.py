@@ -15,6 +15,7 @@ from shared.kernel.settings import BudgetLimits, ModelPrice, TurnBounds
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
 from shared.tasks.pools import SlotLimits
+from shared.tasks.records import Task
 from shared.tasks.slots import Slots
 from shared.tools.registry import Toolbox
 from shared.tools.workspace.outputs import NoSpill, Spill
@@ -41,6 +42,10 @@ class Services:
     """What may be spent on models."""
     run_max_days: int = 31
     """How long a run of an agent may take, waiting included."""
+
+    def limits_of(self, task: Task) -> BudgetLimits:
+        """What this task, and its tree, may spend."""
+        return self.limits.of_kind(task.kind).narrowed(task.tree_max_tokens, task.tree_max_micros)
 
     @property
     def slots(self) -> Slots:

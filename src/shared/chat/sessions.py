@@ -222,6 +222,21 @@ def create_home_session(database: Database, clock: Clock, user_id: str, session_
         database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
 
 
+def create_session_once(
+    database: Database, clock: Clock, session_id: str, user_id: str, title: str, permissions: Mapping[str, Any]
+) -> None:
+    """A session of the user under an id of the caller's choice; it may be there already."""
+    now = to_millis(clock.now())
+    session = Session(
+        session_id, user_id, title, created_at=now, updated_at=now, title_by="user", permissions=permissions
+    )
+    try:
+        database.write(Put(session.to_item(), condition="attribute_not_exists(#pk)"))
+    except ConditionFailed:
+        return
+    log_event("session.created", session_id=session_id, user_id=user_id)
+
+
 def owned_session(database: Database, session_id: str, user_id: str) -> Session:
     """The user's session.
 

@@ -68,6 +68,8 @@ class Message:
     """On the assistant row of a compaction. It is for the model alone."""
     approval: str = ""
     """On a tool row that keeps a call's place until the user has answered: which request."""
+    schedule_id: str = ""
+    """On a user row: the schedule that has sent it."""
 
     def to_item(self, session_id: str) -> Item:
         """The stored form; empty fields are left out."""
@@ -92,6 +94,7 @@ class Message:
             "tokens": self.tokens,
             "compaction": vars(self.compaction) if self.compaction else None,
             "approval": self.approval,
+            "schedule_id": self.schedule_id,
         }
         if self.tool_calls:
             optional["tool_calls"] = encode([vars(call) for call in self.tool_calls])
@@ -120,6 +123,7 @@ class Message:
             tokens=item.get("tokens", 0),
             compaction=Compaction(**compaction) if compaction else None,
             approval=item.get("approval", ""),
+            schedule_id=item.get("schedule_id", ""),
         )
 
     def public(self) -> dict[str, Any]:
@@ -137,6 +141,7 @@ class Message:
             "task_id": self.task_id,
             "status": self.status or None,
             "error": self.error or None,
+            "schedule_id": self.schedule_id or None,
             "created_at": iso(self.created_at),
         }
 

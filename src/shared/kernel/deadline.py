@@ -10,6 +10,7 @@ class LambdaContext(Protocol):
     """The part of Lambda's context object that Parley reads."""
 
     aws_request_id: str
+    function_name: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda kills this invocation."""

@@ -84,6 +84,12 @@ Event = Literal[
     "schedule.paused",
     "schedule.resumed",
     "schedule.deleted",
+    "schedule.fired",
+    "schedule.left_out",
+    "schedule.failed",
+    "schedule.disabled",
+    "schedules.looked_at",
+    "schedules.handed_on",
     # a run of an agent
     "run.started",
     "run.finished",
@@ -206,6 +212,8 @@ class Fields(TypedDict, total=False):
     execution_id: str
     """Of a run."""
     library_agent_id: str
+    fires: int
+    shard: int
 
     message_length: int
     """Characters."""

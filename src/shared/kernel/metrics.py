@@ -32,6 +32,8 @@ Counted = Literal[
     "PromptTokens",
     "CompletionTokens",
     "SpendMicros",
+    "ScheduleFired",
+    "ScheduleFailed",
     "CopilotMessageSent",
     "CopilotToolCalled",
     "CopilotOperationStarted",
@@ -43,12 +45,7 @@ Counted = Literal[
 """Added up between two flushes; look at their Sum. Those of `analytics` begin with `Copilot`."""
 
 Measured = Literal[
-    "QueueWait",
-    "TimeToFirstPart",
-    "TurnSeconds",
-    "ModelSeconds",
-    "ToolSeconds",
-    "SweepLag",
+    "QueueWait", "TimeToFirstPart", "TurnSeconds", "ModelSeconds", "ToolSeconds", "SweepLag", "ScheduleLag"
 ]
 """Seconds, each kept; look at their percentiles."""
 

@@ -61,6 +61,15 @@ class BudgetLimits(Settings):
         own = {"turn_max_tokens": self.run_max_tokens, "turn_max_cost_usd": self.run_max_cost_usd}
         return self.model_copy(update=own)
 
+    def narrowed(self, tree_tokens: int, tree_micros: int) -> Self:
+        """The same for a tree that may use less than the deployment allows; 0: as much."""
+        tokens, dollars = self.tree_max_tokens, self.tree_max_cost_usd
+        if tree_tokens and (tokens is None or tree_tokens < tokens):
+            tokens = tree_tokens
+        if tree_micros and (dollars is None or tree_micros / 1_000_000 < dollars):
+            dollars = tree_micros / 1_000_000
+        return self.model_copy(update={"tree_max_tokens": tokens, "tree_max_cost_usd": dollars})
+
 
 class StorageSettings(BudgetLimits, TableSettings):
     """What every function that touches the tables, the queues and the sockets needs."""

@@ -10,6 +10,7 @@ from shared.agents.graphs.schemas import check_inputs, input_schema
 from shared.agents.library.library import Library
 from shared.agents.library.versions import GraphVersions
 from shared.agents.running import NodeView, RunFilter, RunRequest, RunView
+from shared.aws.writes import Write
 from shared.chat.cancel import ended_in_time
 from shared.chat.opening import new_task_writes
 from shared.chat.services import Services
@@ -75,7 +76,16 @@ class Runs:
                 return self._begun(task)
         raise Retryable("Too many runs begin at once.", code="run_busy")
 
-    def _open(self, request: RunRequest) -> Task | None:
+    def start_with(self, request: RunRequest, writes: Sequence[Write]) -> RunView | None:
+        """Begin the run in one transaction with `writes`; None: it has begun before, or one of them was refused.
+
+        Raises:
+            LimitReached, NotFound, TooLarge, Retryable: see `start`.
+        """
+        task = self._open(request, writes)
+        return self._begun(task) if task else None
+
+    def _open(self, request: RunRequest, also: Sequence[Write] = ()) -> Task | None:
         """The task, stored with all that belongs to it; None if it is there, or nothing was decided."""
         services, agent = self._services, request.agent
         session_id, now = home_session(agent.user_id, agent.id), to_millis(services.clock.now())
@@ -89,13 +99,9 @@ class Runs:
             now,
             context_from=0,
             kind="run",
-            parent=request.lineage.parent,
-            root=request.lineage.root,
-            depth=request.lineage.depth,
-            dry_run=request.lineage.dry_run,
-            permissions=request.lineage.permissions,
+            **vars(request.lineage),
         )
-        return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts()])
+        return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts(), *also])
 
     def _run(self, request: RunRequest, graph: Graph, now: int) -> Run:
         return Run(

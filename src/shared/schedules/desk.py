@@ -7,6 +7,7 @@ from shared.chat.requests import validated
 from shared.chat.services import Services
 from shared.schedules import showing
 from shared.schedules.book import ScheduleBook, Terms, micros_of
+from shared.schedules.firing import Firing, ScheduledRuns
 from shared.schedules.records import Schedule
 from shared.schedules.requests import AgentTarget, NewSchedule, PreviewRequest, ScheduleChange
 
@@ -69,6 +70,11 @@ class ScheduleDesk:
     def resume(self, user_id: str, schedule_id: str) -> dict[str, Any]:
         """Let it fire again."""
         return self._shown(self._book.resume(user_id, schedule_id))
+
+    def run_now(self, user_id: str, schedule_id: str, runs: ScheduledRuns) -> dict[str, Any]:
+        """Start it at once."""
+        fire = Firing(self._services, runs).run_now(user_id, schedule_id)
+        return showing.fired(fire, self._book.zone_of(user_id) or "UTC")
 
     def delete(self, user_id: str, schedule_id: str) -> None:
         """Take it away."""

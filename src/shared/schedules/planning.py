@@ -33,13 +33,13 @@ def past(schedule: Schedule, now: int) -> Schedule:
     Raises:
         ValueError: as for `planned`.
     """
-    done = replace(schedule, next_fire=0, due=0)
+    done = replace(schedule, next_fire=0, due=0, waits_since=0)
     return planned(done, max(schedule.next_fire, now - schedule.offset)) if schedule.recurs else done
 
 
 def again(schedule: Schedule, now: int) -> Schedule:
     """The schedule, whose fire is looked at a minute later."""
-    return replace(schedule, due=now + LOOK_AGAIN_MILLIS)
+    return replace(schedule, due=now + LOOK_AGAIN_MILLIS, waits_since=schedule.waits_since or now)
 
 
 def next_step(schedule: Schedule, now: int, *, before_runs: bool) -> Step:

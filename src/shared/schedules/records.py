@@ -83,6 +83,8 @@ class Schedule:
     """Why it is not active: a code."""
     next_fire: int = 0
     due: int = 0
+    waits_since: int = 0
+    """When its fire was first put off, because something kept it from starting."""
     last_fire: int = 0
     last_task: str = ""
     last_session: str = ""
@@ -103,17 +105,17 @@ class Schedule:
         """By how many milliseconds each of its fires is late on purpose."""
         return stable_number(self.id, self.jitter_seconds + 1) * 1000
 
-    def run_of(self, fire: int) -> str:
-        """The id of the run that a fire starts: the same, however often it is tried."""
-        return dated_id(fire, "fire", self.id)
+    def run_of(self, fire: int, mark: str = "") -> str:
+        """The id of the run that a fire starts: the same, however often it is tried. `mark`: for what has no time."""
+        return dated_id(fire, "fire", self.id, mark)
 
-    def message_of(self, fire: int) -> str:
+    def message_of(self, fire: int, mark: str = "") -> str:
         """The same for the message that it sends."""
-        return derived_id("fired-message", self.id, str(fire))
+        return derived_id("fired-message", self.id, str(fire), mark)
 
-    def session_of(self, fire: int) -> str:
+    def session_of(self, fire: int, mark: str = "") -> str:
         """The same for the session in which that is heard."""
-        return self.session_id or derived_id("fired-session", self.id, str(fire))
+        return self.session_id or derived_id("fired-session", self.id, str(fire), mark)
 
     def to_item(self) -> Item:
         """The stored form; what is as usual is left out."""

@@ -10,7 +10,7 @@ that is created later still, by a worker that had not heard of the end, finds ou
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.aws.database import Database
@@ -35,16 +35,30 @@ class Lineage:
     dry_run: bool = False
     permissions: Mapping[str, Any] = field(default_factory=dict)
     """As `accounts.permissions` stores them."""
+    tree_max_tokens: int = 0
+    """What the tree may use, where somebody has set less than the deployment; 0: nobody has."""
+    tree_max_micros: int = 0
+    """The same in millionths of a US dollar."""
+    schedule_id: str = ""
+    """The schedule that has started it; neither what it starts for itself nor what follows it has one."""
 
 
 def inherited(parent: Task) -> Lineage:
     """What `parent` hands on to a task that it starts for itself."""
-    return Lineage(parent.id, parent.tree, parent.depth + 1, parent.dry_run, parent.permissions)
+    return replace(lineage_of(parent), parent=parent.id, root=parent.tree, depth=parent.depth + 1)
 
 
 def lineage_of(task: Task) -> Lineage:
     """The same for a task that goes on in its place."""
-    return Lineage(task.parent, task.root, task.depth, task.dry_run, task.permissions)
+    return Lineage(
+        task.parent,
+        task.root,
+        task.depth,
+        task.dry_run,
+        task.permissions,
+        task.tree_max_tokens,
+        task.tree_max_micros,
+    )
 
 
 def child_row(task: Task) -> list[Put]:

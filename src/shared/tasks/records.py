@@ -134,6 +134,12 @@ class Task:
     """What the turns before it in the same message had spent: its bounds are theirs."""
     permissions: Mapping[str, Any] = field(default_factory=dict)
     """What it may use, as `accounts.permissions` stores it; the session's at the time of its accept."""
+    tree_max_tokens: int = 0
+    """What its tree may use, where somebody has set less than the deployment; 0: nobody has."""
+    tree_max_micros: int = 0
+    """The same in millionths of a US dollar."""
+    schedule_id: str = ""
+    """The schedule that has started it."""
     claimed_tokens: int = 0
     """Of the turn's budget: spent + reserved - raised; see `accounts.budgets.meters`."""
     claimed_micros: int = 0
@@ -188,6 +194,9 @@ class Task:
             "resumes": self.resumes,
             "carried": vars(self.carried) if self.carried != Spend() else None,
             "permissions": dict(self.permissions),
+            "tree_max_tokens": self.tree_max_tokens,
+            "tree_max_micros": self.tree_max_micros,
+            "schedule_id": self.schedule_id,
             "claimed_tokens": self.claimed_tokens,
             "claimed_micros": self.claimed_micros,
         }
@@ -244,6 +253,9 @@ class Task:
             resumes=item.get("resumes", ""),
             carried=Spend(**item.get("carried", {})),
             permissions=item.get("permissions", {}),
+            tree_max_tokens=item.get("tree_max_tokens", 0),
+            tree_max_micros=item.get("tree_max_micros", 0),
+            schedule_id=item.get("schedule_id", ""),
             claimed_tokens=item.get("claimed_tokens", 0),
             claimed_micros=item.get("claimed_micros", 0),
         )
@@ -253,7 +265,7 @@ _UNTOUCHED: dict[str, Any] = {
     name: Task.__dataclass_fields__[name].default
     for name in (
         *("epoch", "lease_owner", "lease_expires", "inbox", "takeovers", "cancel_requested", "ended_at", "error"),
-        *("wait_until", "timer_generation", "continues", "resumes", "tool_name"),
+        *("wait_until", "timer_generation", "continues", "resumes", "tool_name", "schedule_id"),
         *("pool", "slot", "awaits_slot", "promoted_at", "claimed_tokens", "claimed_micros"),
     )
 }

@@ -119,6 +119,7 @@ class ShownMessage(BaseModel):
     task_id: str
     status: Literal["failed", "cancelled"] | None = Field(description="how the turn ended, if not well")
     error: str | None = Field(description="why it failed")
+    schedule_id: str | None = Field(description="of a `user` row: the schedule that has sent it")
     created_at: str
 
 

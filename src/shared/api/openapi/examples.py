@@ -107,7 +107,7 @@ _PAGE = (
 
 
 def _row(sequence: int, role: str, content: str, **fields: Any) -> dict[str, Any]:
-    absent = ("reasoning", "tool_calls", "tool_call_id", "tool_name", "status", "error")
+    absent = ("reasoning", "tool_calls", "tool_call_id", "tool_name", "status", "error", "schedule_id")
     return {
         "id": f"{TASK_ID}-{sequence}",
         "role": role,

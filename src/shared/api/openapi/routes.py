@@ -180,6 +180,19 @@ ROUTES: dict[tuple[str, str], Route] = {
             "schedule_busy",
         ),
     ),
+    ("POST", "/api/schedules/{schedule_id}/run"): Route(
+        {202: Answer("It has begun.", answers.ShownFire, examples.SCHEDULE_HISTORY["fires"][0])},
+        (
+            "login_required",
+            "SCHEDULE_NOT_FOUND",
+            "schedule_running",
+            "agent_deleted",
+            "agent_invalid",
+            "session_deleted",
+            "too_many_turns",
+            "schedule_busy",
+        ),
+    ),
     ("GET", "/api/schedules/{schedule_id}/history"): Route(
         {200: Answer("What became of its fires.", answers.ScheduleHistory, examples.SCHEDULE_HISTORY)},
         ("login_required", "SCHEDULE_NOT_FOUND"),

@@ -20,7 +20,7 @@ from shared.kernel.telemetry import count, log_event, log_problem, measure_secon
 from shared.stream import parts as wire
 from shared.stream.closing import OpenStream, in_step, shown_text
 from shared.stream.parts import FinishReason, Part, encode
-from shared.tasks.lineage import lineage_of
+from shared.tasks.lineage import Lineage, lineage_of
 from shared.tasks.records import Task, TaskStatus
 from shared.tools.contract import ErrorResponse
 
@@ -198,7 +198,7 @@ class Ending:
         task, now = self._owner.task, to_millis(self._services.clock.now())
         said = [submission_of(row) for row in pending]
         submissions = read_out(self._services.database, task.session_id, said)
-        lineage = next((said.lineage for said in submissions if said.lineage.parent), lineage_of(task))
+        lineage = next((said.lineage for said in submissions if said.lineage != Lineage()), lineage_of(task))
         following = Task(
             id=self._services.ids.new(),
             session_id=task.session_id,

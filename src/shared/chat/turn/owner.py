@@ -58,7 +58,7 @@ class TurnOwner:
         self._lease = lease
         self.task = task
         self._spend = task.spend
-        budgets = Budgets(services.database, services.clock, services.limits.of_kind(task.kind))
+        budgets = Budgets(services.database, services.clock, services.limits_of(task))
         self.tab = Tab(budgets, task.id, lease.epoch)
         """What the next transaction settles."""
         self.has_pending_news = task.inbox > 0 or lease.epoch > 1

@@ -1,0 +1,85 @@
+"""How what a schedule has started has ended: it is in its history, and too many failures in a row pause it."""
+
+from dataclasses import replace
+
+from shared.aws.writes import Update, Write
+from shared.chat.services import Services
+from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import count, log_event
+from shared.schedules.records import Fire, Result, Schedule, changing, fired_key
+from shared.schedules.store import ScheduleStore
+from shared.stream import frames
+from shared.stream.notices import notify_user
+from shared.tasks.records import Task, TaskStatus
+from shared.tasks.store import get_task
+
+_ATTEMPTS = 6
+_MOST_ERROR = 500
+_RESULTS: dict[TaskStatus, Result] = {
+    TaskStatus.COMPLETED: "completed",
+    TaskStatus.FAILED: "failed",
+    TaskStatus.CANCELLED: "cancelled",
+}
+
+
+def settle_fire(services: Services, task_id: str) -> None:
+    """Record the end of a task that a schedule has started; may be called again.
+
+    Raises:
+        Retryable: others change the schedule all the time; call again.
+    """
+    task = get_task(services.database, task_id)
+    if task is None or not task.schedule_id or not task.status.ended:
+        return
+    store = ScheduleStore(services.database)
+    for _ in range(_ATTEMPTS):
+        schedule = store.find(task.user_id, task.schedule_id)
+        fire = next((fire for fire in store.fires(task.schedule_id) if fire.task_id == task_id), None)
+        if schedule is None or fire is None or fire.result:
+            return
+        after = _after(schedule, task)
+        changed = changing(schedule, after) if after != schedule else []
+        if store.write([_result(fire, task), *changed]):
+            if after.status != schedule.status:
+                log_event("schedule.paused", schedule_id=schedule.id, user_id=schedule.user_id, reason=after.reason)
+                count("ScheduleFailed")
+                tell_stopped(services, after)
+            return
+    raise Retryable("The schedule changes too fast.", code="schedule_busy")
+
+
+def tell_stopped(services: Services, schedule: Schedule) -> None:
+    """Tell the user that a schedule fires no more, and why."""
+    frame = frames.notify(
+        "schedule-stopped",
+        schedule_id=schedule.id,
+        name=schedule.name,
+        status=schedule.status,
+        reason=schedule.reason,
+        error=schedule.last_error,
+    )
+    notify_user(services.database, services.sockets, schedule.user_id, frame)
+
+
+def _after(schedule: Schedule, task: Task) -> Schedule:
+    if task.status is TaskStatus.COMPLETED:
+        return replace(schedule, failures=0, last_error="") if schedule.failures or schedule.last_error else schedule
+    if task.status is not TaskStatus.FAILED:
+        return schedule
+    after = replace(schedule, failures=schedule.failures + 1, last_error=_error_of(task))
+    if after.status == "active" and 0 < after.max_failures <= after.failures:
+        return after.stopped("paused", "failures")
+    return after
+
+
+def _result(fire: Fire, task: Task) -> Write:
+    return Update(
+        fired_key(fire.schedule_id, fire.place),
+        "SET #result = :result, #error = :error",
+        condition="#task_id = :task AND attribute_not_exists(#result)",
+        values={"result": _RESULTS[task.status], "error": _error_of(task), "task": task.id},
+    )
+
+
+def _error_of(task: Task) -> str:
+    return task.error["message"][:_MOST_ERROR] if task.error else ""

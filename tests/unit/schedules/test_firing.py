@@ -1,0 +1,440 @@
+"""What schedules start, and when they don't. The fake clock begins on Sunday 2025-06-15, 15:06:40 UTC."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from shared.agents.library.records import LibraryAgent
+from shared.chat.deletion import delete_session
+from shared.kernel.errors import Conflict, NotFound, Retryable
+from shared.schedules.records import KEPT_FIRES, MAX_SCHEDULES, count_key
+from shared.schedules.requests import ScheduleChange
+from shared.socket.connections import remember_connection
+from shared.tasks.pools import PoolLimit, SlotLimits
+from shared.tasks.records import TaskStatus
+from tests.support.model import says
+from tests.support.runs import GREETER, given, graph, node, result
+from tests.support.schedules import Planner, told
+
+HOURLY = {"cron": "0 * * * *"}
+
+
+def failing(planner: Planner) -> LibraryAgent:
+    """An agent whose runs fail for Oslo."""
+    template = "{% if city == 'Oslo' %}{{ 1 // 0 }}{% endif %}fine"
+    nodes = [given("in", "City"), node("greet", "Text template", template=template), result("out", "Said")]
+    return planner.agents.agent(graph(nodes, "in.value > greet.values.city", "greet.text > out.value"))
+
+
+def test_a_due_schedule_starts_a_run_and_has_its_next_fire(planner: Planner) -> None:
+    """The run knows its schedule; its id is made from the fire's."""
+    schedule = planner.agent_schedule(HOURLY)
+    assert planner.tick() == 0
+    assert planner.tick_at("2025-06-15T16:00:30") == 1
+    (run,) = planner.runs(schedule)
+    assert (run.id, run.origin, run.schedule_id) == (schedule.run_of(schedule.next_fire), "schedule", schedule.id)
+    assert planner.parley.runs_waiting() == [run.id]
+    after = planner.again(schedule)
+    assert (told(after.next_fire), told(after.last_fire), after.last_task) == (
+        "2025-06-15T17:00",
+        "2025-06-15T16:00",
+        run.id,
+    )
+    assert planner.due() == ["2025-06-15T17:00"]
+    planner.agents.until_quiet()
+    (fire,) = planner.fires(schedule)
+    assert (fire.outcome, fire.result) == ("started", None)
+
+
+def test_a_run_that_ends_is_in_the_history(planner: Planner) -> None:
+    """With how it has ended."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.tick_at("2025-06-15T16:00:30")
+    planner.agents.until_quiet()
+    (fire,) = planner.fires(schedule)
+    assert fire.result == "completed"
+
+
+def test_two_ticks_of_one_minute_and_two_processes_start_one_run(planner: Planner) -> None:
+    """The row goes in the transaction that starts the run."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.parley.clock.advance(3_600)
+    rows = list(planner.store.due(*shard_of(planner)))
+    first, second = planner.firing, planner.firing
+    assert [first.look_at(rows[0]), second.look_at(rows[0]), planner.tick()] == [True, False, 0]
+    assert len(planner.runs(schedule)) == 1
+
+
+def shard_of(planner: Planner) -> tuple[int, int]:
+    """The shard with something due, and an instant after it."""
+    later = 10**13 - 1
+    return next(shard for shard in range(16) if list(planner.store.due(shard, later))), later
+
+
+def test_two_processes_that_have_both_read_the_schedule_start_one_run(planner: Planner) -> None:
+    """One transaction finds the schedule as it was seen, the other one doesn't."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.parley.clock.advance(3_600)
+    (row,) = planner.store.due(*shard_of(planner))
+    watch, other = planner.parley.watch, planner.firing
+    watch.reset()
+
+    def meanwhile(name: str, _: int) -> None:
+        if name == "TransactWriteItems":
+            watch.on_call = None
+            assert other.look_at(row)
+
+    watch.on_call = meanwhile
+    assert not planner.firing.look_at(row)
+    assert len(planner.runs(schedule)) == 1
+    assert len(planner.parley.runs_waiting()) == 1
+    assert len(planner.fires(schedule)) == 1
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "then"), [("2025-06-15T17:00:10", "2025-06-15T18:00"), ("2025-06-16T17:30:00", "2025-06-16T18:00")]
+)
+def test_fires_that_were_missed_become_one_run(planner: Planner, looked_at: str, then: str) -> None:
+    """An hour late, or a day: what is caught up is one run, and the next fire is the next one."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.tick_at(looked_at)
+    planner.tick()
+    (run,) = planner.runs(schedule)
+    assert run.id == schedule.run_of(schedule.next_fire)
+    assert planner.due() == [then]
+
+
+def test_missed_fires_are_left_out_if_its_user_wants_that(planner: Planner) -> None:
+    """And that is said; a fire that is a little late was not missed."""
+    schedule = planner.agent_schedule(HOURLY, catch_up="skip")
+    planner.tick_at("2025-06-15T16:06:00")
+    (fire,) = planner.fires(schedule)
+    assert (fire.outcome, fire.reason, planner.due()) == ("missed", "tick_was_late", ["2025-06-15T17:00"])
+    planner.tick_at("2025-06-15T17:04:00")
+    assert [fire.outcome for fire in planner.fires(schedule)] == ["missed", "started"]
+
+
+def test_jitter_is_the_same_each_time(planner: Planner) -> None:
+    """Fires are late by it, and none is left out because of it, though it is longer than the interval."""
+    schedule = planner.agent_schedule({"cron": "*/10 * * * *"}, jitter_seconds=3_600, overlap="queue", id="jittery")
+    offset = schedule.offset // 1000
+    assert offset == planner.again(schedule).offset // 1000
+    assert 600 < offset <= 3_600
+    planner.parley.clock.advance(schedule.due / 1000 - planner.parley.clock.now() - 1)
+    assert planner.tick() == 0
+    for _ in range(3):
+        planner.parley.clock.advance(60)
+        planner.tick()
+        planner.agents.until_quiet()
+        planner.parley.clock.advance(540)
+    fires = [fire.fire for fire in planner.fires(schedule)]
+    assert [later - earlier for earlier, later in pairwise(fires)] == [600_000, 600_000]
+
+
+def test_an_end_date_ends_it(planner: Planner) -> None:
+    """Its last fire is not later than that; then it stays, and says why it rests."""
+    schedule = planner.agent_schedule({**HOURLY, "ends_at": "2025-06-15T17:30:00Z"})
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.agents.until_quiet()
+    planner.tick_at("2025-06-15T17:00:10")
+    after = planner.again(schedule)
+    assert (after.status, after.reason, len(planner.runs(schedule)), planner.due()) == ("disabled", "ended", 2, [])
+
+
+@pytest.mark.parametrize("times", [{"delay_seconds": 60}, {"at": "2025-06-15T15:30:00Z"}, {"cron": "30 15 * * *"}])
+def test_what_fires_once_goes_when_it_has_fired(planner: Planner, times: dict[str, Any]) -> None:
+    """Its run stays; the number of the user's schedules goes down."""
+    schedule = planner.agent_schedule(times, once=True)
+    run_id = schedule.run_of(schedule.next_fire)
+    planner.tick_at("2025-06-15T15:30:10")
+    assert planner.store.find("ada", schedule.id) is None
+    assert planner.parley.runs_waiting() == [run_id]
+    assert planner.due() == []
+    assert planner.parley.database.get(count_key("ada"))["schedules"] == 0  # type: ignore[index]
+    planner.agents.until_quiet()
+
+
+def test_while_the_run_before_runs_the_next_is_left_out(planner: Planner) -> None:
+    """As its user wants by default."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.tick_at("2025-06-15T17:00:10")
+    outcomes = [(fire.outcome, fire.reason) for fire in planner.fires(schedule)]
+    assert outcomes == [("started", ""), ("skipped", "still_running")]
+    planner.agents.until_quiet()
+    planner.tick_at("2025-06-15T18:00:10")
+    assert len(planner.runs(schedule)) == 2
+
+
+def test_or_it_waits_for_its_end(planner: Planner) -> None:
+    """As one run, however many fires come meanwhile."""
+    schedule = planner.agent_schedule(HOURLY, overlap="queue")
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.tick_at("2025-06-15T17:00:10")
+    planner.minutes(70)
+    assert len(planner.runs(schedule)) == 1
+    planner.agents.until_quiet()
+    planner.minutes(2)
+    started = planner.fires(schedule)
+    assert [told(fire.fire) for fire in started] == ["2025-06-15T16:00", "2025-06-15T17:00"]
+    assert planner.due() == ["2025-06-15T19:00"]
+
+
+def test_or_it_stops_the_run_before(planner: Planner) -> None:
+    """And begins itself."""
+    schedule = planner.agent_schedule(HOURLY, overlap="cancel")
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.tick_at("2025-06-15T17:00:10")
+    first, second = planner.runs(schedule)
+    assert planner.parley.task(first.id).status is TaskStatus.CANCELLED
+    assert planner.parley.task(second.id).status is TaskStatus.QUEUED
+    planner.agents.until_quiet()
+    assert [fire.result for fire in planner.fires(schedule)] == ["cancelled", "completed"]
+
+
+def test_failures_in_a_row_pause_it_and_its_user_is_told(planner: Planner) -> None:
+    """With the last error; nobody finds out ten Mondays later."""
+    agent = failing(planner)
+    schedule = planner.agent_schedule(HOURLY, agent, max_failures=2)
+    remember_connection(planner.parley.database, planner.parley.clock, "c1", "ada")
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.agents.until_quiet()
+    assert (planner.again(schedule).failures, planner.again(schedule).status) == (1, "active")
+    planner.tick_at("2025-06-15T17:00:10")
+    planner.agents.until_quiet()
+    after = planner.again(schedule)
+    assert (after.status, after.reason, after.failures, planner.due()) == ("paused", "failures", 2, [])
+    assert after.last_error
+    assert [fire.result for fire in planner.fires(schedule)] == ["failed", "failed"]
+    notices = [frame for frame in planner.parley.sockets.frames["c1"] if frame.get("kind") == "schedule-stopped"]
+    assert [(notice["schedule_id"], notice["reason"]) for notice in notices] == [(schedule.id, "failures")]
+    planner.tick_at("2025-06-15T18:00:10")
+    assert len(planner.runs(schedule)) == 2
+    resumed = planner.book.resume("ada", schedule.id)
+    assert (resumed.status, resumed.failures) == ("active", 0)
+
+
+def test_a_success_forgives_failures(planner: Planner) -> None:
+    """Only those in a row count."""
+    agent = failing(planner)
+    schedule = planner.agent_schedule(HOURLY, agent, max_failures=2)
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.agents.until_quiet()
+    planner.book.change("ada", schedule.id, ScheduleChange(inputs={"City": "Bergen"}))
+    planner.tick_at("2025-06-15T17:00:10")
+    planner.agents.until_quiet()
+    assert (planner.again(schedule).failures, planner.again(schedule).last_error) == (0, "")
+
+
+def test_a_deleted_agent_disables_its_schedules_and_says_so(planner: Planner) -> None:
+    """Never silently."""
+    agent = planner.agents.agent(GREETER)
+    schedule = planner.agent_schedule(HOURLY, agent)
+    planner.agents.library.delete("ada", agent.id)
+    planner.tick_at("2025-06-15T16:00:10")
+    after = planner.again(schedule)
+    assert (after.status, after.reason, after.next_fire, planner.due()) == ("disabled", "agent_deleted", 0, [])
+    assert "deleted" in after.last_error
+    (fire,) = planner.fires(schedule)
+    assert (fire.outcome, fire.reason) == ("failed", "agent_deleted")
+    with pytest.raises(NotFound):
+        planner.book.resume("ada", schedule.id)
+
+
+def test_an_agent_that_no_longer_takes_the_inputs_disables_them_too(planner: Planner) -> None:
+    """A new version asks for something else."""
+    agent = planner.agents.agent(GREETER)
+    schedule = planner.agent_schedule(HOURLY, agent)
+    asking = graph([given("in", "Country"), result("out", "Said")], "in.value > out.value")
+    changed = planner.agents.library.save(agent, asking)
+    planner.tick_at("2025-06-15T16:00:10")
+    assert planner.again(schedule).reason == "agent_invalid"
+    planner.book.change("ada", schedule.id, ScheduleChange(inputs={"Country": "Norway"}))
+    planner.book.resume("ada", schedule.id)
+    planner.tick_at("2025-06-15T17:00:10")
+    (run,) = planner.runs(schedule)
+    assert run.version == changed.version
+
+
+def test_an_invalid_expression_never_fires(planner: Planner) -> None:
+    """One that a later version of a library takes for nonsense, say."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.store.change("ada", schedule.id, lambda seen: type(seen)(**{**vars(seen), "cron": "0 9 * * nonsense"}))
+    planner.tick_at("2025-06-15T16:00:10")
+    assert (planner.again(schedule).reason, planner.runs(schedule)) == ("invalid_times", [])
+
+
+def test_a_run_that_its_users_limit_keeps_back_is_tried_for_an_hour(planner: Planner) -> None:
+    """Then it counts as failed, with the reason."""
+    planner.parley.services = replace(planner.parley.services, slot_limits=SlotLimits(runs=PoolLimit(0, 0)))
+    schedule = planner.agent_schedule({"cron": "0 16 * * *"})
+    planner.tick_at("2025-06-15T16:00:10")
+    assert (planner.fires(schedule), len(planner.due())) == ([], 1)
+    planner.minutes(59)
+    assert planner.fires(schedule) == []
+    planner.minutes(2)
+    (fire,) = planner.fires(schedule)
+    assert fire.outcome == "failed"
+    assert fire.reason.startswith("too_many")
+    assert (planner.again(schedule).failures, planner.due()) == (1, ["2025-06-16T16:00"])
+
+
+def test_a_budget_for_each_fire_binds_the_run_and_what_it_starts(planner: Planner) -> None:
+    """It travels in the task."""
+    schedule = planner.agent_schedule(HOURLY, max_tokens=1_000, max_cost_micros=250_000)
+    planner.tick_at("2025-06-15T16:00:10")
+    (run,) = planner.runs(schedule)
+    task = planner.parley.task(run.id)
+    limits = planner.parley.services.limits_of(task)
+    assert (limits.tree_max_tokens, limits.tree_max_cost_usd) == (1_000, 0.25)
+
+
+def test_the_history_keeps_the_last_fifty(planner: Planner) -> None:
+    """A new one takes the place of the oldest."""
+    schedule = planner.agent_schedule({"cron": "* * * * *"}, catch_up="skip")
+    for _ in range(KEPT_FIRES + 3):
+        planner.parley.clock.advance(360)
+        planner.tick()
+    fires = planner.fires(schedule)
+    assert (len(fires), fires[0].place, fires[-1].place) == (KEPT_FIRES, 3, KEPT_FIRES + 2)
+
+
+def test_a_schedule_that_is_run_now_keeps_its_next_fire(planner: Planner) -> None:
+    """Also when it is paused; a second click finds it at work."""
+    schedule = planner.agent_schedule(HOURLY)
+    fire = planner.firing.run_now("ada", schedule.id)
+    assert (planner.again(schedule).last_task, planner.due()) == (fire.task_id, ["2025-06-15T16:00"])
+    with pytest.raises(Conflict):
+        planner.firing.run_now("ada", schedule.id)
+    planner.agents.until_quiet()
+    planner.book.pause("ada", schedule.id)
+    assert planner.firing.run_now("ada", schedule.id).task_id != fire.task_id
+    assert (planner.again(schedule).status, planner.due()) == ("paused", [])
+    with pytest.raises(NotFound):
+        planner.firing.run_now("eve", schedule.id)
+
+
+def test_a_hundred_schedules_are_counted_in_and_out(planner: Planner) -> None:
+    """Those that have fired once make room."""
+    for _ in range(3):
+        planner.agent_schedule({"delay_seconds": 60})
+    planner.minutes(2)
+    assert planner.parley.database.get(count_key("ada"))["schedules"] == 0  # type: ignore[index]
+    assert MAX_SCHEDULES == 100
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+def test_a_message_is_sent_to_its_session_and_answered(planner: Planner) -> None:
+    """As any message is; the row says which schedule has sent it, and the model is told."""
+    parley = planner.parley
+    session = parley.new_session()
+    parley.scripted(says("It has."))
+    schedule = planner.message_schedule({"delay_seconds": 60}, session.id)
+    planner.minutes(2)
+    parley.settle()
+    asked, answered = parley.transcript(session)
+    assert (asked.role, asked.content, answered.content) == ("user", "Any news?", "It has.")
+    assert asked.schedule_id == schedule.id
+    assert parley.task(asked.task_id).schedule_id == schedule.id
+    assert "schedule 'Ask'" in str(parley.model.requests[0].messages)
+    assert planner.store.find("ada", schedule.id) is None
+
+
+def test_a_message_without_a_session_gets_a_new_one_each_time(planner: Planner) -> None:
+    """Of its name."""
+    parley = planner.parley
+    parley.scripted(says("One"), says("Two"))
+    schedule = planner.message_schedule(HOURLY)
+    for hour in (16, 17):
+        planner.tick_at(f"2025-06-15T{hour}:00:10")
+        parley.settle()
+    first, second = planner.fires(schedule)
+    assert first.session_id != second.session_id
+    assert parley.session(first.session_id).title == "Ask"
+    assert [fire.result for fire in (first, second)] == ["completed", "completed"]
+
+
+def test_a_message_that_comes_while_a_turn_runs_waits_for_it(planner: Planner) -> None:
+    """The session keeps it, as it keeps those of its user."""
+    parley = planner.parley
+    session = parley.new_session()
+    parley.scripted(says("Yes?"), says("It has."))
+    parley.send(session)
+    planner.message_schedule({"delay_seconds": 60}, session.id)
+    planner.minutes(2)
+    assert parley.session(session.id).pending_count == 1
+    parley.settle()
+    assert "Any news?" in [row.content for row in parley.transcript(parley.session(session.id))]
+
+
+def test_a_message_is_sent_once_though_the_schedule_was_not_moved_on(planner: Planner) -> None:
+    """The fire's message id is claimed in the session."""
+    parley = planner.parley
+    session = parley.new_session()
+    parley.scripted(says("It has."))
+    planner.message_schedule(HOURLY, session.id)
+    parley.clock.advance(3_600)
+    (row,) = planner.store.due(*shard_of(planner))
+    watch = parley.watch
+    watch.reset()
+    moves = []
+
+    def meanwhile(name: str, _: int) -> None:
+        moves.append(name)
+        if moves.count("TransactWriteItems") == 2:
+            watch.on_call = None
+            raise Retryable("lost")
+
+    watch.on_call = meanwhile
+    with pytest.raises(Retryable):
+        planner.firing.look_at(row)
+    planner.tick()
+    parley.settle()
+    assert [message.content for message in parley.transcript(session) if message.role == "user"] == ["Any news?"]
+
+
+def test_a_deleted_session_disables_the_schedule(planner: Planner) -> None:
+    """There is nobody to hear it."""
+    session = planner.parley.new_session()
+    schedule = planner.message_schedule(HOURLY, session.id)
+    delete_session(planner.parley.services, "ada", session.id)
+    planner.tick_at("2025-06-15T16:00:10")
+    assert planner.again(schedule).reason == "session_deleted"
+
+
+# -- devices -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("bound_to", "starts"), [("laptop", True), ("any", True), ("phone", False)])
+def test_a_schedule_of_a_device_waits_for_it(planner: Planner, bound_to: str, starts: bool) -> None:
+    """An overdue one starts when that device returns, once."""
+    schedule = planner.agent_schedule(HOURLY, device=bound_to)
+    planner.tick_at("2025-06-15T16:00:10")
+    assert (planner.fires(schedule), planner.due()) == ([], [])
+    planner.parley.clock.advance(7_200)
+    returned = planner.firing.device_returned("ada", "laptop")
+    assert [fire.schedule_id for fire in returned] == ([schedule.id] if starts else [])
+    assert planner.firing.device_returned("ada", "laptop") == []
+    assert planner.due() == (["2025-06-15T19:00"] if starts else [])
+
+
+def test_one_that_has_never_run_starts_when_its_device_comes(planner: Planner) -> None:
+    """Its next fire stays; what fires once waits for its time."""
+    schedule = planner.agent_schedule(HOURLY, device="any")
+    planner.agent_schedule({"delay_seconds": 3_600}, device="any")
+    assert [fire.schedule_id for fire in planner.firing.device_returned("ada", "laptop")] == [schedule.id]
+    assert "2025-06-15T16:00" in planner.due()
+    planner.agents.until_quiet()
+    assert planner.firing.device_returned("ada", "laptop") == []
+
+
+def test_a_device_that_is_there_is_not_waited_for(planner: Planner) -> None:
+    """The tick starts it."""
+    planner.is_there = lambda user, device: (user, device) == ("ada", "laptop")
+    schedule = planner.agent_schedule(HOURLY, device="laptop")
+    planner.tick_at("2025-06-15T16:00:10")
+    assert len(planner.runs(schedule)) == 1
