@@ -12,6 +12,7 @@ from shared.chat.operations.work import Workbench, advance_operation
 from shared.kernel.deadline import Deadline, LambdaContext
 from shared.kernel.settings import OperationSettings, StorageSettings
 from shared.kernel.telemetry import logger, observed, reporting_failures
+from shared.runs.deliveries import advance_delivery
 from shared.runs.work import advance_run
 from shared.tasks.messages import TaskMessage
 from shared.tasks.store import get_task
@@ -30,7 +31,7 @@ _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Advance the runs and operations that the messages name; a failed one comes again."""
+    """Advance the runs, operations and deliveries that the messages name; a failed one comes again."""
     deadline = Deadline.of(context, _services.clock)
 
     def advance(record: SQSRecord) -> None:
@@ -39,6 +40,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         task = get_task(_services.database, message.task_id)
         if task is not None and task.kind == "run":
             advance_run(_services, _runs, task.id, context.aws_request_id, deadline)
+        elif task is not None and task.kind == "delivery":
+            advance_delivery(_services, _runs.blocks, task.id, context.aws_request_id)
         else:
             advance_operation(_services, _bench, message.task_id, context.aws_request_id, deadline)
 

@@ -28,6 +28,7 @@ from shared.chat.turn.advance import advance_turn
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import Terminal
 from shared.kernel.settings import BudgetLimits, TurnBounds
+from shared.runs.deliveries import advance_delivery
 from shared.runs.outside import fail_task
 from shared.runs.telling import tell_run_ended
 from shared.runs.work import RunBench, advance_run
@@ -174,6 +175,9 @@ class Parley:
         if self.run_bench is not None and self.task(task_id).kind == "run":
             deadline = Deadline(self.clock.now() + seconds, self.clock)
             advance_run(self.services, self.run_bench, task_id, f"worker-{self.workers_started}", deadline)
+            return
+        if self.run_bench is not None and self.task(task_id).kind == "delivery":
+            advance_delivery(self.services, self.run_bench.blocks, task_id, f"worker-{self.workers_started}")
             return
         bench = Workbench(self.engine, Callbacks("https://parley.example", lambda: COMPLETION_KEY).address_of)
         deadline = Deadline(self.clock.now() + seconds, self.clock)

@@ -99,6 +99,8 @@ class RunFilter:
     statuses: frozenset[RunStatus] = frozenset()
     """Empty: all."""
     limit: int = 20
+    before: str = ""
+    """A run's id: only older ones are meant."""
 
 
 class ChildRuns(Protocol):

@@ -18,6 +18,7 @@ from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, NotFound
+from shared.runs.deliveries import delete_hook, load_hook, put_hook
 
 MAX_ID_CHARACTERS = 64
 MAX_CURSOR_CHARACTERS = 300
@@ -40,6 +41,12 @@ class ChangedGraph(Body):
 
     graph: dict[str, Any]
     version: int = Field(ge=1, le=MAX_VERSION, description="The one that was changed.")
+
+
+class Webhook(Body):
+    """PUT /api/agents/{id}/webhook."""
+
+    url: str = Field(pattern=r"^https://[^\s]+$", max_length=2_048)
 
 
 class ChangedAgent(Body):
@@ -66,6 +73,7 @@ def agents_router(services: Services, signed_in: Callable[..., User]) -> APIRout
     _add_creating(router, library, services, caller)
     _add_reading(router, library, caller)
     _add_changing(router, library, caller)
+    _add_webhook(router, library, services, caller)
     return router
 
 
@@ -150,6 +158,34 @@ def _add_changing(router: APIRouter, library: Library, caller: Any) -> None:
     def delete_agent(agent_id: str, user: caller) -> None:
         """Delete an agent; its runs stay."""
         library.delete(user.id, agent_id)
+
+
+def _add_webhook(router: APIRouter, library: Library, services: Services, caller: Any) -> None:
+    database = services.database
+
+    @router.get("/{agent_id}/webhook")
+    def read_webhook(agent_id: str, user: caller) -> dict[str, Any]:
+        """Where the ends of the agent's runs are told."""
+        library.get(user.id, agent_id)
+        return {"url": load_hook(database, user.id, agent_id)}
+
+    @router.put("/{agent_id}/webhook")
+    async def put_webhook(agent_id: str, request: Request, user: caller) -> dict[str, Any]:
+        """Tell them there from now on, signed with the caller's `webhook_signing` credential for that host."""
+        body: Webhook = validated(Webhook, parse_json(await read_body(request)))
+
+        def put() -> None:
+            library.get(user.id, agent_id)
+            put_hook(database, user.id, agent_id, body.url)
+
+        await in_thread(put)
+        return {"url": body.url}
+
+    @router.delete("/{agent_id}/webhook", status_code=204)
+    def delete_webhook(agent_id: str, user: caller) -> None:
+        """Tell nobody any more."""
+        library.get(user.id, agent_id)
+        delete_hook(database, user.id, agent_id)
 
 
 def _details(library: Library, agent: LibraryAgent, *, include_graph: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from shared.api.chat import chat_router
 from shared.api.credentials import credentials_router
 from shared.api.operations import operations_router
 from shared.api.reviews import reviews_router
+from shared.api.runs import runs_router
 from shared.api.schedules import schedules_router
 from shared.api.store import store_router
 from shared.chat.operations.callbacks import Callbacks
@@ -68,6 +69,7 @@ def build_application(
     app.include_router(agents_router(services, signed_in))
     app.include_router(store_router(services, signed_in))
     app.include_router(credentials_router(signing_in, signed_in))
+    app.include_router(runs_router(services, signed_in))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))
     _add_health(app, services)
     _add_console(app, console, websocket_url)

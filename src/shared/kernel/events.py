@@ -94,6 +94,8 @@ Event = Literal[
     "run.started",
     "run.finished",
     "block.finished",
+    "webhook.refused",
+    "webhook.finished",
     # money
     "budget.exhausted",
     "budget.settled_in_full",

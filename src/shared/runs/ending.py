@@ -8,12 +8,14 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
+from shared.runs.deliveries import StateOfRun, load_hook, new_delivery
 from shared.runs.records import Run, run_key
 from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
 from shared.stream.closing import OpenStream
 from shared.stream.parts import Part
-from shared.tasks.records import TaskStatus
+from shared.tasks.records import Task, TaskStatus
+from shared.tasks.waits import send_on
 
 _ATTEMPTS = 12
 
@@ -77,7 +79,9 @@ class Ending:
         opening = [] if OpenStream.after(owner.parts).started else opening_parts(owner.task)
         parts = [*opening, *closing_parts(self._run.id, status, outputs, verdict.message)]
         now = to_millis(self._services.clock.now())
+        delivery = self._delivery(verdict, now)
         writes: list[Write] = [self._record(verdict, now, credits), *self._services.slots.leave(owner.task)]
+        writes += delivery[1] if delivery else []
         failed = verdict.status is not TaskStatus.COMPLETED
         error = {"code": verdict.code, "message": verdict.message, "node_id": verdict.node_id, "block": verdict.block}
         try:
@@ -95,6 +99,8 @@ class Ending:
         except (StreamMoved, WritesRefused):
             return False
         self._report(verdict, now)
+        if delivery:
+            send_on(self._services.queue, delivery[0])
         return True
 
     def _record(self, verdict: Verdict, now: int, credits: int) -> Update:
@@ -114,6 +120,15 @@ class Ending:
                 "code": verdict.code,
             },
         )
+
+    def _delivery(self, verdict: Verdict, now: int) -> tuple[Task, list[Write]] | None:
+        """How it has ended is told to where its user wants it told."""
+        run, status = self._run, status_of(verdict.status)
+        url = load_hook(self._services.database, run.user_id, run.library_agent_id)
+        if url is None:
+            return None
+        state = StateOfRun(run.id, run.user_id, run.library_agent_id, run.agent_name, status, verdict.code)
+        return new_delivery(self._owner.task, state, url, now)
 
     def _report(self, verdict: Verdict, now: int) -> None:
         task, spend = self._owner.task, self._owner.spend

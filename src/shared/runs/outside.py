@@ -8,6 +8,7 @@ from shared.chat.turn.outside import end_from_outside
 from shared.chat.turn.owner import TurnOwner
 from shared.kernel.errors import Terminal
 from shared.kernel.telemetry import log_problem
+from shared.runs.deliveries import fail_delivery
 from shared.runs.ending import Ending, Verdict
 from shared.runs.records import load_run
 from shared.tasks.lease import LeaseLost
@@ -22,6 +23,8 @@ def fail_task(services: Services, task_id: str, error: Terminal, caller: str) ->
     task = get_task(services.database, task_id)
     if task is not None and task.kind == "run":
         return end_run(services, task_id, Verdict.failure(error.code, error.message), caller)
+    if task is not None and task.kind == "delivery":
+        return fail_delivery(services, task_id, error, caller)
     if task is not None and task.operation_id:
         return end_operation(services, task_id, OperationVerdict.failure(error.code, error.message), caller)
     return end_from_outside(services, task_id, Outcome.failed(error), caller)

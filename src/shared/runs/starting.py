@@ -200,12 +200,16 @@ class Runs:
                 if wanted.library_agent_id
                 else graph_list(user_id, wanted.graph_id)
             )
-            rows = database.query("#pk = :pk", {"pk": pk}, forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION)
+            older, before = (" AND #sk < :before", {"before": wanted.before}) if wanted.before else ("", {})
+            rows = database.query(
+                f"#pk = :pk{older}", {"pk": pk, **before}, forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
+            )
             yield from (row["run_id"] for row in rows)
             return
-        listed = {"listed": user_list(user_id)}
+        older, before = (" AND #gsi1sk < :before", {"before": wanted.before}) if wanted.before else ("", {})
+        listed = {"listed": user_list(user_id), **before}
         rows = database.query(
-            "#gsi1pk = :listed", listed, index="GSI1", forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
+            f"#gsi1pk = :listed{older}", listed, index="GSI1", forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
         )
         yield from (str(row["pk"]).removeprefix("TASK#") for row in rows)
 

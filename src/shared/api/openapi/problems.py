@@ -38,6 +38,8 @@ PROBLEMS: dict[str, Known] = {
     "review_decided": Known(409, "The review is approved already.", {"status": "approved"}),
     "AGENT_NOT_FOUND": Known(404, "There is no such agent in the library."),
     "GRAPH_NOT_FOUND": Known(404, "The agent's graph is gone."),
+    "RUN_NOT_FOUND": Known(404, "There is no such run."),
+    "WEBHOOK_NOT_FOUND": Known(404, "The agent has no webhook."),
     "VERSION_NOT_FOUND": Known(404, "The agent has no such version."),
     "STORE_AGENT_NOT_FOUND": Known(404, "Nothing is published under that name."),
     "AGENT_CHANGED": Known(409, "The agent was changed meanwhile; look at it again.", {"version": 4}),
@@ -61,7 +63,13 @@ PROBLEMS: dict[str, Known] = {
     "review_expired": Known(410, "The review has expired."),
     "review_too_large": Known(413, "The data have more than 180000 bytes."),
     "too_large": Known(413, "The body is larger than 1000000 bytes."),
-    "inputs_too_large": Known(413, "The inputs of a schedule have 32000 bytes at most."),
+    "run_busy": Known(503, "Too many runs begin at once."),
+    "too_many_runs": Known(
+        429,
+        "No more than 1000 runs may be running or queued at once. Wait for one to end, or stop one.",
+        {"limit": 1_000},
+    ),
+    "inputs_too_large": Known(413, "The inputs are too large: 200000 bytes at most for a run, 32000 for a schedule."),
     "GRAPH_TOO_LARGE": Known(413, "The graph is larger than 1000000 bytes."),
     "GRAPH_INVALID": Known(
         422,

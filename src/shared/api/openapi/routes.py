@@ -16,6 +16,7 @@ from shared.api.openapi import answers, examples
 from shared.api.openapi.agent_routes import AGENT_ROUTES
 from shared.api.openapi.problems import OF_BODIES
 from shared.api.openapi.route import Answer, Body, Route
+from shared.api.openapi.run_routes import RUN_ROUTES
 from shared.api.operations import Completion
 from shared.api.reviews import ReviewApproval, ReviewRejection
 from shared.chat.answer_requests import ApprovalAnswer
@@ -343,4 +344,5 @@ ROUTES: dict[tuple[str, str], Route] = {
         {200: Answer("The turn has ended.", answers.CancelAnswer, examples.CANCELLED)}, ("SESSION_NOT_FOUND",)
     ),
     **AGENT_ROUTES,
+    **RUN_ROUTES,
 }

@@ -1,0 +1,181 @@
+"""Telling how a run stands to the address that its user has named: signed, tried again for a day, each a task.
+
+| record   | pk                | sk             | notes                                                   |
+|----------|-------------------|----------------|---------------------------------------------------------|
+| hook     | `LIBRARY#{user}`  | `HOOK#{agent}` | where the states of an agent's runs are told            |
+| delivery | `TASK#{delivery}` | `DELIVERY`     | one message: put with the change that it tells of       |
+
+A delivery's id follows from the run and the status, so that each is told once; and `webhook-id` from the delivery's, so
+that a receiver knows a message that comes twice.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.agents.blocks.contract import BlockContext, BlockServices
+from shared.agents.blocks.library.send_webhook import SendWebhook, SendWebhookInput
+from shared.agents.running import RunStatus
+from shared.aws.database import ConditionFailed, Database
+from shared.aws.writes import Delete, Key, Put, Update, Write
+from shared.chat.opening import watched_task_writes
+from shared.chat.services import Services
+from shared.kernel.clock import iso, to_millis
+from shared.kernel.errors import NotFound, Retryable, Terminal, ToolError
+from shared.kernel.ids import derived_id
+from shared.kernel.telemetry import log_event, log_problem
+from shared.tasks.lease import Lease
+from shared.tasks.pools import Suspension
+from shared.tasks.records import Task, TaskStatus, task_key
+from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS
+from shared.tools.contract import ToolContext
+
+RECORD_VERSION = 1
+_KIND = "delivery"
+_PAUSES = (10, 60, 300, 1_800, 7_200, 28_800, 43_200)
+"""Seconds behind each attempt that has failed; the last one is a day after the first."""
+_ATTEMPT_SECONDS = 10.0
+"""Less than a lease lasts, so that nobody else tries meanwhile."""
+_KEPT_SECONDS = 7 * 86_400
+
+
+@dataclass(frozen=True)
+class StateOfRun:
+    """What is told."""
+
+    run_id: str
+    user_id: str
+    library_agent_id: str
+    agent_name: str
+    status: RunStatus
+    error_code: str = ""
+
+    def payload(self, now: int) -> dict[str, Any]:
+        """The message: no inputs and no outputs, which whoever may can read."""
+        data = {name: value for name, value in vars(self).items() if name != "user_id"}
+        return {"type": f"run.{self.status}", "timestamp": iso(now), "data": data}
+
+
+def load_hook(database: Database, user_id: str, agent_id: str) -> str | None:
+    """Where the states of the agent's runs are told."""
+    item = database.get(_hook_key(user_id, agent_id))
+    return str(item["url"]) if item else None
+
+
+def put_hook(database: Database, user_id: str, agent_id: str, url: str) -> None:
+    """Tell them there from now on."""
+    database.write(Put({**_hook_key(user_id, agent_id), "v": RECORD_VERSION, "url": url}))
+
+
+def delete_hook(database: Database, user_id: str, agent_id: str) -> None:
+    """Tell nobody, also not what waits to be told.
+
+    Raises:
+        NotFound: nobody was told before.
+    """
+    if not database.write(Delete(_hook_key(user_id, agent_id))):
+        raise NotFound("The agent has no webhook.", code="WEBHOOK_NOT_FOUND")
+
+
+def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task, list[Write]]:
+    """A message, and the writes that create it, once for each status of a run; they join those that change it.
+
+    Whoever has made them calls `send_on` with the task.
+    """
+    task = run.fresh(
+        id=derived_id("delivery", state.run_id, state.status),
+        kind=_KIND,
+        created_at=now,
+        context_from=0,
+        parent="",
+        root="",
+        depth=0,
+    )
+    record = {
+        **_delivery_key(task.id),
+        "v": RECORD_VERSION,
+        "url": url,
+        "agent_id": state.library_agent_id,
+        "payload": json.dumps(state.payload(now)),
+        "attempts": 0,
+    }
+    return task, [*watched_task_writes(task), Put(record, condition="attribute_not_exists(#pk)")]
+
+
+def advance_delivery(services: Services, blocks: BlockServices, task_id: str, invocation: str) -> None:
+    """Try to tell it; what the receiver doesn't take is tried again later. Any exception means: not now."""
+    taken = services.leases.take(task_id, invocation)
+    if taken is None:
+        log_event("turn.message_dropped", task_id=task_id)
+        return
+    lease, task = taken
+    record = services.database.get(_delivery_key(task_id))
+    assert record is not None, "it is put with its task"
+    if load_hook(services.database, task.user_id, record["agent_id"]) != record["url"]:
+        _end(services, lease, task, TaskStatus.CANCELLED)
+        return
+    try:
+        _post(blocks, task, record)
+    except ToolError as failure:
+        _failed(services, lease, task, record["attempts"] + 1, failure)
+        return
+    _end(services, lease, task, TaskStatus.COMPLETED)
+
+
+def fail_delivery(services: Services, task_id: str, error: Terminal, caller: str) -> bool:
+    """End it from outside; False if it had ended already."""
+    taken = services.leases.seize(task_id, caller)
+    if taken is None:
+        return False
+    _end(services, *taken, TaskStatus.FAILED, error.code)
+    return True
+
+
+def _post(blocks: BlockServices, task: Task, record: Mapping[str, Any]) -> None:
+    call = ToolContext(task.user_id, task.session_id, task.id, "webhook", _ATTEMPT_SECONDS)
+    inputs = SendWebhookInput(url=record["url"], payload=json.loads(record["payload"]))
+    SendWebhook().run(BlockContext(call, blocks), inputs)
+
+
+def _failed(services: Services, lease: Lease, task: Task, attempts: int, failure: ToolError) -> None:
+    log_problem("webhook.refused", **task.ids, code=failure.code, attempt=attempts)
+    if attempts > len(_PAUSES):
+        _end(services, lease, task, TaskStatus.FAILED, failure.code)
+        return
+    pause = _PAUSES[attempts - 1]
+    services.database.write(Update(_delivery_key(task.id), "SET #attempts = :attempts", values={"attempts": attempts}))
+    until = to_millis(services.clock.now()) + pause * 1000
+    if not services.leases.release_to_wait(lease, task.inbox, until, Suspension()):
+        raise Retryable("Somebody has looked at the delivery meanwhile.", code="delivery_busy")
+    if pause <= MAX_MESSAGE_DELAY_SECONDS:
+        try:
+            services.queue.send(task.id, task.user_id, delay_seconds=pause, kind=_KIND)
+        except Retryable as error:  # its timer sends it within a minute
+            log_problem("turn.send_failed", **task.ids, code=error.code)
+
+
+def _end(services: Services, lease: Lease, task: Task, status: TaskStatus, code: str = "") -> None:
+    now = to_millis(services.clock.now())
+    expires = now // 1000 + _KEPT_SECONDS
+    ended = Update(
+        task_key(task.id),
+        "SET #status = :status, #ended_at = :now, #lease_expires = :zero, #expires_at = :expires",
+        condition=lease.condition,
+        values={**lease.values, "status": status.value, "now": now, "zero": 0, "expires": expires},
+    )
+    forgotten = Update(_delivery_key(task.id), "SET #expires_at = :expires", values={"expires": expires})
+    try:
+        services.database.write(ended)
+    except ConditionFailed:  # somebody else goes on with it
+        return
+    services.database.write(forgotten)
+    log_event("webhook.finished", **task.ids, outcome=code or status.value)
+
+
+def _hook_key(user_id: str, agent_id: str) -> Key:
+    return {"pk": f"LIBRARY#{user_id}", "sk": f"HOOK#{agent_id}"}
+
+
+def _delivery_key(task_id: str) -> Key:
+    return {"pk": f"TASK#{task_id}", "sk": "DELIVERY"}

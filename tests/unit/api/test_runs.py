@@ -1,0 +1,131 @@
+"""Runs over HTTP: started once, listed, read, stopped."""
+
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.support.region import Parley
+from tests.support.runs import GREETER, Agents
+from tests.unit.api.test_agents import client_of
+
+
+@pytest.fixture
+def ada(parley: Parley) -> TestClient:
+    return client_of(parley, "ada")
+
+
+@pytest.fixture
+def agents(parley: Parley) -> Agents:
+    return Agents(parley)
+
+
+def test_a_run_is_started_worked_on_and_read(agents: Agents, ada: TestClient) -> None:
+    agent = agents.agent(GREETER)
+    answer = ada.post("/api/runs", json={"library_agent_id": agent.id, "inputs": {"City": "Oslo"}})
+    assert answer.status_code == 202
+    run_id = answer.json()["id"]
+    assert answer.json()["status"] == "queued"
+
+    agents.until_quiet()
+
+    run = ada.get(f"/api/runs/{run_id}").json()
+    assert (run["status"], run["outputs"], run["inputs"]) == (
+        "completed",
+        {"Greeting": ["Hello Oslo"]},
+        {"City": "Oslo"},
+    )
+    nodes = ada.get(f"/api/runs/{run_id}/nodes").json()
+    assert [node["node_id"] for node in nodes["nodes"]] == ["in", "greet", "out"]
+
+
+def test_nodes_come_page_by_page(agents: Agents, ada: TestClient) -> None:
+    run = agents.run(GREETER, {"City": "Oslo"})
+    first = ada.get(f"/api/runs/{run.id}/nodes", params={"limit": 2}).json()
+    rest = ada.get(f"/api/runs/{run.id}/nodes", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [node["node_id"] for node in [*first["nodes"], *rest["nodes"]]] == ["in", "greet", "out"]
+    assert rest["next_cursor"] is None
+
+
+def test_the_same_request_starts_one_run(agents: Agents, ada: TestClient) -> None:
+    agent = agents.agent(GREETER)
+    body = {"library_agent_id": agent.id, "inputs": {"City": "Oslo"}, "request_id": "mine"}
+    ids = {ada.post("/api/runs", json=body).json()["id"] for _ in range(3)}
+    assert len(ids) == 1
+    assert [run["id"] for run in ada.get("/api/runs").json()["runs"]] == [*ids]
+
+
+def test_inputs_that_do_not_fit_start_nothing(agents: Agents, ada: TestClient) -> None:
+    agent = agents.agent(GREETER)
+    answer = ada.post("/api/runs", json={"library_agent_id": agent.id, "inputs": {"Town": "Oslo"}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_inputs")
+    assert answer.json()["details"]["unknown"] == ["Town"]
+    assert answer.json()["details"]["missing"] == ["City"]
+    assert ada.get("/api/runs").json()["runs"] == []
+
+
+def test_runs_are_listed_page_by_page_the_newest_first(parley: Parley, agents: Agents, ada: TestClient) -> None:
+    agent, other = agents.agent(GREETER), agents.agent(GREETER)
+    ids = []
+    for number in range(5):
+        parley.clock.advance(1)
+        ids.append(agents.start(other if number == 2 else agent, {"City": "Oslo"}))
+    agents.until_quiet()
+
+    def listed(**params: object) -> list[str]:
+        found: list[str] = []
+        cursor = None
+        while True:
+            query = {"limit": 2, **params, **({"cursor": cursor} if cursor else {})}
+            page = ada.get("/api/runs", params=query).json()
+            assert len(page["runs"]) <= 2
+            found += [run["id"] for run in page["runs"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    assert listed() == ids[::-1]
+    assert listed(library_agent_id=other.id) == [ids[2]]
+    assert listed(library_agent_id=agent.id) == [ids[4], ids[3], ids[1], ids[0]]
+    assert listed(status="failed") == []
+    assert listed(status=["failed", "completed"]) == ids[::-1]
+
+
+def test_a_run_is_stopped(agents: Agents, ada: TestClient) -> None:
+    run_id = agents.start(agents.agent(GREETER), {"City": "Oslo"})
+    stopped = ada.post(f"/api/runs/{run_id}/cancel").json()
+    assert (stopped["status"], stopped["error"]["code"]) == ("terminated", "stopped_by_user")
+    assert ada.post(f"/api/runs/{run_id}/cancel").json() == stopped
+
+
+def test_the_stream_of_a_run_is_its_tasks(agents: Agents, ada: TestClient) -> None:
+    """Whoever may see the run may watch it."""
+    run = agents.run(GREETER, {"City": "Oslo"})
+    stream = ada.get(f"/api/chat/tasks/{run.id}/stream")
+    assert stream.status_code == 200
+    lines = [line[6:] for line in stream.text.splitlines() if line.startswith("data: {")]
+    assert {json.loads(line)["type"] for line in lines} >= {"start", "data-node", "finish"}
+
+
+def test_somebody_elses_run_does_not_exist(parley: Parley, agents: Agents) -> None:
+    run = agents.run(GREETER, {"City": "Oslo"})
+    bob = client_of(parley, "bob")
+    for method, path in (("GET", ""), ("GET", "/nodes"), ("POST", "/cancel")):
+        answer = bob.request(method, f"/api/runs/{run.id}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "RUN_NOT_FOUND")
+    assert bob.get(f"/api/chat/tasks/{run.id}/stream").status_code == 404
+    assert bob.get("/api/runs").json()["runs"] == []
+    agent = agents.agent(GREETER)
+    answer = bob.post("/api/runs", json={"library_agent_id": agent.id, "inputs": {"City": "Oslo"}})
+    assert (answer.status_code, answer.json()["code"]) == (404, "AGENT_NOT_FOUND")
+
+
+def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, ada: TestClient, parley: Parley) -> None:
+    path = f"/api/agents/{agents.agent(GREETER).id}/webhook"
+    assert ada.get(path).json() == {"url": None}
+    assert ada.put(path, json={"url": "http://hooks.example.com/x"}).status_code == 422
+    assert ada.put(path, json={"url": "https://hooks.example.com/x"}).json() == {"url": "https://hooks.example.com/x"}
+    assert ada.get(path).json() == {"url": "https://hooks.example.com/x"}
+    assert client_of(parley, "bob").get(path).status_code == 404
+    assert ada.delete(path).status_code == 204
+    assert ada.delete(path).json()["code"] == "WEBHOOK_NOT_FOUND"
