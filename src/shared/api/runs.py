@@ -72,11 +72,11 @@ def runs_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
         limit: Limit = 30,
         cursor: Cursor = None,
         library_agent_id: Annotated[str, Query(max_length=MAX_ID_CHARACTERS)] = "",
-        status: Annotated[list[RunStatus], Query(max_length=len(get_args(RunStatus)))] = [],  # noqa: B006 - FastAPI copies it
+        statuses: Annotated[list[RunStatus], Query(max_length=len(get_args(RunStatus)))] = [],  # noqa: B006 - FastAPI copies it
     ) -> dict[str, Any]:
         """The caller's runs, the newest first, without their outputs."""
         before = str(place_of(cursor, str)[0]) if cursor else ""
-        wanted = RunFilter(library_agent_id, statuses=frozenset(status), limit=limit + 1, before=before)
+        wanted = RunFilter(library_agent_id, statuses=frozenset(statuses), limit=limit + 1, before=before)
         found = runs.recent(user.id, wanted)
         following = cursor_of(found[limit - 1].id) if len(found) > limit else None
         return {"runs": [head_of_run(run) for run in found[:limit]], "next_cursor": following}

@@ -87,8 +87,8 @@ def test_runs_are_listed_page_by_page_the_newest_first(parley: Parley, agents: A
     assert listed() == ids[::-1]
     assert listed(library_agent_id=other.id) == [ids[2]]
     assert listed(library_agent_id=agent.id) == [ids[4], ids[3], ids[1], ids[0]]
-    assert listed(status="failed") == []
-    assert listed(status=["failed", "completed"]) == ids[::-1]
+    assert listed(statuses="failed") == []
+    assert listed(statuses=["failed", "completed"]) == ids[::-1]
 
 
 def test_a_run_is_stopped(agents: Agents, ada: TestClient) -> None:

@@ -18,6 +18,7 @@ GRAPH_ID = "6Q1J8T4ZB3W5M7XHR2K9VDYE0C"
 CREDENTIAL_ID = "01K0XQ4T1VJ6M3B8YH2Z5D7NRF"
 PARAMETERS: dict[str, Any] = {
     "run_id": "01K0XS3D5F7H9K2M4P6R8T0V2X",
+    "statuses": ["completed", "failed"],
     "operation_id": OPERATION_ID,
     "credential_id": CREDENTIAL_ID,
     "provider": "rivers",
