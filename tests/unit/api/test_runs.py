@@ -1,6 +1,7 @@
 """Runs over HTTP: started once, listed, read, stopped."""
 
 import json
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -72,11 +73,11 @@ def test_runs_are_listed_page_by_page_the_newest_first(parley: Parley, agents: A
         ids.append(agents.start(other if number == 2 else agent, {"City": "Oslo"}))
     agents.until_quiet()
 
-    def listed(**params: object) -> list[str]:
+    def listed(**params: Any) -> list[str]:
         found: list[str] = []
         cursor = None
         while True:
-            query = {"limit": 2, **params, **({"cursor": cursor} if cursor else {})}
+            query: dict[str, Any] = {"limit": 2, **params, **({"cursor": cursor} if cursor else {})}
             page = ada.get("/api/runs", params=query).json()
             assert len(page["runs"]) <= 2
             found += [run["id"] for run in page["runs"]]
