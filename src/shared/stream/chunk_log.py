@@ -86,7 +86,8 @@ class ChunkLog:
         return _from_item(last).end if last and last["expires_at"] > self._clock.now() else 0
 
     def put(self, lease: Lease, seq: int, parts: Sequence[Part], *, settled: bool) -> Put:
-        """The write that stores `parts` at `seq` if nothing is there."""
+        """The write that stores `parts` at `seq` if nothing is there, or what nobody can read any more."""
+        now = int(self._clock.now())
         item = {
             "pk": lease.task_id,
             "seq": seq,
@@ -95,9 +96,10 @@ class ChunkLog:
             "settled": settled,
             "n": len(parts),
             "parts": encode(list(parts)),
-            "expires_at": int(self._clock.now()) + self._retention_seconds,
+            "expires_at": now + self._retention_seconds,
         }
-        return Put(item, condition="attribute_not_exists(#pk)", table="chunks")
+        free = "attribute_not_exists(#pk) OR #expires_at <= :now"
+        return Put(item, condition=free, values={"now": now}, table="chunks")
 
     def append(self, lease: Lease, head: int, parts: Sequence[Part]) -> int | None:
         """Store `parts` at `head`; None, or the seq behind the row that a predecessor has put there.

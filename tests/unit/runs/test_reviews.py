@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from shared.agents.reviews.gate import InputReviews
+from shared.agents.reviews.records import EXPIRY_DAYS
 from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.agents.running import RunView
 from shared.chat.review_news import review_changed
+from shared.kernel.errors import Gone
 from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
 from tests.support.region import Parley
@@ -117,6 +119,19 @@ def test_what_was_rejected_fails_its_node(parley: Parley) -> None:
     )
     ended = decide(agents, waiting(agents, made), REJECTED)
     assert (ended.status, "Too loud." in ended.outputs["Why"][0], block.calls) == ("completed", True, [])
+
+
+def test_nobody_answers(parley: Parley) -> None:
+    """After thirty days the node fails, and the verdict comes too late."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    run = waiting(agents)
+    parley.clock.advance(EXPIRY_DAYS * DAY)
+    with pytest.raises(Gone):
+        reviews_of(parley).decide("ada", run.reviews[0], APPROVED)
+    agents.minutes(2)
+    ended = agents.look(run.id)
+    assert (ended.status, ended.error_code, block.calls) == ("failed", "review_expired", [])
 
 
 def test_each_execution_has_a_review_of_its_own(parley: Parley) -> None:
