@@ -1,5 +1,6 @@
 """Runs that wait for their user: at no cost, for one verdict, and for one execution of what was approved."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from shared.agents.reviews.records import EXPIRY_DAYS
 from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.agents.running import RunView
 from shared.chat.review_news import review_changed
-from shared.kernel.errors import Gone
+from shared.kernel.errors import Gone, ParleyError
 from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
+from tests.support.faults import FaultKind, Killed
 from tests.support.region import Parley
 from tests.support.runs import OWN, Agents, Send, given, graph, node, result
 
@@ -181,3 +183,52 @@ def test_a_run_that_was_stopped_does_nothing_when_it_is_approved(parley: Parley)
     agents.runs.stop("ada", run.id)
     agents.until_quiet()
     assert (decide(agents, run).status, block.calls) == ("terminated", [])
+
+
+@pytest.mark.parametrize("kind", ["error_after", "kill_after"])
+def test_whatever_breaks_between_the_verdict_and_the_end(parley: Parley, kind: FaultKind) -> None:
+    """It is run once at most, and the run ends; what may have been done is never done again."""
+    for at in range(0, 200, 3):
+        parley.wipe()
+        block = AsksFirst()
+        agents = agents_of(parley, block)
+        run = waiting(agents)
+        reviews_of(parley).decide("ada", run.reviews[0], APPROVED)
+        parley.watch.reset(fault_at=at, fault=kind)
+        with suppress(Killed, ParleyError):
+            agents.until_quiet()
+        struck = len(parley.watch.calls) > at
+        parley.watch.reset()
+        agents.until_quiet()
+        agents.minutes(3)
+        ended = agents.look(run.id)
+        done = ended.status == "completed" and ended.outputs == {"Sent": ["Hello"]}
+        assert done or (ended.status, ended.error_code) == ("failed", "outcome_unknown"), (at, ended)
+        assert len(block.calls) == 1 if done else len(block.calls) <= 1
+        if not struck:
+            assert at > 10
+            return
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("kind", ["error_after", "kill_after"])
+def test_whatever_breaks_while_it_asks(parley: Parley, kind: FaultKind) -> None:
+    """The user is asked once."""
+    for at in range(0, 200, 3):
+        parley.wipe()
+        block = AsksFirst()
+        agents = agents_of(parley, block)
+        run_id = agents.start(agents.agent(ASKING), {"Text": "Hello"})
+        parley.watch.reset(fault_at=at, fault=kind)
+        with suppress(Killed, ParleyError):
+            agents.until_quiet()
+        struck = len(parley.watch.calls) > at
+        parley.watch.reset()
+        agents.minutes(3)
+        run = agents.look(run_id)
+        listed, _ = reviews_of(parley).page("ada", None, 10)
+        assert (run.status, [one.id for one in listed], block.calls) == ("review", list(run.reviews), []), at
+        if not struck:
+            assert at > 10
+            return
+    raise AssertionError("it never ends")
