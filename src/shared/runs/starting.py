@@ -143,6 +143,7 @@ class Runs:
 
         Raises:
             ToolError: it can't be begun; the code says why.
+            Retryable: nothing was decided; ask again.
         """
         caller = get_task(self._services.database, call.task_id)
         assert caller is not None, "the run that calls is there"
@@ -151,7 +152,7 @@ class Runs:
             agent = self._library.get(call.user_id, library_agent_id)
             _require_fit(self._library.graph(agent), inputs)
             return self.start(RunRequest(run_id, agent, inputs, "agent", inherited(caller), caller.session_id))
-        except (UserInputError, Retryable) as error:
+        except UserInputError as error:
             raise ToolError(error.message, code=error.code.lower()) from error
 
     # -- looking -------------------------------------------------------------------------------
