@@ -112,6 +112,7 @@ def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngin
     """What workers think with: the models and the tools."""
     from shared.agents.catalogue import chat_tools
     from shared.chat.openai_model import OpenAIModel  # heavy, and needed by workers alone
+    from shared.schedules.keeping import UserSchedules
 
     settings, tools = ModelSettings.from_environment(), ToolSettings.from_environment()
     objects, workers = workspace_objects(tools.workspace_bucket), ThreadWorkers()
@@ -119,10 +120,11 @@ def turn_engine(needs: Services, read_secret: Callable[[str], str]) -> TurnEngin
     answering = OpenAIModel(settings.model_name, settings.model_base_url, read_key, workers)
     dependencies = _dependencies(needs, read_secret)
     name = settings.model_title_name
+    tools_of_chat = chat_tools(dependencies, _block_model(needs, answering, workers), runs(needs), UserSchedules(needs))
     return TurnEngine(
         model=answering,
         title_model=OpenAIModel(name, settings.model_base_url, read_key, workers) if name else answering,
-        toolbox=Toolbox(chat_tools(dependencies, _block_model(needs, answering, workers), runs(needs))),
+        toolbox=Toolbox(tools_of_chat),
         workers=workers,
         bounds=TurnBounds.from_environment(),
         prices=settings.model_prices,

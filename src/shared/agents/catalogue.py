@@ -15,13 +15,16 @@ from shared.agents.tools.block_calls import BlockCalls
 from shared.agents.tools.building_tools import building_tools
 from shared.agents.tools.connect_integration import ConnectIntegration
 from shared.agents.tools.continue_run_block import ContinueRunBlock
+from shared.agents.tools.delete_schedule import DeleteSchedule
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
 from shared.agents.tools.find_library_agent import FindLibraryAgent
 from shared.agents.tools.fix_agent_graph import FixAgentGraph
 from shared.agents.tools.get_agent_building_guide import GetAgentBuildingGuide
+from shared.agents.tools.list_schedules import ListSchedules
 from shared.agents.tools.run_agent import RunAgent
 from shared.agents.tools.run_block import RunBlock
+from shared.agents.tools.schedule_followup import ScheduleFollowup
 from shared.agents.tools.validate_agent_graph import ValidateAgentGraph
 from shared.agents.tools.view_agent_output import ViewAgentOutput
 from shared.tools import responses
@@ -62,11 +65,18 @@ def chat_tools(
         FindLibraryAgent(Library(needs.database, needs.clock)),
         RunAgent(means),
         ViewAgentOutput(means),
+        *_schedule_tools(scheduling),
         GetAgentBuildingGuide(blocks),
         ValidateAgentGraph(blocks),
         FixAgentGraph(blocks),
         *building_tools(needs, blocks, _files(needs)),
     ]
+
+
+def _schedule_tools(scheduling: Scheduling | None) -> list[Tool[Any]]:
+    if scheduling is None:
+        return []
+    return [ListSchedules(scheduling), DeleteSchedule(scheduling), ScheduleFollowup(scheduling)]
 
 
 def shipped_tools() -> list[type[Tool[Any]]]:

@@ -1,0 +1,82 @@
+"""Schedules as tools ask for them (`agents.scheduling.Scheduling`)."""
+
+from collections.abc import Sequence
+
+from shared.agents.scheduling import (
+    MAX_DELAY_SECONDS,
+    MIN_DELAY_SECONDS,
+    AgentRun,
+    ScheduleRequest,
+    ScheduleView,
+    When,
+)
+from shared.chat.services import Services
+from shared.kernel.errors import Invalid, NotFound
+from shared.kernel.time_zones import known_time_zone
+from shared.schedules import showing
+from shared.schedules.book import ScheduleBook, Terms
+from shared.schedules.cron import EXAMPLE, checked_cron
+from shared.schedules.requests import MAX_MESSAGE_CHARACTERS, MAX_NAME_CHARACTERS, Times
+
+
+class UserSchedules:
+    """The schedules of users, for whoever acts for them."""
+
+    def __init__(self, services: Services) -> None:
+        self._book = ScheduleBook(services.database, services.clock)
+
+    def create(self, request: ScheduleRequest) -> ScheduleView:
+        """Make the schedule, once for each `request.id`."""
+        times, user_id, target = _times(request.when), request.user_id, request.target
+        terms = Terms(
+            _name(request.name), chat_session_id=request.chat_session_id, permissions=dict(request.permissions)
+        )
+        if isinstance(target, AgentRun):
+            made = self._book.schedule_agent(user_id, request.id, times, terms, target.agent, target.inputs)
+        else:
+            if not target.message.strip() or len(target.message) > MAX_MESSAGE_CHARACTERS:
+                raise Invalid(f"A message has 1 to {MAX_MESSAGE_CHARACTERS} characters.", code="invalid_message")
+            made = self._book.schedule_message(user_id, request.id, times, terms, target.message, target.session_id)
+        return showing.view(made, self._book.zone_of(user_id))
+
+    def list(self, user_id: str, library_agent_id: str = "", graph_id: str = "") -> Sequence[ScheduleView]:
+        """The user's schedules that fit, the oldest first."""
+        zone = self._book.zone_of(user_id)
+        return [showing.view(schedule, zone) for schedule in self._book.list(user_id, library_agent_id, graph_id)]
+
+    def delete(self, user_id: str, schedule_id: str) -> ScheduleView | None:
+        """Take it away; None if there is no such schedule."""
+        try:
+            return showing.view(self._book.delete(user_id, schedule_id), self._book.zone_of(user_id))
+        except NotFound:
+            return None
+
+
+def _times(when: When) -> Times:
+    """The same as a client gives them.
+
+    Raises:
+        Invalid: they make no sense; each code says which part doesn't.
+    """
+    if bool(when.cron) == (when.delay_seconds is not None):
+        raise Invalid(f"Give exactly one of cron and delay_seconds: cron is {EXAMPLE}.", code="invalid_times")
+    if when.delay_seconds is not None and not MIN_DELAY_SECONDS <= when.delay_seconds <= MAX_DELAY_SECONDS:
+        message = f"delay_seconds is {MIN_DELAY_SECONDS} to {MAX_DELAY_SECONDS}, such as 3600 for an hour."
+        raise Invalid(message, code="invalid_delay")
+    try:
+        cron = checked_cron(when.cron) if when.cron else None
+    except ValueError as error:
+        raise Invalid(f"cron: {error}.", code="invalid_cron") from error
+    try:
+        zone = known_time_zone(when.timezone) if when.timezone else None
+    except ValueError as error:
+        raise Invalid(f"timezone {error}.", code="invalid_timezone") from error
+    return Times(cron=cron, delay_seconds=when.delay_seconds, timezone=zone)
+
+
+def _name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        message = f"A schedule's name has 1 to {MAX_NAME_CHARACTERS} characters, such as 'Morning report'."
+        raise Invalid(message, code="invalid_name")
+    return name

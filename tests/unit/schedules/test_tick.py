@@ -1,0 +1,121 @@
+"""The minute tick: few reads when there is nothing, and much at once spread over invocations."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.aws.writes import Put
+from shared.kernel.errors import Retryable
+from shared.kernel.ids import stable_number
+from shared.schedules.records import SHARDS, DueRow
+from shared.schedules.tick import AT_ONCE, ERRAND, PORTION, Tick
+from tests.support.schedules import Planner
+
+
+@dataclass
+class Looked:
+    """Stands for what fires: it only takes the row away."""
+
+    planner: Planner
+    rows: list[DueRow] = field(default_factory=list)
+
+    def look_at(self, row: DueRow) -> bool:
+        self.rows.append(row)
+        self.planner.parley.database.delete_all(
+            [{"pk": f"FIRE#{row.shard}", "sk": f"{row.due:013d}#{row.schedule_id}"}]
+        )
+        return True
+
+
+def due_now(planner: Planner, count: int, shard: int | None = None) -> None:
+    """So many rows that are due; all of them in one shard, or wherever they fall."""
+    table = planner.parley.database
+    made = 0
+    for number in range(count * SHARDS * 2):
+        name = f"schedule-{number}"
+        if made == count:
+            break
+        if shard is None or stable_number(name, SHARDS) == shard:
+            table.write(Put(DueRow(0, 1_000 + number, name, "ada").to_item()))
+            made += 1
+
+
+def tick_of(planner: Planner, looked: Looked) -> Tick:
+    needs = planner.parley.services
+    return Tick(needs.database, needs.clock, lambda: looked, planner.errands.append, needs.executor)
+
+
+def test_a_minute_without_schedules_reads_each_shard_once(planner: Planner) -> None:
+    """And writes nothing."""
+    planner.parley.watch.reset()
+    assert planner.one_tick().look() == 0
+    assert planner.parley.watch.calls == ["Query"] * SHARDS
+
+
+def test_a_little_is_done_at_once(planner: Planner) -> None:
+    """Nothing is handed on."""
+    due_now(planner, AT_ONCE, shard=3)
+    looked = Looked(planner)
+    assert tick_of(planner, looked).look() == AT_ONCE
+    assert (len(looked.rows), planner.errands) == (AT_ONCE, [])
+
+
+def test_a_full_shard_is_handed_on_and_split(planner: Planner) -> None:
+    """Each row is looked at once, in invocations of at most so many."""
+    count = PORTION * 2 + 7
+    due_now(planner, count, shard=5)
+    looked = Looked(planner)
+    assert tick_of(planner, looked).look() == 0
+    (errand,) = planner.errands
+    assert errand == {ERRAND: {"shard": 5, "rows": []}}
+    sizes = []
+    while planner.errands:
+        sizes.append(tick_of(planner, looked).do(planner.errands.pop(0)[ERRAND]))
+    assert sorted(sizes) == [7, PORTION, PORTION]
+    assert len({row.schedule_id for row in looked.rows}) == len(looked.rows) == count
+
+
+def test_what_can_not_be_handed_on_is_done_here(planner: Planner) -> None:
+    """As much as there is time for; the rest is found in the next minute."""
+
+    def refuse(_: object) -> None:
+        raise Retryable("no")
+
+    due_now(planner, AT_ONCE * 2, shard=5)
+    looked, needs = Looked(planner), planner.parley.services
+    tick = Tick(needs.database, needs.clock, lambda: looked, refuse, needs.executor)
+    assert (tick.look(), tick.look(), tick.look()) == (AT_ONCE + 1, AT_ONCE - 1, 0)
+
+
+def test_an_invocation_without_time_leaves_the_rest(planner: Planner) -> None:
+    """It is not lost: its row stays."""
+    due_now(planner, 10, shard=2)
+    looked, needs = Looked(planner), planner.parley.services
+    tick = Tick(needs.database, needs.clock, lambda: looked, planner.errands.append, needs.executor, lambda: False)
+    assert (tick.look(), looked.rows) == (0, [])
+    assert tick_of(planner, looked).look() == 10
+
+
+def test_one_schedules_trouble_does_not_keep_the_others(planner: Planner) -> None:
+    """It is looked at again."""
+
+    class Failing(Looked):
+        def look_at(self, row: DueRow) -> bool:
+            if row.schedule_id == self.planner_first:
+                raise RuntimeError("a bug")
+            return super().look_at(row)
+
+        planner_first = ""
+
+    due_now(planner, 5, shard=2)
+    failing = Failing(planner)
+    failing.planner_first = next(planner.store.due(2, 10**13 - 1)).schedule_id
+    assert tick_of(planner, failing).look() == 5
+    assert [row.schedule_id for row in planner.store.due(2, 10**13 - 1)] == [failing.planner_first]
+
+
+@pytest.mark.parametrize("sent", [{"shard": SHARDS}, {"shard": 0, "rows": [[1, 2]]}, {"shard": 0, "more": 1}])
+def test_an_errand_is_checked(planner: Planner, sent: dict[str, object]) -> None:
+    """Whoever may invoke the function may send anything."""
+    with pytest.raises(ValueError, match="Errand"):
+        planner.one_tick().do(sent)
