@@ -76,14 +76,16 @@ class Runs:
                 return self._begun(task)
         raise Retryable("Too many runs begin at once.", code="run_busy")
 
-    def start_with(self, request: RunRequest, writes: Sequence[Write]) -> RunView | None:
-        """Begin the run in one transaction with `writes`; None: it has begun before, or one of them was refused.
+    def start_with(self, request: RunRequest, writes: Sequence[Write]) -> bool:
+        """Begin the run in one transaction with `writes`; False: it has begun before, or one of them was refused.
 
         Raises:
             LimitReached, NotFound, TooLarge, Retryable: see `start`.
         """
         task = self._open(request, writes)
-        return self._begun(task) if task else None
+        if task:
+            self._tell_begun(task)
+        return task is not None
 
     def _open(self, request: RunRequest, also: Sequence[Write] = ()) -> Task | None:
         """The task, stored with all that belongs to it; None if it is there, or nothing was decided."""
@@ -120,11 +122,14 @@ class Runs:
             dry_run=request.lineage.dry_run,
         )
 
-    def _begun(self, task: Task) -> RunView:
+    def _tell_begun(self, task: Task) -> None:
         log_event("run.started", **task.ids)
         count("RunStarted")
         if not task.awaits_slot:
             send_on(self._services.queue, task)
+
+    def _begun(self, task: Task) -> RunView:
+        self._tell_begun(task)
         found = self.look(task.user_id, task.id)
         assert found is not None, "it was just stored"
         return found

@@ -46,8 +46,8 @@ Presence = Callable[[str, str], bool]
 class ScheduledRuns(Protocol):
     """Starts and stops runs of agents."""
 
-    def start_with(self, request: RunRequest, writes: Sequence[Write]) -> RunView | None:
-        """Begin the run in one transaction with `writes`; None: it has begun before, or one of them was refused.
+    def start_with(self, request: RunRequest, writes: Sequence[Write]) -> bool:
+        """Begin the run in one transaction with `writes`; False: it has begun before, or one of them was refused.
 
         Raises:
             LimitReached, NotFound, TooLarge, Retryable: as `agents.running.AgentRuns.start`.
@@ -208,10 +208,10 @@ class Firing:
             schedule.id,
         )
         try:
-            run = self._runs.start_with(request, self._moving(schedule, after, record))
+            begun = self._runs.start_with(request, self._moving(schedule, after, record))
         except NotFound as error:
             raise Unfit("agent_deleted", "The agent was deleted.") from error
-        return record if run else None
+        return record if begun else None
 
     def _send_message(self, schedule: Schedule, after: Schedule, fire: int, mark: str) -> Fire | None:
         session_id = schedule.session_of(fire, mark)
