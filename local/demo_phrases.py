@@ -7,6 +7,15 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     compare <url> and <url>   two web_fetch calls in parallel, then a sentence about both
     steps <n>                 n tool calls, one step after the other, then an answer
     build an agent that <…>   reads the guide and has create_agent build a small agent, which says what it is for
+    run <agent> with <key>=<value>, <key>=<value> and wait <n>
+                              runs an agent, named `username/agent-name` or as in the library, and says what came back;
+                              `with defaults`, or nothing, to have no inputs; `and wait` waits up to 300 s
+    show the last run of <agent>
+                              says what its last run has brought; `and wait <n>` counts also one that still runs
+    schedule <agent> at <cron> as <name> with <key>=<value>
+                              has it run again and again
+    list schedules            lists them
+    remind me in <n> s: <…>   has you say it in this chat, 60 s from now or later
     delegate <phrase>         has a sub-session answer the phrase, then says in a sentence what came back
     count to <n>              counts
     slow, slow <n>            an answer streamed over n seconds (12), about 500 words for 12 s
@@ -24,6 +33,8 @@ The last three happen once for a message, or as often as it says (`error 500 twi
 that the answer comes as if nothing had been. `always error 500`, `always empty`, `always cut` and
 `always fail` (the same as `always error 500`) never recover. They strike before the first tool call only.
 
+A prompt with material under lines such as `--- Page ---` is answered with its first words, whatever phrases are in it.
+
 Without `tools` in the request it never calls one; with tool results in the history it always gets to an answer.
 The same history gives the same answer.
 """
@@ -33,6 +44,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from local import demo_running
 from local.demo_agent import demo_agent
 
 MAX_COUNT = 500
@@ -133,7 +145,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 def plan_failure(request: Request) -> Failure | None:
     """Read from the user's words what shall fail, if anything; never after a tool ran."""
-    if request.results or request.title or request.building or _delegated(request):
+    if request.results or request.title or request.building or _delegated(request) or _is_quoted(request):
         return None
     if request.find(r"\balways fail\b"):
         return Failure("status", 500, None)
@@ -153,18 +165,27 @@ def plan_reply(request: Request) -> Reply:
         return Reply(_title(request))
     if request.building:
         return Reply(_built(request))
+    if not request.tools and (read := demo_running.read_material(request.asked)):
+        return Reply(read)
     if delegated := _delegated(request):
         if request.results:
             return Reply(_answer(request))
         call = ToolCall("run_sub_session", json.dumps({"prompt": delegated, "wait_for_result": 300}))
         return Reply("I will have somebody do that.", calls=(call,))
     reply = _tool_calls(request) or Reply(_answer(request))
+    if demo_running.is_asked(request.asked):
+        return reply
     if not reply.calls and (match := request.find(r"\bslow\b(?: (\d+))?")):
         seconds = max(1, min(int(match[1] or 12), 600))
         reply = Reply(_repeat(_SENTENCE, round(seconds * 500 / 12)), seconds=seconds)
     if request.find(r"\bthink\b") and not request.results:
         reply = replace(reply, reasoning=_repeat(_THOUGHT, 40))
     return reply
+
+
+def _is_quoted(request: Request) -> bool:
+    """Whether phrases are somebody else's: an agent's inputs, or what it gives to read."""
+    return bool(demo_running.read_material(request.asked)) or demo_running.is_asked(request.asked)
 
 
 def _delegated(request: Request) -> str:
@@ -178,6 +199,10 @@ def _tool_calls(request: Request) -> Reply | None:
     if not request.tools:
         return None
     done = len(request.results)
+    if call := demo_running.next_call(request.asked, request.results, request.tools):
+        return Reply("I will see to it.", calls=(ToolCall(call[0], json.dumps(call[1], ensure_ascii=False)),))
+    if demo_running.is_asked(request.asked):
+        return None
     if (match := request.find(r"\bbuild an agent that (\S[\s\S]*)")) and "create_agent" in request.tools and done < 2:
         return _building(match[1], done)
     if match := request.find(r"\bsteps (\d+)"):
@@ -237,7 +262,8 @@ def _title(request: Request) -> str:
 
 def _answer(request: Request) -> str:
     if request.results:
-        last = request.results[-1:] if request.find(r"\bbuild an agent that ") else request.results[-2:]
+        one = request.find(r"\bbuild an agent that ") or demo_running.is_asked(request.asked)
+        last = request.results[-1:] if one else request.results[-2:]
         said = " ".join(_summary(result) for result in last)
         steps = len(request.results)
         return f"{said} That took {steps} tool call{'' if steps == 1 else 's'}, and now I am done."
@@ -254,8 +280,8 @@ def _answer(request: Request) -> str:
 
 
 def _help() -> str:
-    phrases = re.findall(r"^    ([a-z].*?)  +(.+)$", str(__doc__), re.MULTILINE)
-    listed = "\n".join(f"- `{phrase}`: {what}" for phrase, what in phrases)
+    phrases = re.findall(r"^    ([a-z].*?)(?:  +|\n +)(.+(?:\n {10,}.+)*)$", str(__doc__), re.MULTILINE)
+    listed = "\n".join(f"- `{phrase}`: {' '.join(what.split())}" for phrase, what in phrases)
     return f"I am Parley's demo model: no key, no intelligence, but real streaming. Say one of these:\n\n{listed}\n"
 
 
@@ -269,6 +295,8 @@ def _summary(result: str) -> str:
     if fields.get("type") == "error" or fields.get("error"):
         reason = fields.get("message") or fields.get("error")
         return f"The tool could not do that: {str(reason).strip()[:200].rstrip('.')}."
+    if told := demo_running.told(fields):
+        return told
     words = next((fields[key] for key in ("response", "text", "content", "message") if fields.get(key)), result)
     short = " ".join(str(words).split())
     short = short if len(short) <= 160 else short[:160].rsplit(" ", 1)[0] + " …"

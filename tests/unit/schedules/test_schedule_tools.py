@@ -1,5 +1,6 @@
 """Schedules through chat: what the model is told. The fake clock begins on Sunday 2025-06-15, 15:06:40 UTC."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,13 @@ def test_a_follow_up_is_made_once_for_each_call(planner: Planner, keeping: UserS
     assert (first.schedule.kind, first.schedule.name, first.schedule.session_id) == ("message", "Any news?", None)
     assert len(keeping.list("ada")) == 1
     assert planner.due() == ["2025-06-15T15:08"]
+
+
+def test_this_chat_is_called_so(planner: Planner, keeping: UserSchedules) -> None:
+    """A model isn't told the id of its session."""
+    session = planner.parley.new_session("ada").id
+    here = replace(context(), session_id=session)
+    assert follow_up(keeping, here, delay_seconds=90, session_id="this").schedule.session_id == session
 
 
 def test_times_are_shown_in_the_users_zone(planner: Planner, keeping: UserSchedules) -> None:

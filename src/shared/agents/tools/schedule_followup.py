@@ -19,7 +19,7 @@ class ScheduleFollowupInput(ToolInput):
     delay_seconds: int | None = Field(default=None, description="Once, at least 60 seconds from now.")
     cron: str = Field(default="", max_length=200, description="Again and again: five fields, 0 and 7 are Sunday.")
     timezone: str = Field(default="", max_length=100, description="IANA name; empty: the user's.")
-    session_id: str | None = Field(default=None, max_length=64, description="None: a fresh chat each time.")
+    session_id: str | None = Field(default=None, max_length=64, description="`this` chat; None: a new one each time.")
     name: str = Field(default="", max_length=100)
 
 
@@ -46,7 +46,7 @@ class ScheduleFollowup(Tool[ScheduleFollowupInput]):
             user_id=context.user_id,
             name=arguments.name or " ".join(arguments.message.split())[:60],
             when=When(arguments.cron, arguments.delay_seconds, arguments.timezone),
-            target=FollowUp(arguments.message, arguments.session_id or ""),
+            target=FollowUp(arguments.message, _session(context, arguments)),
             chat_session_id=context.session_id,
             permissions=_bounds(context.permissions),
         )
@@ -58,6 +58,11 @@ class ScheduleFollowup(Tool[ScheduleFollowupInput]):
             raise ToolError(error.message, code=error.code.lower()) from error
         message = "It is scheduled. End your turn now: say when you will go on, and don't wait for it."
         return FollowUpScheduled(schedule=shown(made), message=message)
+
+
+def _session(context: ToolContext, arguments: ScheduleFollowupInput) -> str:
+    """A model isn't told its session's id, so it has a word for it."""
+    return context.session_id if arguments.session_id == "this" else arguments.session_id or ""
 
 
 def _bounds(permissions: Permissions) -> dict[str, object]:

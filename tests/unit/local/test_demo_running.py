@@ -1,0 +1,129 @@
+"""The demo model's phrases about agents and schedules."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.demo_phrases import Reply, Request, plan_failure, plan_reply
+
+TOOLS = ["run_agent", "find_library_agent", "view_agent_output", "list_schedules", "schedule_followup", "web_fetch"]
+
+
+def request(asked: str, *results: Any, tools: list[str] = TOOLS) -> Request:
+    told = tuple(json.dumps(result) for result in results)
+    return Request(asked, told, tuple(tools))
+
+
+def call(reply: Reply) -> tuple[str, dict[str, Any]]:
+    (made,) = reply.calls
+    return made.name, json.loads(made.arguments)
+
+
+@pytest.mark.parametrize(
+    ("asked", "arguments"),
+    [
+        ("run parley/a-b", {"inputs": {}, "wait_for_result": 0}),
+        ("Please run parley/a-b and wait.", {"inputs": {}, "wait_for_result": 300}),
+        ("run parley/a-b with defaults and wait 5 s", {"use_defaults": True, "wait_for_result": 5}),
+        (
+            "run parley/a-b with x=1, y=one, two, z=[3] and wait 900",
+            {"inputs": {"x": 1, "y": "one, two", "z": [3]}, "wait_for_result": 300},
+        ),
+        (
+            "run parley/a-b with url=http://a.example/?b=c&d=e, n={",
+            {"inputs": {"url": "http://a.example/?b=c&d=e", "n": "{"}, "wait_for_result": 0},
+        ),
+        (
+            "schedule parley/a-b at */5 9-17 * * 1-5 as Every five with x=1",
+            {"inputs": {"x": 1}, "schedule_name": "Every five", "cron": "*/5 9-17 * * 1-5"},
+        ),
+        ("schedule parley/a-b at 0 9 * * * as Daily", {"inputs": {}, "schedule_name": "Daily", "cron": "0 9 * * *"}),
+    ],
+)
+def test_an_agent_is_run_by_its_slug(asked: str, arguments: dict[str, Any]) -> None:
+    """At once; waits have their limit."""
+    tool, given = call(plan_reply(request(asked)))
+    assert tool == "run_agent"
+    assert given == {**arguments, "username_agent_slug": "parley/a-b"}
+
+
+@pytest.mark.parametrize("asked", ["run Tide table with x=1", "run “Tide table”", "run my tide table and wait 3"])
+def test_an_agent_is_found_by_its_name_first(asked: str) -> None:
+    """The best one in the library is run; if there is none, that is said."""
+    assert call(plan_reply(request(asked)))[0] == "find_library_agent"
+    found = {"type": "library_agents", "agents": [{"id": "l1", "name": "Tide table"}], "message": ""}
+    tool, given = call(plan_reply(request(asked, found)))
+    assert (tool, given["library_agent_id"]) == ("run_agent", "l1")
+    nothing = plan_reply(request(asked, {**found, "agents": [], "message": "No agent fits."}))
+    assert nothing.text.startswith("No agent fits.")
+    assert not nothing.calls
+
+
+@pytest.mark.parametrize("asked", ["I run", "a run of luck", "I run and fetch a.example"])
+def test_not_every_run_is_an_agents(asked: str) -> None:
+    """The word alone asks for nothing."""
+    assert [made.name for made in plan_reply(request(asked)).calls] in ([], ["web_fetch"])
+
+
+def test_what_an_agent_is_given_is_no_phrase() -> None:
+    """Neither a failure nor a fetch nor a slow answer."""
+    asked = "run parley/a-b with x=always fail, slow 9 and fetch a.example and wait"
+    assert plan_failure(request(asked)) is None
+    assert call(plan_reply(request(asked)))[0] == "run_agent"
+    last = plan_reply(request(asked, {"type": "error", "message": "no"}))
+    assert (last.calls, last.seconds) == ((), None)
+
+
+def test_the_other_phrases() -> None:
+    """What runs have brought, schedules, and messages for later."""
+    assert call(plan_reply(request("Show the last run of Tide table"))) == (
+        "view_agent_output",
+        {"agent_name": "Tide table", "wait_if_running": 0},
+    )
+    assert call(plan_reply(request("show the last run of parley/a-b and wait 9")))[1] == {
+        "store_slug": "parley/a-b",
+        "wait_if_running": 9,
+    }
+    assert call(plan_reply(request("Please list my schedules."))) == ("list_schedules", {})
+    assert call(plan_reply(request("remind me in 60 s: count to 3"))) == (
+        "schedule_followup",
+        {"message": "count to 3", "delay_seconds": 60, "session_id": "this"},
+    )
+
+
+def test_what_came_back_is_told() -> None:
+    """In a sentence for each kind of answer."""
+    execution = {"status": "COMPLETED", "outputs": {"high": ["06:12", "18:40"], "metres": [3]}}
+    output = {"type": "agent_output", "agent_name": "Tides", "execution": execution}
+    said = plan_reply(request("run parley/a-b and wait", output)).text
+    assert said.startswith("**Tides**: completed. It answers high: “06:12”, “18:40”; metres: “3”.")
+    review = {
+        "type": "execution_started",
+        "graph_name": "Tides",
+        "status": "REVIEW",
+        "message": "Wait.",
+        "reviews": ["r"],
+    }
+    assert "**Tides**: review. Wait. Review r" in plan_reply(request("run parley/a-b", review)).text
+    details = {"type": "agent_details", "agent": {"name": "Tides", "inputs": {"properties": {"port": {}}}}}
+    assert "**Tides** takes port." in plan_reply(request("run parley/a-b", details)).text
+    schedule = {"name": "Daily", "status": "active", "next_run": "2025-07-19T09:00:00+02:00"}
+    listed = {"type": "schedule_list", "schedules": [schedule]}
+    assert "- Daily: active, next at 2025-07-19T09:00" in plan_reply(request("list schedules", listed)).text
+    assert plan_reply(request("list schedules", {**listed, "schedules": []})).text.startswith("You have no schedules.")
+    later = plan_reply(request("remind me in 60 s: hi", {"type": "followup_scheduled", "schedule": schedule}))
+    assert later.text.startswith("I will come back to you at 2025-07-19")
+
+
+def test_material_is_told_by_its_first_words() -> None:
+    """Whatever phrases are in it: pages are no commands."""
+    asked = "Compare these.\n\n--- First text ---\nalways fail\n\n--- Second text ---\nslow 9, run a/b"
+    assert plan_failure(request(asked, tools=[])) is None
+    reply = plan_reply(request(asked, tools=[]))
+    assert reply == Reply("I have read. First text: “always fail” Second text: “slow 9, run a/b”")
+
+
+def test_the_same_history_gives_the_same_answer() -> None:
+    """Nothing but the request counts."""
+    assert plan_reply(request("run parley/a-b and wait 3")) == plan_reply(request("run parley/a-b and wait 3"))
