@@ -1,9 +1,13 @@
 // The page: sign-in, the list of chats, the open chat, the composer. The rest is in the modules it imports.
 
+import { AgentApi } from './agent_api.js';
 import { Api } from './api.js';
 import { Chat } from './chat.js';
 import { setText } from './dom.js';
 import { claims, forget, keep, signedInToken } from './identity.js';
+import { Pages } from './pages/host.js';
+import { PendingReviews } from './pages/pending_reviews.js';
+import { hrefOf, routeOf } from './router.js';
 import { Search } from './search.js';
 import { SessionList, confirmDeletion, titleFrom } from './sessions.js';
 import { ChatSocket } from './socket.js';
@@ -27,12 +31,20 @@ const page = {
   problemText: $('problem-text'), dismiss: $('dismiss'), scroll: $('scroll'), welcome: $('welcome'), older: $('older'),
   messages: $('messages'), latest: $('latest'), form: $('composer'), input: $('message'), send: $('send'), stop: $('stop'),
   status: $('status'), search: $('search'), found: $('found'), usage: $('usage'), totals: $('totals'), deletion: $('delete-chat'),
+  place: $('page'), links: $('pages'), dock: $('dock'), pendingReviews: $('pending-reviews'),
 };
 
 const conversation = new Conversation(page.messages);
 page.messages.addEventListener('approval', ({ detail }) => chat?.answer(detail.id, detail.approved));
 const list = new SessionList($('chats'), $('chat-item'), { rename, remove, changed: draw });
+const pendingReviews = new PendingReviews(page.pendingReviews);
+const pages = new Pages(page.place, {
+  changed: draw,
+  announce: (words) => setText(page.status, words),
+  reviewed: () => pendingReviews.refresh(agentApi),
+});
 let api = null;
+let agentApi = null;
 let socket = null;
 let chat = null;
 let sessions = [];
@@ -55,12 +67,14 @@ function begin(token) {
   keep(token);
   setText(page.user, who.name ?? who.sub ?? '');
   api = new Api(token, () => signOut('Your sign-in is no longer valid. Open a new sign-in link.'));
+  agentApi = new AgentApi(api);
   socket = new ChatSocket({ ticket: () => api.ticket(), onState: showConnection, onNotify: notified });
   page.signIn.hidden = true;
   page.app.hidden = false;
   socket.connect();
   loadSessions();
   loadUsage();
+  pendingReviews.refresh(agentApi);
   openFromAddress();
 }
 
@@ -68,7 +82,9 @@ function signOut(reason = '') {
   forget();
   socket?.close();
   chat?.dispose();
-  [api, socket, chat, sessions, cursor] = [null, null, null, [], null];
+  pages.hide();
+  pendingReviews.refresh(null);
+  [api, agentApi, socket, chat, sessions, cursor] = [null, null, null, null, [], null];
   history.replaceState(null, '', location.pathname + location.search);
   page.search.value = '';
   startSearch();
@@ -194,15 +210,18 @@ function newChatObject(id) {
 }
 
 async function openFromAddress() {
-  const id = new URLSearchParams(location.hash.slice(1)).get('chat');
-  if (!api || id === (chat?.id ?? null)) return;
+  if (!api) return;
+  const route = routeOf(location.hash);
+  const wasOpen = pages.open;
+  pages.show(route, agentApi);
+  if (!pages.open && !wasOpen && route.id === (chat?.id ?? null)) return;
   chat?.dispose();
-  chat = id ? newChatObject(id) : null;
+  chat = !pages.open && route.id ? newChatObject(route.id) : null;
   following = true;
   hideProblem();
   showSidebar(false);
   draw();
-  page.input.focus();
+  if (!pages.open) page.input.focus();
   if (!chat) return;
   const opened = chat;
   try {
@@ -234,7 +253,7 @@ async function createChat(text) {
     const session = await api.createSession();
     sessions = [{ ...session, title: titleFrom(text) }, ...sessions];
     chat = newChatObject(session.id);
-    history.pushState(null, '', `#chat=${encodeURIComponent(session.id)}`);
+    history.pushState(null, '', hrefOf('chat', session.id));
     return true;
   } catch (error) {
     showProblem(error);
@@ -264,10 +283,17 @@ function showConnection(state) {
   if (state !== 'connected') return;
   if (chat) chat.reconnected();
   loadSessions();
+  somethingChanged();
+}
+
+function somethingChanged() {
+  pages.refresh();
+  pendingReviews.refresh(agentApi);
 }
 
 function notified(frame) {
   loadSessions();
+  somethingChanged();
   if (chat && (frame.session_id === undefined || frame.session_id === chat.id)) chat.turnStarted();
 }
 
@@ -289,10 +315,12 @@ function render() {
   list.show(listed.map((session) => (session.id === chat?.id ? { ...session, is_processing: running } : session)), chat?.id);
   setText(page.found, search?.note ?? '');
   setText(page.totals, totalsText(chat?.totals));
-  const title = chat ? (current?.title ?? 'Untitled chat') : 'New chat';
+  const title = pages.title || (chat ? (current?.title ?? 'Untitled chat') : 'New chat');
   setText(page.title, title);
   document.title = `${title} · Parley`;
   page.more.hidden = search ? search.reading || !search.cursor : !cursor;
+  page.scroll.hidden = page.dock.hidden = pages.open;
+  markCurrent(pages.current);
   page.welcome.hidden = Boolean(chat);
   page.older.hidden = !chat?.hasOlder;
   page.stop.hidden = !running;
@@ -300,6 +328,13 @@ function render() {
   page.send.disabled = creating || !page.input.value.trim();
   if (following) page.scroll.scrollTop = page.scroll.scrollHeight;
   page.latest.hidden = following || !chat;
+}
+
+function markCurrent(current) {
+  for (const anchor of page.links.querySelectorAll('a')) {
+    if (anchor.hash === current) anchor.setAttribute('aria-current', 'page');
+    else anchor.removeAttribute('aria-current');
+  }
 }
 
 function showProblem({ status, code, message }) {
@@ -394,7 +429,7 @@ addEventListener('hashchange', () => {
   else openFromAddress();
 });
 addEventListener('popstate', openFromAddress);
-addEventListener('focus', () => api && loadSessions());
+addEventListener('focus', () => api && (loadSessions(), somethingChanged()));
 setInterval(pollSessions, LIST_POLL_MS);
 
 const token = signedInToken();

@@ -1,6 +1,7 @@
 // A small, safe Markdown: text goes in, DOM nodes come out, and HTML in the text stays text.
 
 import { link, make } from './dom.js';
+import { OWN_LINK, ownLink } from './router.js';
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([\w+#.-]*)/;
 const ITEM = /^\s*(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
@@ -8,8 +9,11 @@ const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^\s*([-*_])(?:\s*\1){2,}\s*$/;
 const QUOTE = /^\s*>\s?(.*)$/;
 const TABLE_LINE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
-const INLINE =
-  /(?<code>`+)(?<verbatim>.+?)\k<code>(?!`)|\*\*(?<bold>[^\s*](?:.*?[^\s])?)\*\*|(?<![\w*])\*(?<italic>[^\s*](?:[^*]*[^\s*])?)\*(?![\w*])|\[(?<label>[^\]]+)\]\((?<target>[^\s)]+)\)|(?<bare>https?:\/\/[^\s<>"'`]*[^\s<>"'`.,;:!?)\]}*])/gs;
+const INLINE = new RegExp(
+  /(?<code>`+)(?<verbatim>.+?)\k<code>(?!`)|\*\*(?<bold>[^\s*](?:.*?[^\s])?)\*\*|(?<![\w*])\*(?<italic>[^\s*](?:[^*]*[^\s*])?)\*(?![\w*])|\[(?<label>[^\]]+)\]\((?<target>[^\s)]+)\)|(?<bare>https?:\/\/[^\s<>"'`]*[^\s<>"'`.,;:!?)\]}*])/
+    .source + `|(?<own>${OWN_LINK})`,
+  'gs',
+);
 
 /** Bring `container` up to date with `text`. Blocks that did not change keep their elements, and so a selection. */
 export function showMarkdown(container, text) {
@@ -131,10 +135,16 @@ function inline(text) {
   return nodes.filter((node) => node !== '');
 }
 
-function inlineNode({ verbatim, bold, italic, label, target, bare }) {
+function inlineNode({ verbatim, bold, italic, label, target, bare, own }) {
   if (verbatim !== undefined) return make('code', {}, verbatim);
   if (bold !== undefined) return make('strong', {}, ...inline(bold));
   if (italic !== undefined) return make('em', {}, ...inline(italic));
-  if (label !== undefined) return link(target, label);
-  return link(bare, bare);
+  if (label !== undefined) return anchor(target, label);
+  return anchor(bare ?? own, bare ?? own);
+}
+
+/** A link to a page of ours, or to the outside. */
+function anchor(address, words) {
+  const own = ownLink(address);
+  return own ? make('a', { href: own.href }, words) : link(address, words);
 }

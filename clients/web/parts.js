@@ -2,8 +2,9 @@
 
 import { link, make, setText } from './dom.js';
 import { showMarkdown } from './markdown.js';
+import { linksIn, showValue } from './values.js';
 
-const MAX_SHOWN = 20_000; // characters of one value; more would only make the page slow
+const LINKS = { agent: 'Agent', run: 'Run', store: 'Marketplace', chat: 'Chat', connect: 'Connect' };
 const STATES = {
   writing: 'Preparing',
   running: 'Running',
@@ -56,7 +57,8 @@ function tool() {
   const summary = make('summary', {}, 'Result');
   const details = make('details.tool-result', {}, summary, output);
   const answers = make('div.tool-answers');
-  const element = make('section.tool', {}, make('header', {}, name, state), input, answers, details);
+  const links = make('p.tool-links');
+  const element = make('section.tool', {}, make('header', {}, name, state), input, answers, links, details);
   return {
     element,
     update(part, status) {
@@ -71,6 +73,7 @@ function tool() {
       details.hidden = result === undefined;
       setText(summary, part.error === undefined ? 'Result' : 'What went wrong');
       showValue(output, result);
+      showLinks(links, linksIn(result));
     },
   };
 }
@@ -90,6 +93,13 @@ function showAnswers(element, approvalId) {
     return made;
   };
   element.replaceChildren(...(approvalId ? [button('Approve', true), button('Deny', false)] : []));
+}
+
+/** Where the result leads, without opening it. */
+function showLinks(element, found) {
+  element.hidden = found.length === 0;
+  const words = ({ page, id, name }) => `${LINKS[page]}${page === 'connect' ? ` ${id}` : name && `: ${name}`}`;
+  element.replaceChildren(...found.map((one) => make('a', { href: one.href }, words(one))));
 }
 
 /** A call that never ended in a message that did was stopped; a tool may also answer politely that it failed. */
@@ -121,21 +131,4 @@ function data() {
       element.replaceChildren(...said.map((one) => make('div.bubble', {}, make('span.sr-only', {}, 'You:'), one.text)));
     },
   };
-}
-
-/** An object as a list of its fields, everything else as text. */
-function showValue(element, value) {
-  const key = JSON.stringify(value) ?? '';
-  if (element.shownValue === key) return;
-  element.shownValue = key;
-  const isRecord = value !== null && typeof value === 'object' && !Array.isArray(value);
-  const fields = isRecord ? Object.entries(value).filter(([, field]) => field !== '' && field !== null) : [];
-  if (!isRecord) element.replaceChildren(...(value == null || value === '' ? [] : [make('pre', {}, printed(value))]));
-  else if (fields.length === 0) element.replaceChildren();
-  else element.replaceChildren(make('dl', {}, ...fields.flatMap(([name, field]) => [make('dt', {}, name), make('dd', {}, printed(field))])));
-}
-
-function printed(value) {
-  const words = typeof value === 'string' ? value : JSON.stringify(value, null, 2);
-  return words.length <= MAX_SHOWN ? words : `${words.slice(0, MAX_SHOWN)}… (${words.length - MAX_SHOWN} more characters)`;
 }

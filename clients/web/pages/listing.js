@@ -1,0 +1,73 @@
+// A list that is read from the server in pages. A row keeps its element, and so its focus, as long as it is listed.
+
+import { make } from '../dom.js';
+import { button } from './elements.js';
+import { Loading } from './loading.js';
+
+export class Listing {
+  element;
+  #list;
+  #empty;
+  #more;
+  #loading;
+  #options;
+  #rows = new Map();
+  #pages = 1;
+
+  /**
+   * `read(cursor)` resolves to {items, next}; `key(item)` tells rows apart; `row(item)` gives {element, update(item)}
+   * for a new one. `label` says what is listed, `empty` that there is nothing.
+   */
+  constructor(options) {
+    this.#options = options;
+    this.#list = make(`${options.ordered ? 'ol' : 'ul'}.rows`, { 'aria-label': options.label });
+    this.#empty = make('p.note', {}, options.empty);
+    this.#more = button('Show more', () => this.#readMore(), 'quiet');
+    const content = make('div', {}, this.#list, this.#empty, this.#more);
+    this.#loading = new Loading(content, () => this.#read(), (found) => this.#show(found));
+    this.element = this.#loading.element;
+  }
+
+  /** Read all that is shown again. */
+  refresh() {
+    return this.#loading.refresh();
+  }
+
+  /** Begin with the first page again, such as for another search. */
+  restart() {
+    this.#pages = 1;
+    return this.refresh();
+  }
+
+  #readMore() {
+    this.#pages += 1;
+    return this.refresh();
+  }
+
+  async #read() {
+    const items = [];
+    let next = null;
+    for (let page = 0; page < this.#pages && (page === 0 || next); page += 1) {
+      const answer = await this.#options.read(next);
+      items.push(...answer.items);
+      next = answer.next;
+    }
+    return { items, more: Boolean(next) };
+  }
+
+  #show({ items, more }) {
+    const { key, row } = this.#options;
+    const rows = new Map(items.map((item) => [key(item), this.#rows.get(key(item)) ?? row(item)]));
+    for (const item of items) rows.get(key(item)).update(item);
+    for (const [id, gone] of this.#rows) if (!rows.has(id)) gone.element.remove();
+    let place = this.#list.firstElementChild;
+    for (const { element } of rows.values()) {
+      if (element === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(element, place);
+    }
+    this.#rows = rows;
+    this.#empty.hidden = items.length > 0;
+    this.#list.hidden = items.length === 0;
+    this.#more.hidden = !more;
+  }
+}

@@ -1,0 +1,111 @@
+// The user's schedules: when they fire next, what became of their fires; pause, resume, run now, delete.
+
+import { make, setText } from '../dom.js';
+import { hrefOf } from '../router.js';
+import { confirmed } from './confirm.js';
+import { badge, button } from './elements.js';
+import { Listing } from './listing.js';
+import { onItsClocks } from './local_time.js';
+
+const STATES = { active: ['Active', 'good'], paused: ['Paused', 'asks'], disabled: ['Off', 'rests'] };
+const OUTCOMES = { started: ['Started', 'good'], skipped: ['Left out', 'rests'], missed: ['Missed', 'rests'], failed: ['Failed', 'bad'] };
+const RESULTS = { completed: ['Completed', 'good'], failed: ['Failed', 'bad'], cancelled: ['Stopped', 'bad'] };
+
+export function schedulesPage({ api, title, announce }) {
+  title('Schedules');
+  const list = new Listing({
+    label: 'Schedules',
+    empty: 'There are none. Say in a chat what shall be done, and when.',
+    read: async () => ({ items: (await api.schedules()).schedules, next: null }),
+    key: (schedule) => schedule.id,
+    row: (schedule) => scheduleRow(api, schedule, announce, () => list.refresh()),
+  });
+  return { element: make('div.page-body', {}, list.element), refresh: () => list.refresh() };
+}
+
+function scheduleRow(api, { id }, announce, changed) {
+  const name = make('h3');
+  const state = badge();
+  const when = make('p.row-about');
+  const next = make('p.row-about');
+  const target = make('p.note');
+  const problem = make('p.field-problem');
+  const history = historyOf(api, id);
+  let shown = null;
+  const change = async (how, words) => {
+    await api.changeSchedule(id, how);
+    announce(`${shown.name} ${words}.`);
+    await changed();
+  };
+  const buttons = {
+    now: button('Run now', () => runNow(api, id)),
+    pause: button('Pause', () => change('pause', 'is paused')),
+    resume: button('Resume', () => change('resume', 'goes on')),
+    remove: button('Delete', async () => {
+      if (!(await confirmed('Delete this schedule?', `“${shown.name}” goes; what it has started goes on.`, 'Delete'))) return;
+      await api.deleteSchedule(id);
+      announce('The schedule is deleted.');
+      await changed();
+    }),
+  };
+  const head = make('header', {}, name, state.element);
+  return {
+    element: make('li.card.schedule', {}, head, when, next, target, problem, make('div.actions', {}, ...Object.values(buttons)), history),
+    update(schedule) {
+      shown = schedule;
+      setText(name, schedule.name);
+      state.show(...(STATES[schedule.status] ?? [schedule.status, 'rests']));
+      setText(when, schedule.cron ? `${schedule.cron} in ${schedule.timezone}${schedule.once ? ', once' : ''}` : `Once, in ${schedule.timezone}`);
+      setText(next, schedule.next_fire_local ? `Next: ${onItsClocks(schedule.next_fire_local)}` : '');
+      target.replaceChildren(targetOf(schedule.target));
+      setText(problem, [schedule.reason, schedule.last_error].filter(Boolean).join(': '));
+      buttons.pause.hidden = schedule.status !== 'active';
+      buttons.resume.hidden = schedule.status === 'active';
+      for (const one of Object.values(buttons)) one.ariaLabel = `${one.textContent}: ${schedule.name}`;
+    },
+  };
+}
+
+function targetOf(target) {
+  if (target.type === 'agent') return make('a', { href: hrefOf('agent', target.library_agent_id) }, 'Its agent');
+  const words = `Says “${target.message}”`;
+  return target.session_id ? make('a', { href: hrefOf('chat', target.session_id) }, words) : make('span', {}, words);
+}
+
+/** What the schedule would start, started now by the user, and shown. */
+async function runNow(api, id) {
+  const { target } = await api.schedule(id);
+  if (target.type === 'agent') {
+    const run = await api.startRun(target.library_agent_id, target.inputs, crypto.randomUUID(), false);
+    location.hash = hrefOf('run', run.id);
+  } else {
+    location.hash = hrefOf('chat', await api.say(target.message, target.session_id, crypto.randomUUID()));
+  }
+}
+
+function historyOf(api, id) {
+  const list = new Listing({
+    label: 'History',
+    empty: 'It has not fired yet.',
+    read: async () => ({ items: (await api.fires(id)).fires, next: null }),
+    key: (fire) => `${fire.fire} ${fire.at}`,
+    row: fireRow,
+  });
+  const details = make('details', {}, make('summary', {}, 'History'), list.element);
+  details.addEventListener('toggle', () => details.open && list.refresh());
+  return details;
+}
+
+function fireRow() {
+  const state = badge();
+  const when = make('span');
+  const note = make('span.note');
+  return {
+    element: make('li.row', {}, make('div.row-main', {}, when, note), state.element),
+    update(fire) {
+      setText(when, onItsClocks(fire.fire_local));
+      state.show(...(RESULTS[fire.result] ?? OUTCOMES[fire.outcome] ?? [fire.outcome, 'rests']));
+      setText(note, [fire.reason, fire.error].filter(Boolean).map((words) => ` · ${words}`).join(''));
+    },
+  };
+}
