@@ -19,13 +19,11 @@ from shared.agents.tools.delete_schedule import DeleteSchedule
 from shared.agents.tools.find_agent import FindAgent
 from shared.agents.tools.find_block import FindBlock
 from shared.agents.tools.find_library_agent import FindLibraryAgent
-from shared.agents.tools.fix_agent_graph import FixAgentGraph
 from shared.agents.tools.get_agent_building_guide import GetAgentBuildingGuide
 from shared.agents.tools.list_schedules import ListSchedules
 from shared.agents.tools.run_agent import RunAgent
 from shared.agents.tools.run_block import RunBlock
 from shared.agents.tools.schedule_followup import ScheduleFollowup
-from shared.agents.tools.validate_agent_graph import ValidateAgentGraph
 from shared.agents.tools.view_agent_output import ViewAgentOutput
 from shared.tools import responses
 from shared.tools.catalogue import ToolDependencies, all_tools
@@ -67,8 +65,6 @@ def chat_tools(
         ViewAgentOutput(means),
         *_schedule_tools(scheduling),
         GetAgentBuildingGuide(blocks),
-        ValidateAgentGraph(blocks),
-        FixAgentGraph(blocks),
         *building_tools(needs, blocks, _files(needs)),
     ]
 

@@ -113,6 +113,11 @@ class Execution:
     error_code: str = ""
 
     @property
+    def id(self) -> str:
+        """By which its run knows it, as the call of a tool."""
+        return f"{self.node_id}.{self.index}"
+
+    @property
     def size(self) -> int:
         """Bytes of its values."""
         return len(self.outputs.encode())

@@ -49,7 +49,7 @@ def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:
         assert again, "it is put with its task"
         assert again.status, "both are written at once"
         return view(database, again, with_outputs=with_outputs)
-    reviews = reviews_among(waits_of(database, run.id).values()) if status is TaskStatus.WAITING else []
+    reviews = _open_reviews(database, run.id) if status is TaskStatus.WAITING else []
     return _view(run, "review" if reviews else status_of(status), {}, task, reviews)
 
 
@@ -84,6 +84,14 @@ def _view(
     )
 
 
+def _open_reviews(database: Database, run_id: str) -> list[str]:
+    """What its user is asked; what executions that have ended had waited for stays in the journal, and is left out."""
+    asking = {id_: wait for id_, wait in waits_of(database, run_id).items() if reviews_among([wait])}
+    node_ids = {id_.rpartition(".")[0] for id_ in asking}
+    ended = {one.id for node_id in node_ids for one in load_executions(database, run_id, node_id)}
+    return reviews_among(wait for id_, wait in asking.items() if id_ not in ended)
+
+
 def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:
     """Name of each output to the values that it has had; those of nodes of one name in the order of the graph."""
     outputs: dict[str, list[Any]] = {}
@@ -105,7 +113,7 @@ def node_views(
     graph: Graph, executions: Sequence[Execution], waits: Mapping[str, Wait], created_at: int
 ) -> list[NodeView]:
     """What the nodes have done, in the order in which it was stored; then what waits."""
-    ended = {f"{one.node_id}.{one.index}" for one in executions}
+    ended = {one.id for one in executions}
     waiting = [(id_, wait) for id_, wait in waits.items() if id_ not in ended]
     titles = {node.id: (node.title, node.block_id) for node in graph.nodes}
     return [

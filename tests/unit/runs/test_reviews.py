@@ -150,6 +150,23 @@ def test_each_execution_has_a_review_of_its_own(parley: Parley) -> None:
     assert sorted(value for _, value in block.calls) == ["a", "a", "b"]
 
 
+def test_a_run_shows_what_it_still_asks(parley: Parley) -> None:
+    """Not what has been answered: neither by the node that has ended, nor for the run."""
+    block = AsksFirst()
+    agents = agents_of(parley, block)
+    made = graph(
+        [given("in", "Text"), node("a", "asks"), node("b", "asks"), result("out", "Sent")],
+        "in.value > a.value",
+        "a.value > b.value",
+        "b.value > out.value",
+    )
+    first = waiting(agents, made)
+    second = decide(agents, first)
+    assert (second.status, len(second.reviews)) == ("review", 1)
+    assert second.reviews != first.reviews
+    assert decide(agents, second).status == "completed"
+
+
 @pytest.mark.parametrize(
     ("verdict", "outputs"),
     [

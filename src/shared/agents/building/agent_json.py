@@ -31,15 +31,23 @@ class AgentJsonReader:
         Raises:
             ToolError: `agent_json_invalid`, `agent_json_too_large`, or the file can't be read.
         """
-        if isinstance(given, str) and given.strip().startswith(SCHEME):
-            given = self._file(context, given.strip())
-        found = graph_in(given)
+        found = graph_in(self.opened(context, given))
         if found is None:
             message = "agent_json holds no JSON object; send the graph, with nodes and links."
             raise ToolError(message, code="agent_json_invalid")
         if len(json.dumps(found, ensure_ascii=False).encode(errors="replace")) > MAX_GRAPH_BYTES:
             raise _too_large()
         return found
+
+    def opened(self, context: ToolContext, given: AgentJson) -> AgentJson:
+        """What was given, or the text of the file that it names.
+
+        Raises:
+            ToolError: the file can't be read.
+        """
+        if isinstance(given, str) and given.strip().startswith(SCHEME):
+            return self._file(context, given.strip())
+        return given
 
     def _file(self, context: ToolContext, written: str) -> str:
         path = normal_path(written)

@@ -22,6 +22,8 @@ An agent is a graph: nodes, each a block with default inputs, and links that car
 - An Agent input for everything that changes from run to run: `name`, `description`, `value_schema` (JSON Schema, such
   as `{{"type": "string"}}`), and `default` if it may be left out. Nothing is linked to it; link its output `value`.
 - An Agent output for each result, with a `name` of its own; link the result to its `value`. There must be one at least.
+- A block that asks the user first shows them its inputs, to approve, edit or reject. Put no Human review in front of
+  it: they would be asked twice. Human review is for everything else.
 - Never put keys, passwords or tokens into a graph. Blocks that need an account say so, or name its provider in
   `credential`; the user connects it (connect_integration).
 

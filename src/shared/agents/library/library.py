@@ -63,7 +63,8 @@ class Library:
         return self._added(agent, self._versions.puts(graph_id, _FIRST_VERSION, graph))
 
     def add_published(self, user_id: str, slug: str) -> LibraryAgent:
-        """The user's agent for `username/agent-slug`: the one that they have, or a new one.
+        """The user's agent for `username/agent-slug`: the one that they have, their own if they have published it, or a
+        new one.
 
         It stays with the version that is published now, and goes on working when that is withdrawn.
 
@@ -103,8 +104,14 @@ class Library:
         return LibraryAgent.from_item(item)
 
     def by_slug(self, user_id: str, slug: str) -> LibraryAgent | None:
-        """The user's agent that was added from `username/agent-slug`."""
-        item = self._database.get(library_key(user_id, _id_of_published(user_id, slug.strip().lower())))
+        """The user's agent that was added from `username/agent-slug`, or that they have published there themselves."""
+        wanted = slug.strip().lower()
+        item = self._database.get(library_key(user_id, _id_of_published(user_id, wanted)))
+        if item is None:
+            published = self._marketplace.find(wanted)
+            if published is None or published.user_id != user_id:
+                return None
+            item = self._database.get(library_key(user_id, published.agent_id))
         return LibraryAgent.from_item(item) if item else None
 
     def by_graph(self, user_id: str, graph_id: str) -> LibraryAgent | None:

@@ -1,4 +1,4 @@
-"""The tools that make agents, and what they work with in this deployment."""
+"""The tools that check and make agents, and what they work with in this deployment."""
 
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from shared.agents.offered import OfferedBlocks
 from shared.agents.tools.create_agent import CreateAgent
 from shared.agents.tools.customize_agent import CustomizeAgent
 from shared.agents.tools.edit_agent import EditAgent
+from shared.agents.tools.fix_agent_graph import FixAgentGraph
+from shared.agents.tools.validate_agent_graph import ValidateAgentGraph
 from shared.tools.catalogue import ToolDependencies
 from shared.tools.contract import Tool, ToolContext
 from shared.tools.workspace.outputs import ToolOutputs
@@ -28,7 +30,8 @@ def building_tools(needs: ToolDependencies, blocks: OfferedBlocks, files: Worksp
     reader = AgentJsonReader(files, ToolOutputs(needs.objects) if needs.objects else None)
     keeper, parts = Keeper(library, marketplace), Parts(library, marketplace)
     workshop = Workshop(blocks, keeper, parts, _generator(needs, blocks), reader)
-    return [CreateAgent(workshop), EditAgent(workshop), CustomizeAgent(workshop)]
+    checks = [ValidateAgentGraph(blocks, reader), FixAgentGraph(blocks, reader)]
+    return [*checks, CreateAgent(workshop), EditAgent(workshop), CustomizeAgent(workshop)]
 
 
 def _generator(needs: ToolDependencies, blocks: OfferedBlocks) -> Generator:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from shared.agents.building.agent_json import AGENT_JSON, AgentJson, AgentJsonReader
 from shared.agents.offered import OfferedBlocks
 from shared.agents.tools.validate_agent_graph import GraphProblem
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
@@ -12,7 +13,7 @@ from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 class FixAgentGraphInput(ToolInput):
     """The graph."""
 
-    agent_json: dict[str, Any] | str = Field(description="The graph, or JSON text.")
+    agent_json: AgentJson = Field(description=AGENT_JSON)
 
 
 class FixedGraph(ToolResponse):
@@ -37,14 +38,15 @@ class FixAgentGraph(Tool[FixAgentGraphInput]):
     requires_auth: ClassVar[bool] = True
     needs_guide: ClassVar[bool] = True
 
-    def __init__(self, blocks: OfferedBlocks) -> None:
+    def __init__(self, blocks: OfferedBlocks, reader: AgentJsonReader) -> None:
         self._blocks = blocks
+        self._reader = reader
 
     def run(self, context: ToolContext, arguments: FixAgentGraphInput) -> FixedGraph:
         """Repair it."""
         from shared.agents.graphs.fixes import fixed  # knows blocks, which no cold start should pay for
 
-        result = fixed(arguments.agent_json, self._blocks.for_agents(context))
+        result = fixed(self._reader.opened(context, arguments.agent_json), self._blocks.for_agents(context))
         left = (
             f"{len(result.problems)} problems are left; correct them yourself." if result.problems else "It is sound."
         )

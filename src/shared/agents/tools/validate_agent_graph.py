@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from shared.agents.building.agent_json import AGENT_JSON, AgentJson, AgentJsonReader
 from shared.agents.offered import OfferedBlocks
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 
@@ -11,7 +12,7 @@ from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
 class ValidateAgentGraphInput(ToolInput):
     """The graph."""
 
-    agent_json: dict[str, Any] = Field(description="The graph.")
+    agent_json: AgentJson = Field(description=AGENT_JSON)
 
 
 class GraphProblem(BaseModel):
@@ -49,8 +50,9 @@ class ValidateAgentGraph(Tool[ValidateAgentGraphInput]):
     requires_auth: ClassVar[bool] = True
     needs_guide: ClassVar[bool] = True
 
-    def __init__(self, blocks: OfferedBlocks) -> None:
+    def __init__(self, blocks: OfferedBlocks, reader: AgentJsonReader) -> None:
         self._blocks = blocks
+        self._reader = reader
 
     def run(self, context: ToolContext, arguments: ValidateAgentGraphInput) -> GraphValidation:
         """Check it."""
@@ -58,7 +60,7 @@ class ValidateAgentGraph(Tool[ValidateAgentGraphInput]):
         from shared.agents.graphs.validation import problems, read_graph
 
         blocks = self._blocks.for_agents(context)
-        graph = read_graph(arguments.agent_json)
+        graph = read_graph(self._reader.read(context, arguments.agent_json))
         found = graph if isinstance(graph, list) else problems(graph, blocks)
         if isinstance(graph, list) or found:
             return GraphValidation(

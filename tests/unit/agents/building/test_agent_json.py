@@ -103,6 +103,9 @@ def test_an_agent_of_one_megabyte_comes_as_a_file(parley: Parley) -> None:
     body = json.dumps(agent, ensure_ascii=False).encode()
     assert MAX_GRAPH_BYTES - 3 <= len(body) <= MAX_GRAPH_BYTES
     desk.workspace.write(context, "agent.json", body, "application/json", overwrite=True)
+    ada.ask("get_agent_building_guide")
+    assert '"valid":true' in ada.ask("validate_agent_graph", agent_json=path)["preview"]
+    assert '"graph_fixed"' in ada.ask("fix_agent_graph", agent_json=path)["preview"]
     answer = ada.ask("create_agent", agent_json=path)
     assert answer["type"] == "agent_saved", answer
     kept = ada.library.graph(ada.library.get("ada", answer["library_agent_id"]))

@@ -102,6 +102,16 @@ def test_adding_twice_gives_the_same_agent(library: Library, market: Marketplace
         library.add_published("bob", "ada/no-such-agent")
 
 
+def test_who_has_published_it_has_it(library: Library, market: Marketplace, agent: LibraryAgent) -> None:
+    """Their own agent, as it is now, and no copy; once that is deleted they may add what is published."""
+    publish(library, market, agent)
+    assert library.by_slug("ada", SLUG) == library.add_published("ada", SLUG) == agent
+    assert library.by_slug("bob", SLUG) is None
+    library.delete("ada", agent.id)
+    assert library.by_slug("ada", SLUG) is None
+    assert library.add_published("ada", SLUG).owns_graph is False
+
+
 def test_what_was_added_goes_on_working(library: Library, market: Marketplace, agent: LibraryAgent) -> None:
     """Whatever its publisher does."""
     publish(library, market, agent)

@@ -104,28 +104,31 @@ def test_a_question_is_researched_in_a_sub_session(agents: Shipped, parley: Parl
 
 
 def test_a_message_is_posted_as_it_was_approved(agents: Shipped, parley: Parley, web: Web) -> None:
-    """The user is asked about the message, and before it goes out: nothing is sent earlier, and nothing else."""
+    """The user is asked once, sees where it goes too, and may change it; nothing is sent earlier."""
     assert agents.safe is not None
     agents.safe.connect(SIGNING)
     web.server.answers(page(b"ok", "Content-Type: text/plain"))
     reviews = Reviews(parley.database, parley.clock)
     run = agents.run_shipped("review-then-post", message="Helo", url="https://hooks.example.com/x")
-    for verdict in (Verdict("approved", "Hello", edited=True), Verdict("approved")):
-        run = agents.look(run.id)
-        assert (run.status, web.server.requests) == ("review", [])
-        ((review,), _) = reviews.page("ada", "pending", 10)
-        reviews.decide("ada", review.id, verdict)
-        agents.until_quiet()
+    assert (run.status, len(run.reviews), web.server.requests) == ("review", 1, [])
+    asked = reviews.get("ada", run.reviews[0]).value
+    assert asked == {"payload": "Helo", "url": "https://hooks.example.com/x"}
+    reviews.decide("ada", run.reviews[0], Verdict("approved", {**asked, "payload": "Hello"}, edited=True))
+    agents.until_quiet()
     ended = agents.look(run.id)
     assert (ended.status, ended.outputs) == ("completed", {"status": [200], "posted": ["Hello"]})
     assert b'"Hello"' in web.server.requests[0]
 
 
 def test_a_message_that_was_rejected_is_not_posted(agents: Shipped, parley: Parley, web: Web) -> None:
+    """And the run says why, with what the user wrote."""
     assert agents.safe is not None
     agents.safe.connect(SIGNING)
     run = agents.run_shipped("review-then-post", message="Helo", url="https://hooks.example.com/x")
-    Reviews(parley.database, parley.clock).decide("ada", run.reviews[0], Verdict("rejected"))
+    Reviews(parley.database, parley.clock).decide("ada", run.reviews[0], Verdict("rejected", message="Too loud."))
     agents.until_quiet()
-    assert (agents.look(run.id).status, agents.look(run.id).outputs) == ("completed", {"rejected": ["Helo"]})
+    ended = agents.look(run.id)
+    assert ended.status == "completed"
+    assert list(ended.outputs) == ["not_posted"]
+    assert "Too loud." in ended.outputs["not_posted"][0]
     assert web.server.requests == []

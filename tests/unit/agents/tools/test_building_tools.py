@@ -8,6 +8,7 @@ import pytest
 from shared.accounts.permissions import Permissions
 from shared.agents.blocks.contract import BlockServices
 from shared.agents.blocks.registry import shipped_blocks
+from shared.agents.building.agent_json import AgentJsonReader
 from shared.agents.building.guide import EXAMPLE, building_guide
 from shared.agents.graphs.fixes import fixed
 from shared.agents.graphs.validation import problems, read_graph
@@ -39,7 +40,9 @@ def guide(blocks: OfferedBlocks, **context: Any) -> str:
 
 def answers(parley: Parley, blocks: OfferedBlocks, *wanted: tuple[str, str, str]) -> list[dict[str, Any]]:
     """The results of the calls of one turn, one step each."""
-    parley.with_tools(GetAgentBuildingGuide(blocks), ValidateAgentGraph(blocks), FixAgentGraph(blocks))
+    reader = AgentJsonReader(None, None)
+    checks = (ValidateAgentGraph(blocks, reader), FixAgentGraph(blocks, reader))
+    parley.with_tools(GetAgentBuildingGuide(blocks), *checks)
     parley.scripted(*(calls(one) for one in wanted), says("Done"))
     session = parley.new_session()
     parley.send(session)
@@ -140,7 +143,7 @@ def test_a_graph_is_repaired_and_the_repairs_are_listed(parley: Parley, blocks: 
 def test_a_block_that_is_not_allowed_is_unknown(blocks: OfferedBlocks) -> None:
     """What a session may not run it can't build in either."""
     permissions = Permissions.of_lists(blocks=["text template"])
-    tool = ValidateAgentGraph(blocks)
+    tool = ValidateAgentGraph(blocks, AgentJsonReader(None, None))
     arguments = tool.input_model.model_validate({"agent_json": greeting().model_dump()})
 
     told = tool.run(ToolContext("ada", "S1", "T1", "call", permissions=permissions), arguments)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ class SendWebhookOutput(BlockOutput):
 
     status_code: int = 0
     webhook_id: str = Field(default="", description="The same for the same message, should it arrive twice.")
+    payload: Any = Field(default=None, description="What was sent, as the user has approved it.")
 
 
 class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
@@ -57,7 +58,7 @@ class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
     examples: ClassVar[Sequence[Example]] = (
         Example(
             {"url": "https://hooks.example.com/done", "payload": {"done": True}},
-            {"status_code": [200], "webhook_id": ["CSNYPBXNPSM0Y5PADFEQW5D3XQ"]},
+            {"status_code": [200], "webhook_id": ["CSNYPBXNPSM0Y5PADFEQW5D3XQ"], "payload": [{"done": True}]},
             Given(page="ok"),
         ),
     )
@@ -77,13 +78,13 @@ class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
         reply = exchange(context, inputs.url, Outgoing("POST", headers, body))
         if not 200 <= reply.status < 300:
             raise ToolError(f"The receiver answered {reply.status}.", code="webhook_refused")
-        return SendWebhookOutput(status_code=reply.status, webhook_id=webhook_id)
+        return SendWebhookOutput(status_code=reply.status, webhook_id=webhook_id, payload=inputs.payload)
 
     def rehearse(self, context: BlockContext, inputs: SendWebhookInput) -> SendWebhookOutput:
         """As if it had arrived."""
         _encoded(inputs)
         rehearsed(context, inputs.url, {}, WEBHOOK_SIGNING)
-        return SendWebhookOutput(status_code=200, webhook_id=_webhook_id(context))
+        return SendWebhookOutput(status_code=200, webhook_id=_webhook_id(context), payload=inputs.payload)
 
 
 def _webhook_id(context: BlockContext) -> str:
