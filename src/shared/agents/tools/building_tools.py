@@ -30,7 +30,7 @@ def building_tools(needs: ToolDependencies, blocks: OfferedBlocks, files: Worksp
     reader = AgentJsonReader(files, ToolOutputs(needs.objects) if needs.objects else None)
     keeper, parts = Keeper(library, marketplace), Parts(library, marketplace)
     workshop = Workshop(blocks, keeper, parts, _generator(needs, blocks), reader)
-    checks = [ValidateAgentGraph(blocks, reader), FixAgentGraph(blocks, reader)]
+    checks: list[Tool[Any]] = [ValidateAgentGraph(blocks, reader), FixAgentGraph(blocks, reader)]
     return [*checks, CreateAgent(workshop), EditAgent(workshop), CustomizeAgent(workshop)]
 
 
