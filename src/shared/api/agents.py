@@ -189,10 +189,17 @@ def _add_webhook(router: APIRouter, library: Library, services: Services, caller
 
 
 def _details(library: Library, agent: LibraryAgent, *, include_graph: bool = False) -> dict[str, Any]:
-    from shared.agents.library.described import details_of  # knows blocks: a cold start has no use for them
+    from shared.agents.library.accounts import providers_needed  # know blocks: a cold start has no use for them
+    from shared.agents.library.described import details_of
 
     graph = library.exported(agent)
-    return {**agent.public(), **details_of(graph), "graph": _shown(graph) if include_graph else None}
+    needed = providers_needed(library, agent.user_id, graph)
+    return {
+        **agent.public(),
+        **details_of(graph),
+        "credentials": needed,
+        "graph": _shown(graph) if include_graph else None,
+    }
 
 
 def _shown(graph: Graph) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def build_application(
     app.include_router(agents_router(services, signed_in))
     app.include_router(store_router(services, signed_in))
     app.include_router(credentials_router(signing_in, signed_in))
-    app.include_router(runs_router(services, signed_in))
+    app.include_router(runs_router(services, signed_in, signing_in.vault if signing_in else None))
     app.include_router(accounts_router(services, identity, signed_in, websocket_url))
     _add_health(app, services)
     _add_console(app, console, websocket_url)

@@ -18,7 +18,7 @@ from shared.chat.services import Services
 from shared.kernel.clock import iso
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import NotFound
-from shared.runs.asking import ask_for_run
+from shared.runs.asking import Accounts, Asked, ask_for_run
 from shared.runs.starting import Runs
 from shared.stream.parts import encode
 
@@ -40,8 +40,8 @@ class NewRun(Body):
     request_id: Id | None = Field(default=None, description="The same id again, within a day, starts nothing new.")
 
 
-def runs_router(services: Services, signed_in: Callable[..., User]) -> APIRouter:
-    """The routes; `signed_in` finds the caller."""
+def runs_router(services: Services, signed_in: Callable[..., User], accounts: Accounts | None) -> APIRouter:
+    """The routes; `signed_in` finds the caller, `accounts` knows what users have connected: None, if nobody can."""
 
     async def owner(request: Request, user: Annotated[User, Depends(signed_in)]) -> User:
         """The caller, if they may have runs; an id longer than any of ours is not looked up."""
@@ -62,7 +62,8 @@ def runs_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
 
         def start() -> RunView:
             agent = library.get(user.id, body.library_agent_id)
-            return ask_for_run(services, runs, library.graph(agent), agent, body.inputs, body.dry_run, body.request_id)
+            asked = Asked(agent, body.inputs, body.dry_run, body.request_id)
+            return ask_for_run(services, runs, library, accounts, asked)
 
         return shown_run(await in_thread(start))
 

@@ -5,49 +5,84 @@
 | request | `RUNS#{user}`  | `REQUEST#{id}`   | put once for a caller's own id: which run it has asked for      |
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import check_inputs, input_schema
+from shared.agents.graphs.schemas import check_inputs, execution_modes, input_schema
+from shared.agents.library.accounts import providers_needed
+from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.running import AgentRuns, RunRequest, RunView
+from shared.agents.setup import SetupSubject, setup_needed
 from shared.aws.database import ConditionFailed
 from shared.aws.writes import Put
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import Invalid
+from shared.kernel.errors import Conflict, Invalid
 from shared.tasks.lineage import Lineage
 
 RECORD_VERSION = 1
 _KEPT_SECONDS = 86_400
 
 
+class Accounts(Protocol):
+    """The accounts that users have connected; no secret of them."""
+
+    def missing(self, user_id: str, providers: Iterable[str]) -> list[str]:
+        """Those of the providers of which the user has no account that works."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to have run."""
+
+    agent: LibraryAgent
+    inputs: Mapping[str, Any]
+    dry_run: bool
+    request_id: str | None
+    """Of the caller's choice: the same one starts once."""
+
+
 def ask_for_run(
-    services: Services,
-    runs: AgentRuns,
-    graph: Graph,
-    agent: LibraryAgent,
-    inputs: Mapping[str, Any],
-    dry_run: bool,
-    request_id: str | None,
+    services: Services, runs: AgentRuns, library: Library, accounts: Accounts | None, asked: Asked
 ) -> RunView:
-    """Start a run of the agent, once for each `request_id`.
+    """Start a run of the agent. Without `accounts` this deployment keeps none.
 
     Raises:
+        Conflict: the user must connect an account first; nothing was started.
         Invalid: the inputs don't fit; nothing was started.
+        NotFound: the agent's graph is gone.
         LimitReached, Retryable: see `AgentRuns.start`.
     """
+    agent, graph = asked.agent, library.graph(asked.agent)
+    _require_accounts(agent, graph, library, accounts)
+    _require_fit(graph, asked.inputs)
+    run_id = services.ids.new()
+    if asked.request_id:
+        run_id = _claimed(services, agent.user_id, asked.request_id, run_id)
+    return runs.start(RunRequest(run_id, agent, asked.inputs, "api", Lineage(dry_run=asked.dry_run)))
+
+
+def _require_accounts(agent: LibraryAgent, graph: Graph, library: Library, accounts: Accounts | None) -> None:
+    needed = providers_needed(library, agent.user_id, graph)
+    missing = needed if accounts is None else accounts.missing(agent.user_id, needed)
+    if not missing:
+        return
+    subject = SetupSubject(agent.graph_id, agent.name, needed, input_schema(graph), execution_modes(graph))
+    setup = setup_needed(subject, missing).model_dump(mode="json", include={"setup_info", "connect_links"})
+    message = f"Nothing was run: connect {', '.join(missing)} first."
+    raise Conflict(message, code="credentials_missing", details={"missing": list(missing), **setup})
+
+
+def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
     schema = input_schema(graph)
     checked = check_inputs(schema, inputs)
     if not checked.fit:
         wrong = {"unknown": list(checked.unknown), "missing": list(checked.missing), "problems": list(checked.problems)}
         message = "The inputs don't fit the agent; give what it asks for."
         raise Invalid(message, code="invalid_inputs", details={**wrong, "inputs": schema})
-    run_id = services.ids.new()
-    if request_id:
-        run_id = _claimed(services, agent.user_id, request_id, run_id)
-    return runs.start(RunRequest(run_id, agent, inputs, "api", Lineage(dry_run=dry_run)))
 
 
 def _claimed(services: Services, user_id: str, request_id: str, run_id: str) -> str:

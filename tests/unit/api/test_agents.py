@@ -11,6 +11,7 @@ import jwt
 import pytest
 from fastapi.testclient import TestClient
 
+from shared.accounts.credentials.signing_in import SigningIn
 from shared.accounts.identity import Identity
 from shared.agents.graphs.model import MAX_GRAPH_BYTES
 from shared.api.application import build_application
@@ -23,11 +24,12 @@ SECRET = "a-secret-of-at-least-thirty-two-bytes!"
 SLUG = "ada/tide-table"
 
 
-def client_of(parley: Parley, user: str) -> TestClient:
+def client_of(parley: Parley, user: str, signing_in: SigningIn | None = None) -> TestClient:
     """Every answer is held to the API's description."""
     settings = IdentitySettings(jwt_secret_parameter="/jwt", guests_enabled=True)
     identity = Identity(settings, lambda: SECRET, parley.clock)
-    app = build_application(parley.services, identity, "wss://socket.example/local", Path("nowhere"))
+    socket, nobody = "wss://socket.example/local", lambda: None
+    app = build_application(parley.services, identity, socket, Path("nowhere"), nobody, signing_in)
     token = jwt.encode({"sub": user, "exp": time.time() + 600}, SECRET)
     headers = {"authorization": f"Bearer {token}"}
     return held_to_description(TestClient(app, headers=headers, raise_server_exceptions=False))

@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from shared.accounts.credentials.signing_in import SigningIn
+from shared.accounts.credentials.tokens import TokenEndpoints
+from shared.agents.library.records import LibraryAgent
+from shared.kernel.ids import RandomIds
+from tests.support.credentials import SIGNING, open_safe
 from tests.support.region import Parley
-from tests.support.runs import GREETER, Agents
+from tests.support.runs import GREETER, Agents, given, graph, node, result
 from tests.unit.api.test_agents import client_of
 
 
@@ -63,6 +68,49 @@ def test_inputs_that_do_not_fit_start_nothing(agents: Agents, ada: TestClient) -
     assert answer.json()["details"]["unknown"] == ["Town"]
     assert answer.json()["details"]["missing"] == ["City"]
     assert ada.get("/api/runs").json()["runs"] == []
+
+
+def posting(agents: Agents) -> LibraryAgent:
+    """An agent that runs one that runs one that needs an account."""
+    posts = graph(
+        [given("in", "Text"), node("post", "Send webhook", url="https://hooks.example.com/x"), result("out", "Status")],
+        "in.value > post.payload",
+        "post.status_code > out.value",
+    )
+    agent = agents.agent(posts)
+    for _ in range(2):
+        runs = node("run", "Run agent", library_agent_id=agent.id, inputs={"Text": "Hello"})
+        agent = agents.agent(graph([runs, result("out", "Status")], "run.status > out.value"))
+    return agent
+
+
+def test_nothing_begins_before_its_accounts_are_connected(agents: Agents, parley: Parley) -> None:
+    """Also those of agents that it runs; the answer says where the user connects them."""
+    safe = open_safe(parley.database, parley.clock)
+    endpoints = TokenEndpoints(safe.server, lambda _parameter: "", parley.clock)
+    signing_in = SigningIn(
+        safe.vault, endpoints, parley.database, parley.clock, RandomIds(parley.clock), "https://parley.example"
+    )
+    ada, body = client_of(parley, "ada", signing_in), {"library_agent_id": posting(agents).id}
+    refused = ada.post("/api/runs", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "credentials_missing")
+    details = refused.json()["details"]
+    assert (details["missing"], details["connect_links"]) == (
+        ["webhook_signing"],
+        {"webhook_signing": "/#connect=webhook_signing"},
+    )
+    assert details["setup_info"]["user_readiness"]["missing_credentials"] == ["webhook_signing"]
+    assert ada.get("/api/runs").json()["runs"] == []
+    assert ada.get(f"/api/agents/{body['library_agent_id']}").json()["credentials"] == ["webhook_signing"]
+
+    safe.connect(SIGNING, user="bob")
+    assert ada.post("/api/runs", json=body).status_code == 409
+    safe.connect(SIGNING)
+    assert ada.post("/api/runs", json=body).status_code == 202
+
+
+def test_a_deployment_without_credentials_says_so(agents: Agents, ada: TestClient) -> None:
+    assert ada.post("/api/runs", json={"library_agent_id": posting(agents).id}).json()["code"] == "credentials_missing"
 
 
 def test_runs_are_listed_page_by_page_the_newest_first(parley: Parley, agents: Agents, ada: TestClient) -> None:

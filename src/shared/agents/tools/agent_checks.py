@@ -114,14 +114,16 @@ class AgentChecks:
 
     def _facts(self, agent: LibraryAgent) -> _Facts:
         from shared.agents.blocks.registry import shipped_block  # reads all blocks, which no cold start should pay for
-        from shared.agents.graphs.schemas import execution_modes, input_schema, providers_of
+        from shared.agents.graphs.schemas import execution_modes, input_schema
+        from shared.agents.library.accounts import providers_needed
 
-        find_block = self._means.find_block or shipped_block
+        find_block, library = self._means.find_block or shipped_block, self._means.library
         try:
-            graph = self._means.library.graph(agent)
+            graph = library.graph(agent)
         except NotFound as error:
             raise ToolError(error.message, code=error.code.lower()) from error
-        return _Facts(input_schema(graph), providers_of(graph, find_block), execution_modes(graph, find_block))
+        providers = providers_needed(library, agent.user_id, graph, find_block)
+        return _Facts(input_schema(graph), providers, execution_modes(graph, find_block))
 
     def _missing(self, user_id: str, providers: list[str]) -> list[str]:
         if not providers:

@@ -95,6 +95,11 @@ PROBLEMS: dict[str, Known] = {
         422, "No such time is to come: give a later `at` or `ends_at`, such as '2030-01-31T09:00:00Z'."
     ),
     "wrong_kind": Known(422, "This is a schedule of kind message: it has no such field."),
+    "credentials_missing": Known(
+        409,
+        "Nothing was run: connect webhook_signing first.",
+        {"missing": ["webhook_signing"], "connect_links": {"webhook_signing": "/#connect=webhook_signing"}},
+    ),
     "invalid_inputs": Known(
         422,
         "The inputs don't fit the agent; give what it asks for.",

@@ -129,7 +129,16 @@ _OF_AGENT = ("login_required", "AGENT_NOT_FOUND")
 RUN_ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/api/runs"): Route(
         {202: Answer("The run, which has begun or waits for its turn.", ShownRun, {**_RUN, "status": "queued"})},
-        (*_OF_AGENT, "GRAPH_NOT_FOUND", "invalid_inputs", "inputs_too_large", "too_many_runs", "run_busy", *OF_BODIES),
+        (
+            *_OF_AGENT,
+            "GRAPH_NOT_FOUND",
+            "credentials_missing",
+            "invalid_inputs",
+            "inputs_too_large",
+            "too_many_runs",
+            "run_busy",
+            *OF_BODIES,
+        ),
         Body(
             (NewRun,),
             {"run": {"library_agent_id": _AGENT_ID, "inputs": {"place": "Husum"}, "request_id": "tides-2025-07-18"}},

@@ -19,7 +19,7 @@ from tests.support.agent_calls import Caller, Connected
 from tests.support.logs import logged
 from tests.support.moto_threads import threads_allowed
 from tests.support.region import Parley
-from tests.support.runs import GREETER, Agents, Probe, given, graph, node
+from tests.support.runs import GREETER, Agents, Probe, given, graph, node, result
 
 SCHEDULE: dict[str, Any] = {"schedule_name": "Mornings", "cron": "0 9 * * *"}
 PARIS: dict[str, Any] = {"inputs": {"City": "Paris"}}
@@ -126,6 +126,16 @@ def test_missing_credentials_come_before_the_inputs(caller: Caller) -> None:
 
     caller.connected = Connected({"mail"})
     assert caller.run(library_agent_id=agent.id, **PARIS)["type"] == "execution_started"
+
+
+def test_credentials_of_agents_that_it_runs_are_missing_too(caller: Caller) -> None:
+    """Not those of somebody else's agent, which it could not run."""
+    needs = graph([given("in", "City"), Node(id="x", block_id="connects")], name="Mailer")
+    mine, bobs = caller.agents.agent(needs), caller.agents.agent(needs, user="bob")
+    for called, kind in ((mine, "setup_requirements"), (bobs, "execution_started")):
+        runs = node("run", "Run agent", library_agent_id=called.id)
+        agent = caller.agents.agent(graph([runs, result("out", "Status")], "run.status > out.value"))
+        assert caller.run(library_agent_id=agent.id)["type"] == kind
 
 
 def test_unknown_inputs_come_before_missing_ones(caller: Caller, greeter: dict[str, Any]) -> None:
