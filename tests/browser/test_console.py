@@ -4,17 +4,15 @@ Two tests say phrases of the demo model (`slow`, `unknown tool`); see `local/dem
 """
 
 import json
-import os
-import urllib.request
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.devtools import Browser, Page, browser, find_chromium
+from tests.browser.console import ask, console_address, say, sign_in_link
+from tests.browser.devtools import Browser, Page
 
 pytestmark = pytest.mark.browser
 
@@ -23,46 +21,6 @@ DONE = f"{LAST}?.dataset.status === 'done'"
 TEXT = f"[...({LAST}?.querySelectorAll('.text') ?? [])].map((e) => e.textContent).join(' ')"
 WORDS = f"{TEXT}.trim().split(/\\s+/).filter(Boolean).length"
 RUNNING = "!document.querySelector('#stop').hidden"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    command = find_chromium()
-    if command is None:
-        reason = "CHROMIUM IS NOT INSTALLED: nothing of the console was tested in a browser"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with browser(command, tmp_path_factory.mktemp("chromium")) as running:
-        yield running
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    with chromium.page() as tab:
-        tab.look(width=1280, height=800)
-        yield tab
-
-
-@pytest.fixture
-def ada(page: Page, region: dict[str, Any]) -> Page:
-    """The page, signed in as Ada by her link, with no chat open."""
-    page.open(sign_in_link(region, "ada"))
-    page.until("document.querySelector('#connection').dataset.state === 'connected'", "the socket connects")
-    return page
-
-
-def console_address(region: dict[str, Any]) -> str:
-    return str(region["console_url"]).partition("#")[0]
-
-
-def sign_in_link(region: dict[str, Any], user: str) -> str:
-    return f"{console_address(region)}#token={region['tokens'][user]}"
-
-
-def say(page: Page, text: str) -> None:
-    page.type("#message", text)
-    page.press("Enter")
 
 
 def test_a_message_is_answered(ada: Page, region: dict[str, Any]) -> None:
@@ -372,11 +330,5 @@ def test_what_was_used_is_shown(ada: Page) -> None:
 
 def new_session(region: dict[str, Any], body: dict[str, Any]) -> str:
     """A session of Ada's, made over HTTP."""
-    request = urllib.request.Request(
-        f"{region['http_url']}/api/chat/sessions",
-        data=json.dumps(body).encode(),
-        headers={"authorization": f"Bearer {region['tokens']['ada']}"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        session: str = json.load(answer)["id"]
+    session: str = ask(region, "POST", "chat/sessions", body)["id"]
     return session

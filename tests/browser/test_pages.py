@@ -1,0 +1,330 @@
+"""The console's pages about agents as a person uses them: headless Chromium on the deployed page.
+
+Two tests say phrases of the demo model (`run …`, `build an agent …`); see `local/demo_phrases.py`.
+"""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.browser.console import ask, console_address, say
+from tests.browser.devtools import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+AGENT_INPUT = "1983e0a3-2039-4c14-8101-681e09432f9e"
+AGENT_OUTPUT = "a8548793-4063-4560-b1fd-49c6900fd30c"
+HUMAN_REVIEW = "cc56cc7d-7625-4dea-bf74-c86a5e9b3602"
+TEXT_TEMPLATE = "b08fc3a1-5286-4e07-b08c-0f4d93ad6d6c"
+WAIT = "8d5ca69d-e268-4190-98bc-7439d3ff3206"
+MOOD = "document.querySelector('.run-head .badge')?.dataset.mood"
+SAID = "document.querySelector('#page').textContent"
+LAST = "[...document.querySelectorAll('.message.assistant')].at(-1)"
+
+
+def node(node_id: str, block: str, **given: Any) -> dict[str, Any]:
+    return {"id": node_id, "block_id": block, "input_default": given}
+
+
+def link(source: str, output: str, sink: str, name: str) -> dict[str, Any]:
+    return {"source_id": source, "source_name": output, "sink_id": sink, "sink_name": name}
+
+
+def greeting(name: str, *, reviewed: bool = False) -> dict[str, Any]:
+    """A graph that greets somebody; with a review of the words before they are said."""
+    nodes = [
+        node("who", AGENT_INPUT, name="who", description="Whom to greet.", value_schema={"type": "string"}),
+        node("often", AGENT_INPUT, name="often", value_schema={"type": "integer"}, default=1),
+        node("words", TEXT_TEMPLATE, template="Hello, {{ who }}! {{ often }}"),
+        node("said", AGENT_OUTPUT, name="greeting"),
+    ]
+    links = [link(one, "value", "words", f"values.{one}") for one in ("who", "often")]
+    if reviewed:
+        nodes.append(node("ask", HUMAN_REVIEW, name=f"Say it? {name}", instructions="Is it polite?"))
+        links += [link("words", "text", "ask", "payload"), link("ask", "approved_data", "said", "value")]
+        nodes.append(node("unsaid", AGENT_OUTPUT, name="unsaid"))
+        links.append(link("ask", "review_message", "unsaid", "value"))
+    else:
+        links.append(link("words", "text", "said", "value"))
+    return {"name": name, "description": "Greets <b>somebody</b>.", "nodes": nodes, "links": links}
+
+
+def new_agent(region: dict[str, Any], graph: dict[str, Any]) -> str:
+    """An agent of Ada's."""
+    agent: str = ask(region, "POST", "agents", {"graph": graph})["id"]
+    return agent
+
+
+def name_of(what: str) -> str:
+    return f"{what} {uuid.uuid4().hex[:8]}"
+
+
+def go(page: Page, fragment: str) -> None:
+    page.evaluate(f"location.hash = {json.dumps(fragment)}")
+
+
+def press_button(page: Page, words: str, within: str = "#page") -> None:
+    """Click what a button or link within something says."""
+    found = f"[...document.querySelectorAll({json.dumps(f'{within} :is(button, a)')})]"
+    wanted = f"{found}.find((one) => one.offsetParent && one.textContent.trim() === {json.dumps(words)})"
+    page.until(f"Boolean({wanted})", f"there is {words}")
+    page.evaluate(f"{wanted}.click()")
+
+
+def run_with_review(page: Page, region: dict[str, Any]) -> str:
+    """A run that asks, shown on its page; the name of its agent."""
+    name = name_of("Polite greeting")
+    agent = new_agent(region, greeting(name, reviewed=True))
+    run = ask(region, "POST", "runs", {"library_agent_id": agent, "inputs": {"who": "Grace"}})
+    go(page, f"#run={run['id']}")
+    page.until("document.querySelector('.review form textarea')", "the user is asked")
+    return name
+
+
+def test_an_agent_is_run_and_its_output_shown(ada: Page, region: dict[str, Any]) -> None:
+    """Found by its name, run with what was typed by keyboard; the run's page gets to its output by itself."""
+    name = name_of("Greeting")
+    agent = new_agent(region, greeting(name))
+    ada.click("#pages a[href='#agents']")
+    ada.until("document.querySelector('#page input[type=search]')", "the library is shown")
+    ada.type("#page input[type=search]", name.upper())
+    ada.until(f"document.querySelector('.rows .row-title')?.textContent === '{name}'", "it is found")
+    press_button(ada, name)
+    ada.until("document.querySelector('.run-form') && document.querySelectorAll('.step').length === 4", "its page")
+    assert ada.evaluate("location.hash") == f"#agent={agent}"
+    assert ada.evaluate("document.querySelector('#chat-title').textContent") == name
+    assert ada.evaluate("document.querySelector('[name=often]').value") == "1"
+    assert ada.evaluate("document.querySelectorAll('#page b').length") == 0
+
+    ada.click(".run-form .primary")
+    ada.until("document.activeElement.name === 'who'", "what is needed and missing has the focus")
+    assert ada.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
+    ada.type("[name=who]", "Grace")
+    ada.evaluate("document.querySelector('.run-form .primary').focus()")
+    ada.press("Enter")
+
+    ada.until(f"location.hash.startsWith('#run=') && {MOOD} === 'good'", "the run completes")
+    ada.until("document.querySelectorAll('.node').length === 4", "its nodes are shown")
+    assert "Hello, Grace! 1" in ada.evaluate("document.querySelector('.values').textContent")
+    assert ada.errors == []
+    ada.reload()
+    ada.until(f"{MOOD} === 'good'", "the link leads there again")
+    press_button(ada, name)
+    ada.until("document.querySelector('.row .badge')?.dataset.mood === 'good'", "the agent's page has the run")
+
+
+def test_a_run_is_stopped(ada: Page, region: dict[str, Any]) -> None:
+    """While it waits, Stop ends it; the page says so."""
+    graph = greeting(name_of("Slow greeting"))
+    graph["nodes"].append(node("wait", WAIT, seconds=600))
+    graph["links"] = [
+        *graph["links"][:-1],
+        link("words", "text", "wait", "value"),
+        link("wait", "value", "said", "value"),
+    ]
+    agent = new_agent(region, graph)
+    run = ask(region, "POST", "runs", {"library_agent_id": agent, "inputs": {"who": "Grace"}})
+    go(ada, f"#run={run['id']}")
+    ada.until(f"{MOOD} === 'busy' && document.querySelectorAll('.node').length > 2", "it works")
+
+    press_button(ada, "Stop")
+
+    ada.until(f"{MOOD} === 'bad'", "it has stopped")
+    assert ada.evaluate("document.querySelector('.run-head .badge').textContent") == "Stopped"
+    assert ada.errors == []
+
+
+def test_a_review_is_approved_with_other_data(ada: Page, region: dict[str, Any]) -> None:
+    """The sidebar counts it; what was typed in its place goes on, and what is no JSON is refused before."""
+    run_with_review(ada, region)
+    ada.until("!document.querySelector('#pending-reviews').hidden", "the sidebar says that one waits")
+    assert ada.evaluate("document.querySelector('.review textarea.code').value") == '"Hello, Grace! 1"'
+    ada.evaluate("document.querySelector('.review textarea.code').value = ''")
+    ada.type(".review textarea.code", "Good day, Grace")
+    press_button(ada, "Approve")
+    ada.until(f"{SAID}.includes('This is not JSON.')", "it is refused")
+    ada.evaluate("document.querySelector('.review textarea.code').value = ''")
+    ada.type(".review textarea.code", '"Good day, Grace"')
+    ada.press("Tab")
+    press_button(ada, "Approve")
+
+    ada.until(f"{MOOD} === 'good'", "the run completes")
+    assert "Good day, Grace" in ada.evaluate("document.querySelector('.values').textContent")
+    assert ada.errors == []
+
+
+def test_a_review_is_rejected_with_words(ada: Page, region: dict[str, Any]) -> None:
+    """From the list of reviews; the run hears the words."""
+    name = run_with_review(ada, region)
+    run = ada.evaluate("location.hash")
+    ada.click("#pages a[href='#reviews']")
+    card = f"[...document.querySelectorAll('.review')].find((one) => one.ariaLabel?.includes('{name}'))"
+    ada.until(f"{card}?.querySelector('form')", "it is in the list")
+    ada.evaluate(f"{card}.querySelector('textarea:not(.code)').value = 'Too short'")
+    ada.evaluate(f"{card}.querySelector('form .plain').click()")
+    ada.until(f"!{card} || {card}.querySelector('.badge').textContent === 'Rejected'", "it is rejected")
+
+    go(ada, run)
+
+    ada.until(f"{MOOD} === 'good' && {SAID}.includes('Too short')", "the run has heard")
+    assert ada.errors == []
+
+
+def test_a_published_agent_is_added(ada: Page) -> None:
+    """From the marketplace to the library, once, whatever is clicked again."""
+    for _ in range(2):
+        go(ada, "#store=parley/compare-two-texts")
+        press_button(ada, "Add to library")
+        ada.until("document.querySelector('.run-form')", "it is an agent of one's own now")
+        assert ada.evaluate("document.querySelector('#chat-title').textContent") == "Compare two texts"
+    go(ada, "#agents")
+    ada.until("document.querySelector('#page a[href^=\"#agent=\"]')", "the library is shown")
+    ada.type("#page input[type=search]", "Compare two texts")
+    own = "document.querySelectorAll('#page .block:first-of-type a')"
+    ada.until(f"[...{own}].filter((one) => one.textContent === 'Compare two texts').length === 1", "it is there once")
+    assert ada.errors == []
+
+
+def test_an_agent_is_taken_along_and_deleted(ada: Page, region: dict[str, Any]) -> None:
+    """Its JSON is offered as a file; after a question it is gone, and its link says so."""
+    name = name_of("Short-lived")
+    agent = new_agent(region, greeting(name))
+    go(ada, f"#agent={agent}")
+    press_button(ada, "Export")
+    ada.until("!document.querySelector('#page [aria-busy=true]')", "it is exported")
+    press_button(ada, "Delete")
+    ada.until("document.activeElement.value === 'keep'", "the user is asked")
+    ada.press("Escape")
+    ada.until("!document.querySelector('dialog[open]')", "the question is gone")
+    press_button(ada, "Delete")
+    ada.until("document.querySelector('dialog[open]')", "the user is asked")
+    assert ada.errors == []
+
+    ada.click("dialog[open] .danger")
+
+    ada.until("location.hash === '#agents'", "the library is shown")
+    go(ada, f"#agent={agent}")
+    ada.until(f"{SAID}.includes('no such agent')", "it is gone")
+
+
+def test_a_schedule_rests_and_goes_on(ada: Page, region: dict[str, Any]) -> None:
+    """Its next time is on the user's clocks; paused it has none; run now leads to a run; deleted it is gone."""
+    name, agent = name_of("Each morning"), new_agent(region, greeting(name_of("Greeting")))
+    target = {"type": "agent", "library_agent_id": agent, "inputs": {"who": "Ada"}}
+    ask(region, "POST", "schedules", {"name": name, "cron": "30 9 * * *", "timezone": "Asia/Tokyo", "target": target})
+    go(ada, "#schedules")
+    card = f"[...document.querySelectorAll('.schedule')].find((one) => one.textContent.includes('{name}'))"
+    ada.until(f"{card}?.textContent.includes('Next:')", "it is listed")
+    assert "9:30" in ada.evaluate(f"{card}.textContent")
+    assert "30 9 * * * in Asia/Tokyo" in ada.evaluate(f"{card}.textContent")
+    button = f"(words) => [...{card}.querySelectorAll('button')].find((one) => one.textContent === words)"
+
+    ada.evaluate(f"({button})('Pause').click()")
+    ada.until(f"{card}.querySelector('.badge').textContent === 'Paused'", "it rests")
+    assert "Next:" not in ada.evaluate(f"{card}.textContent")
+    ada.evaluate(f"({button})('Resume').click()")
+    ada.until(f"{card}.querySelector('.badge').textContent === 'Active'", "it goes on")
+    ada.evaluate(f"{card}.querySelector('summary').click()")
+    ada.until(f"{card}.textContent.includes('It has not fired yet.')", "its history is shown")
+    ada.evaluate(f"({button})('Run now').click()")
+    ada.until(f"location.hash.startsWith('#run=') && {MOOD} === 'good'", "it runs")
+    go(ada, "#schedules")
+    ada.until(f"Boolean({card})", "it is listed")
+    ada.evaluate(f"({button})('Delete').click()")
+    ada.until("document.querySelector('dialog[open]')", "the user is asked")
+    ada.click("dialog[open] .danger")
+
+    ada.until(f"!{card}", "it is gone")
+    assert ada.errors == []
+
+
+def test_an_account_is_connected_and_its_secret_never_shown(ada: Page) -> None:
+    """The link of a card leads to its form; afterwards neither the page nor the storage of the browser has it."""
+    title, secret = name_of("Rivers"), f"s3cret-{uuid.uuid4().hex}"
+    go(ada, "#connect=http_bearer")
+    ada.until("document.querySelector('#page form input[type=password]')", "the form asks for a token")
+    assert ada.evaluate("document.querySelector('#page select').value") == "http_bearer"
+    fields = "[...document.querySelectorAll('#page form input')]"
+    for at, text in enumerate((secret, "not a host", title)):
+        ada.evaluate(f"{fields}[{at}].focus()")
+        ada.type(f"#{ada.evaluate(f'{fields}[{at}].id')}", text)
+    ada.errors.clear()
+    press_button(ada, "Connect", "#page form")
+    ada.until("document.querySelector('#page .field-problem').textContent.includes('hosts')", "it says what is wrong")
+    assert all("422" in error for error in ada.errors)
+    ada.errors.clear()
+    ada.evaluate(f"{fields}[1].value = ''")
+    ada.type(f"#{ada.evaluate(f'{fields}[1].id')}", "API.rivers.example")
+    press_button(ada, "Connect", "#page form")
+
+    row = f"[...document.querySelectorAll('.row')].find((one) => one.textContent.includes('{title}'))"
+    ada.until(f"{row}?.textContent.includes('api.rivers.example')", "it is listed")
+    assert secret not in ada.evaluate("document.documentElement.outerHTML")
+    assert ada.evaluate("document.querySelector('#page form input[type=password]').value") == ""
+    ada.reload()
+    ada.until(f"Boolean({row})", "it is kept")
+    assert secret not in ada.evaluate("document.documentElement.outerHTML + JSON.stringify(localStorage)")
+    ada.evaluate(f"{row}.querySelector('button').click()")
+    ada.until("document.querySelector('dialog[open]')", "the user is asked")
+    ada.click("dialog[open] .danger")
+    ada.until(f"!{row}", "it is gone")
+    assert ada.errors == []
+
+
+def test_a_chat_leads_to_the_run(ada: Page, region: dict[str, Any]) -> None:
+    """The card of `run_agent` has links to the run and the agent; back leads to the chat."""
+    name = name_of("Greeter")
+    new_agent(region, greeting(name))
+    say(ada, f"run {name} with who=Grace and wait 60")
+    ada.until(f"{LAST}?.querySelector('.tool-links a[href^=\"#run=\"]')", "the card links to the run")
+    ada.until(f"{LAST}.querySelector('.tool-links a[href^=\"#agent=\"]')", "and to the agent")
+    chat = ada.evaluate("location.hash")
+
+    ada.evaluate(f"{LAST}.querySelector('.tool-links a[href^=\"#run=\"]').click()")
+
+    ada.until(f"{MOOD} === 'good' && {SAID}.includes('Hello, Grace! 1')", "the run is shown")
+    assert ada.evaluate("document.querySelector('#dock').hidden") is True
+    ada.evaluate("history.back()")
+    ada.until(f"location.hash === '{chat}' && {LAST}?.querySelector('.tool')", "the chat is shown again")
+    assert ada.evaluate("document.querySelector('#page').hidden") is True
+    assert ada.errors == []
+
+
+def test_what_is_somebody_elses_is_not_there(ada: Page, chromium: Browser, region: dict[str, Any]) -> None:
+    """Grace, who opens Ada's links, sees that there is nothing."""
+    agent = new_agent(region, greeting(name_of("Private")))
+    run = ask(region, "POST", "runs", {"library_agent_id": agent, "inputs": {"who": "Ada"}})["id"]
+    for fragment, words in ((f"agent={agent}", "no such agent"), (f"run={run}", "no such run")):
+        with chromium.page() as other:
+            other.open(f"{console_address(region)}#token={region['tokens']['grace']}&{fragment}")
+            other.until(f"{SAID}.includes('{words}')", "nothing is there")
+            assert other.evaluate("document.querySelectorAll('#page form').length") == 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 780)], ids=["desktop", "phone"])
+def test_nothing_is_wider_than_the_window(
+    ada: Page, region: dict[str, Any], width: int, height: int, dark: bool
+) -> None:
+    """Each page, desktop or phone, light or dark; with words that nothing breaks."""
+    ada.look(width=width, height=height, dark=dark)
+    graph = greeting(f"{'Long' * 12} {uuid.uuid4().hex}", reviewed=True)
+    agent = new_agent(region, graph)
+    run = ask(region, "POST", "runs", {"library_agent_id": agent, "inputs": {"who": "Grace" * 60}})["id"]
+    shown = {
+        "#agents": "document.querySelectorAll('#page .row').length > 5",
+        f"#agent={agent}": "document.querySelector('.run-form') && document.querySelectorAll('.step').length === 6",
+        f"#run={run}": "document.querySelector('.review form')",
+        "#reviews": "document.querySelector('.review form')",
+        "#schedules": "document.querySelector('#page .loading > div:not([hidden])')",
+        "#accounts": "document.querySelector('#page form')",
+    }
+    for fragment, there in shown.items():
+        go(ada, fragment)
+        ada.until(f"location.hash === '{fragment}' && {there}", f"{fragment} is shown")
+        place = "document.querySelector('#page')"
+        assert ada.evaluate(f"{place}.scrollWidth <= {place}.clientWidth"), fragment
+        assert ada.evaluate("document.documentElement.scrollWidth <= innerWidth"), fragment
+    assert ada.errors == []
