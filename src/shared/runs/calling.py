@@ -86,6 +86,8 @@ class Underway:
     """What it will be charged when it brings something."""
     asks: bool = False
     """Whether it waits for what its user says before it is run."""
+    has_waited: bool = False
+    """Whether its journal says that it waits, or has said so."""
 
     def news_of_spend(self) -> Spend:
         """What it has spent since this was asked last."""

@@ -14,10 +14,21 @@ from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
 from shared.stream.closing import OpenStream
 from shared.stream.parts import Part
+from shared.tasks.lease import Lease
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.waits import send_on
 
 _ATTEMPTS = 12
+
+
+def time_over_at(services: Services, task: Task) -> int:
+    """Until when a run may go on, waiting included, in milliseconds since the epoch."""
+    return task.created_at + services.run_max_days * 86_400_000
+
+
+def run_owner(services: Services, lease: Lease, task: Task) -> TurnOwner:
+    """Who has the lease of a run: its stream is kept as long as it may go on, and the retention longer."""
+    return TurnOwner(services, lease, task, has_steps=False, lives_until=time_over_at(services, task) / 1000)
 
 
 @dataclass(frozen=True)

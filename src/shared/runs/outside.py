@@ -5,11 +5,10 @@ from shared.chat.operations.work import end_operation
 from shared.chat.services import Services
 from shared.chat.turn.ending import Outcome
 from shared.chat.turn.outside import end_from_outside
-from shared.chat.turn.owner import TurnOwner
 from shared.kernel.errors import Terminal
 from shared.kernel.telemetry import log_problem
 from shared.runs.deliveries import fail_delivery
-from shared.runs.ending import Ending, Verdict
+from shared.runs.ending import Ending, Verdict, run_owner
 from shared.runs.records import load_run
 from shared.tasks.lease import LeaseLost
 from shared.tasks.store import get_task
@@ -38,7 +37,7 @@ def end_run(services: Services, run_id: str, verdict: Verdict, caller: str) -> b
     lease, task = taken
     run = load_run(services.database, run_id)
     assert run is not None, "it is put with its task"
-    owner = TurnOwner(services, lease, task, has_steps=False)
+    owner = run_owner(services, lease, task)
     try:
         owner.open()
         Ending(services, owner, run).end(verdict, [], 0)

@@ -16,7 +16,7 @@ from shared.agents.graphs.model import ERROR_PIN, Graph
 from shared.agents.graphs.schemas import FindBlock
 from shared.agents.library.versions import GraphVersions
 from shared.agents.running import RunStatus
-from shared.aws.writes import Item, Put, Write
+from shared.aws.writes import Delete, Item, Put, Write
 from shared.chat.services import Services
 from shared.chat.transcript import ToolCall
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
@@ -38,7 +38,7 @@ from shared.runs.calling import (
     gathered_inputs,
     read,
 )
-from shared.runs.ending import Ending, Verdict
+from shared.runs.ending import Ending, Verdict, run_owner, time_over_at
 from shared.runs.plan import Gathers, Plan, Ready, Values
 from shared.runs.records import Execution, Run, executions_among, load_run, shown, written
 from shared.runs.stream import Progress, last_status, opening_parts, status_part
@@ -109,7 +109,7 @@ def advance_run(services: Services, bench: RunBench, run_id: str, invocation: st
         return
     lease, task = taken
     log_event("turn.leased", **task.ids, epoch=task.epoch, takeovers=task.takeovers, status=task.status.value)
-    owner = TurnOwner(services, lease, task, has_steps=False)
+    owner = run_owner(services, lease, task)
     try:
         records = owner.open("NODE#")
         if task.status.ended:
@@ -171,7 +171,7 @@ class _Work:
         self._inputs = json.loads(run.inputs)
         self._permissions = Permissions.from_item(owner.task.permissions)
         self._credits = Credits(services.database, services.clock)
-        self._ends_at = owner.task.created_at + services.run_max_days * 86_400_000
+        self._ends_at = time_over_at(services, owner.task)
         self._parking = Parking(services, owner, self._ends_at)
         self._mailbox: Mailbox[_Reported] = bench.workers.mailbox()
         self._running: dict[int, Underway] = {}
@@ -425,7 +425,9 @@ class _Work:
         self._show()
         credits = self.credits + sum(row.credits for row in rows)
         also_set, values = (", #credits = :credits", {"credits": credits}) if credits else ("", {})
-        self._owner.commit([put for row in rows for put in row.puts(task.id)], also_set=also_set, values=dict(values))
+        writes: list[Write] = [put for row in rows for put in row.puts(task.id)]
+        writes += [Delete(call_key(task.id, one.ready.id)) for one, _ in group if one.has_waited]
+        self._owner.commit(writes, also_set=also_set, values=dict(values))
         self.credits = credits
         for (one, result), row in zip(group, rows, strict=True):
             self._bytes += row.size
@@ -499,6 +501,7 @@ class _Work:
         assert one.block, "it has been looked up"
         del self._running[number]
         self._waiting[number] = one
+        one.has_waited = True
         self._parked[number] = Suspended(number, ToolCall(one.ready.id, one.block.name, "{}"), wait, stored)
         self._progress.waits(one.ready.node.id)
 

@@ -85,8 +85,12 @@ class ChunkLog:
         )
         return _from_item(last).end if last and last["expires_at"] > self._clock.now() else 0
 
-    def put(self, lease: Lease, seq: int, parts: Sequence[Part], *, settled: bool) -> Put:
-        """The write that stores `parts` at `seq` if nothing is there, or what nobody can read any more."""
+    def put(self, lease: Lease, seq: int, parts: Sequence[Part], *, settled: bool, needed_until: float = 0.0) -> Put:
+        """The write that stores `parts` at `seq` if nothing is there, or what nobody can read any more.
+
+        They are kept for the retention from now, or from `needed_until`, if that is later: the rows of a task must not
+        expire one by one while it goes on, because they are numbered from its first.
+        """
         now = int(self._clock.now())
         item = {
             "pk": lease.task_id,
@@ -96,19 +100,19 @@ class ChunkLog:
             "settled": settled,
             "n": len(parts),
             "parts": encode(list(parts)),
-            "expires_at": now + self._retention_seconds,
+            "expires_at": max(now, int(needed_until)) + self._retention_seconds,
         }
         free = "attribute_not_exists(#pk) OR #expires_at <= :now"
         return Put(item, condition=free, values={"now": now}, table="chunks")
 
-    def append(self, lease: Lease, head: int, parts: Sequence[Part]) -> int | None:
-        """Store `parts` at `head`; None, or the seq behind the row that a predecessor has put there.
+    def append(self, lease: Lease, head: int, parts: Sequence[Part], *, needed_until: float = 0.0) -> int | None:
+        """Store `parts` at `head`; None, or the seq behind the row that a predecessor has put there. See `put`.
 
         Raises:
             LeaseLost: a row of a higher epoch is there.
         """
         try:
-            self._database.write(self.put(lease, head, parts, settled=False))
+            self._database.write(self.put(lease, head, parts, settled=False, needed_until=needed_until))
         except ConditionFailed as failure:
             return resolve_collision(lease, failure.item, parts)
         return None

@@ -12,6 +12,7 @@ from shared.agents.running import RunFilter
 from shared.runs import work
 from shared.tasks.lineage import Lineage
 from shared.tasks.wait import Wait
+from tests.support.checks import check_dense_rows
 from tests.support.grammar import check_stream
 from tests.support.model import says
 from tests.support.region import Parley
@@ -87,6 +88,22 @@ def test_a_wait_costs_nothing_and_holds_no_slot(parley: Parley) -> None:
         "completed",
     ]
     check_stream(parley.parts(waiting), steps=False)
+
+
+def test_the_stream_of_a_run_that_waits_for_weeks_has_no_gaps(parley: Parley) -> None:
+    """What was shown before a wait does not expire before what is shown after it: rows are numbered from the first."""
+    agents = Agents(parley)
+    nodes = [node(name, "Wait", seconds=5 * 86_400, value="x") for name in ("a", "b", "c")]
+    run_id = agents.start(agents.agent(graph(nodes, "a.value > b.value", "b.value > c.value")))
+    agents.until_quiet()
+    started = agents.look(run_id).started_at
+    for _ in nodes:
+        parley.clock.advance(5 * 86_400)
+        agents.minutes(2)
+    ended = agents.look(run_id)
+    assert (ended.status, ended.started_at) == ("completed", started)
+    check_dense_rows(parley, run_id)
+    check_stream(parley.parts(run_id), steps=False)
 
 
 def test_a_started_foreign_effect_is_not_repeated(parley: Parley) -> None:

@@ -136,6 +136,15 @@ def test_nobody_answers(parley: Parley) -> None:
     assert (ended.status, ended.error_code, block.calls) == ("failed", "review_expired", [])
 
 
+def test_a_review_that_was_decided_is_not_waited_for(parley: Parley) -> None:
+    """The run waits for the time behind it, and says that."""
+    agents = agents_of(parley)
+    nodes = [given("in", "Text"), node("h", "Human review"), node("w", "Wait", seconds=7200), result("out", "Sent")]
+    links = ["in.value > h.payload", "h.approved_data > w.value", "w.value > out.value"]
+    ended = decide(agents, waiting(agents, graph(nodes, *links)))
+    assert (ended.status, ended.reviews, parley.task(ended.id).status) == ("waiting", (), TaskStatus.WAITING)
+
+
 def test_each_execution_has_a_review_of_its_own(parley: Parley) -> None:
     """Also about the same inputs."""
     block = AsksFirst()

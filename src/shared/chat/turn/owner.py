@@ -49,9 +49,13 @@ class TurnOwner:
     """Everything that one owner may write about its task.
 
     A stream without steps (`has_steps`) has nothing to withdraw: a predecessor's late row stays where it is.
+    `lives_until`: how long the task may go on, in seconds since the epoch, if that is longer than parts are kept.
     """
 
-    def __init__(self, services: Services, lease: Lease, task: Task, *, has_steps: bool = True) -> None:
+    def __init__(
+        self, services: Services, lease: Lease, task: Task, *, has_steps: bool = True, lives_until: float = 0.0
+    ) -> None:
+        self._lives_until = lives_until
         self._has_steps = has_steps
         self._services = services
         self._clock = services.clock
@@ -138,11 +142,14 @@ class TurnOwner:
         """Store what is buffered, then post it."""
         parts = self._buffer.take()
         if parts:
-            while (head := self._services.log.append(self._lease, self._parts.head, parts)) is not None:
+            while (head := self._append(parts)) is not None:
                 self._catch_up(head)
                 parts = self._behind_a_late_row(parts)
             self._take_in(parts)
         self._delivery.pump()
+
+    def _append(self, parts: Sequence[Part]) -> int | None:
+        return self._services.log.append(self._lease, self._parts.head, parts, needed_until=self._lives_until)
 
     def _behind_a_late_row(self, parts: list[Part]) -> list[Part]:
         return [wire.reset_step(), *parts] if self._has_steps else parts
@@ -181,7 +188,9 @@ class TurnOwner:
         together = [*buffered, *parts]
         while True:
             update = self._progress(also_set, values or {}, requires_inbox)
-            put = self._services.log.put(self._lease, self._parts.head, together, settled=True)
+            put = self._services.log.put(
+                self._lease, self._parts.head, together, settled=True, needed_until=self._lives_until
+            )
             chunk: list[Write] = [put] if together else []
             try:
                 self._services.database.transact([update, *chunk, *writes, *self.tab.writes(self.task)])
