@@ -21,7 +21,8 @@ from typing import Any, Literal
 from shared.agents.running import Origin, RunStatus
 from shared.aws.database import Database
 from shared.aws.writes import Item, Put, Write
-from shared.kernel.errors import TooLarge
+from shared.kernel.errors import Invalid, TooLarge
+from shared.kernel.nesting import MAX_VALUE_DEPTH, nests_within
 from shared.tasks.records import Spend
 
 RECORD_VERSION = 1
@@ -198,8 +199,10 @@ def written(values: Mapping[str, Any]) -> str:
     """JSON as it is stored.
 
     Raises:
-        ValueError: it holds what JSON or UTF-8 can't.
+        ValueError: it holds what JSON or UTF-8 can't, or nests too deeply.
     """
+    if not nests_within(values, MAX_VALUE_DEPTH):
+        raise ValueError("nested too deeply")
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     text.encode()
     return text
@@ -209,12 +212,14 @@ def inputs_text(inputs: Mapping[str, Any]) -> str:
     """A run's inputs as they are stored.
 
     Raises:
+        Invalid: they are no JSON, or nest too deeply.
         TooLarge: nobody could keep them.
     """
     try:
         text = written(inputs)
     except ValueError as error:
-        raise TooLarge("The inputs are no JSON.", code="inputs_invalid") from error
+        message = f"The inputs are no JSON, or nest more than {MAX_VALUE_DEPTH} deep."
+        raise Invalid(message, code="invalid_inputs") from error
     if len(text.encode()) > MAX_INPUT_BYTES:
         raise TooLarge(f"The inputs have more than {MAX_INPUT_BYTES} bytes.", code="inputs_too_large")
     return text

@@ -7,6 +7,7 @@ from typing import Any
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.kernel.errors import Invalid, NotFound, TooLarge
+from shared.kernel.nesting import MAX_VALUE_DEPTH, nests_within
 from shared.schedules.records import Schedule
 from shared.schedules.requests import MAX_INPUT_BYTES
 
@@ -49,10 +50,17 @@ def stored_inputs(inputs: Mapping[str, Any]) -> str:
     """The inputs as they are stored.
 
     Raises:
+        Invalid: they are no JSON, or nest too deeply.
         TooLarge: there are too many of them.
     """
-    text = json.dumps(inputs, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_INPUT_BYTES:
+    try:
+        text = json.dumps(inputs, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except ValueError as error:
+        raise Invalid("The inputs are no JSON.", code="invalid_inputs") from error
+    if not nests_within(inputs, MAX_VALUE_DEPTH):
+        raise Invalid(f"The inputs nest more than {MAX_VALUE_DEPTH} deep.", code="invalid_inputs")
+    if size > MAX_INPUT_BYTES:
         raise TooLarge(f"The inputs of a schedule have {MAX_INPUT_BYTES} bytes at most.", code="inputs_too_large")
     return text
 

@@ -97,6 +97,7 @@ def test_after_thirty_days_it_has_expired(ada: TestClient, parley: Parley) -> No
         ({"block_id": SendWebhook.id, "of_inputs": True}, '{"data": {"url": 1}}', 422, "review_data_invalid"),
         ({}, '{"data": NaN}', 422, "review_data_invalid"),
         ({}, '{"data": "\\ud800"}', 422, "review_data_invalid"),
+        ({}, '{"data": ' + "[" * 102 + "]" * 102 + "}", 422, "review_data_invalid"),
         ({}, f'{{"data": "{"x" * MAX_DATA_BYTES}"}}', 413, "review_too_large"),
         ({}, '{"message": "' + "x" * 2_001 + '"}', 422, "validation_failed"),
         ({}, '{"message": "\\ud800"}', 422, "validation_failed"),

@@ -15,6 +15,9 @@ from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, given, graph, node, result
 from tests.unit.api.test_agents import client_of
 
+ECHO = graph([given("in", "City"), result("out", "City")], "in.value > out.value")
+"""Says what it was told."""
+
 
 @pytest.fixture
 def ada(parley: Parley) -> TestClient:
@@ -111,6 +114,30 @@ def test_nothing_begins_before_its_accounts_are_connected(agents: Agents, parley
 
 def test_a_deployment_without_credentials_says_so(agents: Agents, ada: TestClient) -> None:
     assert ada.post("/api/runs", json={"library_agent_id": posting(agents).id}).json()["code"] == "credentials_missing"
+
+
+@pytest.mark.parametrize(
+    "value", ['"\\ud800"', "NaN", "1e999", "[" * 101 + "]" * 101], ids=["half", "nan", "inf", "deep"]
+)
+def test_inputs_that_nobody_could_read_again_start_nothing(agents: Agents, ada: TestClient, value: str) -> None:
+    """Whatever a client's library can write: else the run could be started, and not be shown."""
+    body = json.dumps({"library_agent_id": agents.agent(GREETER).id, "inputs": {"City": "here"}})
+    answer = ada.post("/api/runs", content=body.replace('"here"', value))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_inputs")
+    assert ada.get("/api/runs").json()["runs"] == []
+
+
+def test_a_name_that_is_no_text_is_refused_in_words(agents: Agents, ada: TestClient) -> None:
+    body = json.dumps({"library_agent_id": agents.agent(GREETER).id, "inputs": {"\ud800": 1}})
+    answer = ada.post("/api/runs", content=body)
+    assert (answer.status_code, answer.json()["details"]["unknown"]) == (422, ["?"])
+
+
+def test_values_as_deep_as_they_may_be_are_shown(agents: Agents, ada: TestClient) -> None:
+    run = agents.run(ECHO, {"City": json.loads("[" * 99 + "]" * 99)})
+    assert run.status == "completed"
+    for path in ("", "/nodes"):
+        assert ada.get(f"/api/runs/{run.id}{path}").status_code == 200
 
 
 def test_runs_are_listed_page_by_page_the_newest_first(parley: Parley, agents: Agents, ada: TestClient) -> None:

@@ -1,5 +1,6 @@
 """Schedules over HTTP, in fake time; the answers are held to their description."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -185,6 +186,19 @@ def test_inputs_must_fit_the_agent(
     body["target"]["inputs"] = inputs
     answer = client().post("/api/schedules", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "value", ['"\\ud800"', "NaN", "1e999", "[" * 101 + "]" * 101], ids=["half", "nan", "inf", "deep"]
+)
+def test_inputs_that_nobody_could_read_again_are_refused(parley: Parley, client: Client, value: str) -> None:
+    """Else no list of the user's schedules could be answered any more."""
+    agent = river_agent(parley)
+    target = {"type": "agent", "library_agent_id": agent.id, "inputs": {"river": "here"}}
+    body = json.dumps({**WEEKDAYS, "target": target}).replace('"here"', value)
+    answer = client().post("/api/schedules", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_inputs")
+    assert client().get("/api/schedules").json()["schedules"] == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from shared.agents.graphs.link_rules import link_problems
 from shared.agents.graphs.model import MAX_GRAPH_BYTES, Graph
 from shared.agents.graphs.node_rules import node_problems
 from shared.agents.graphs.problem import Problem, bounded, quoted
+from shared.kernel.nesting import nests_within
 
 MAX_DEPTH = 64
 """Of lists and objects within each other."""
@@ -47,7 +48,7 @@ def read_graph(raw: Any) -> Graph | list[Problem]:
 
 def unfit_json(value: Any) -> Problem | None:
     """Why the value can't be a graph, whatever it says."""
-    if not _depth_fits(value):
+    if not nests_within(value, MAX_DEPTH):
         message = f"Lists and objects are nested more than {MAX_DEPTH} deep; make it flatter."
         return Problem("too_deep", "", message)
     try:
@@ -59,22 +60,6 @@ def unfit_json(value: Any) -> Problem | None:
         message = f"The graph has {size} bytes and {MAX_GRAPH_BYTES} are possible; move long texts to files."
         return Problem("too_large", "", message)
     return None
-
-
-def _depth_fits(value: Any) -> bool:
-    """Whether lists and objects are nested at most `MAX_DEPTH` deep."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [part for one in level for part in _parts(one)]
-        if not level:
-            return True
-    return False
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return [part for part in value.values() if isinstance(part, dict | list)]
-    return [part for part in value if isinstance(part, dict | list)] if isinstance(value, list) else ()
 
 
 def _problems(layout: Layout) -> Iterator[Problem]:

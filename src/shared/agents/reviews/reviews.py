@@ -27,6 +27,7 @@ from shared.aws.database import ConditionFailed, Database, TransactionFailed
 from shared.aws.writes import Item, Write
 from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Conflict, Gone, Invalid, NotFound, Retryable, TooLarge, ToolError
+from shared.kernel.nesting import MAX_VALUE_DEPTH, nests_within
 from shared.kernel.telemetry import log_event
 
 MAX_ID_CHARACTERS = 100
@@ -196,6 +197,8 @@ def _fits(review: Review, status: Status | None, now: int) -> bool:
 
 def _written(payload: Any) -> str:
     """As JSON text, the same for the same payload."""
+    if not nests_within(payload, MAX_VALUE_DEPTH):
+        raise ToolError(f"It nests more than {MAX_VALUE_DEPTH} deep.", code="content_invalid")
     try:
         text = json.dumps(payload, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError):
