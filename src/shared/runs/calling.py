@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from shared.agents.blocks.contract import BlockContext, BlockInput, BlockOutput, emitted
 from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.registry import AnyBlock
+from shared.agents.blocks.rules.sizes import Sizes
 from shared.chat.services import Services
 from shared.chat.turn.parking import over_soon
 from shared.kernel.clock import Clock
@@ -97,7 +98,11 @@ class Underway:
 
 
 def gathered_inputs(ready: Ready, run_inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The node's defaults, what the run was given, and what links bring on top."""
+    """The node's defaults, what the run was given, and what links bring on top.
+
+    Raises:
+        ToolError: they would be too large, written out (`value_too_large`): many links may bring the same long value.
+    """
     inputs = dict(ready.node.input_default)
     if ready.node.block_id == AgentInput.id:
         given = run_inputs.get(str(inputs.get("name")))
@@ -110,6 +115,7 @@ def gathered_inputs(ready: Ready, run_inputs: Mapping[str, Any]) -> dict[str, An
             inputs[base] = {**(whole if isinstance(whole, dict) else {}), part: value}
         else:
             inputs[name] = value
+    Sizes("What comes to it", MAX_OUTPUT_BYTES).check(inputs)
     return inputs
 
 
@@ -161,7 +167,7 @@ def _bounded(outputs: Mapping[str, Sequence[Any]]) -> Answer:
     try:
         text = written(outputs)
     except ValueError:
-        return Failed("output_invalid", "It has brought what JSON can't hold.")
+        return Failed("output_invalid", "It has brought what JSON can't hold, or what nests too deeply.")
     if len(text.encode()) > MAX_OUTPUT_BYTES:
         return Failed("value_too_large", f"It has brought more than {MAX_OUTPUT_BYTES:,} bytes.")
     return Brought(outputs, text)

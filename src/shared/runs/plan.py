@@ -8,6 +8,7 @@ costs what it brings: values are kept once, and links only count how many of the
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from shared.agents.graphs.model import ERROR_PIN, Graph, Link, Node
@@ -16,6 +17,9 @@ Gathers = Mapping[str, Literal["all", "each"]]
 GathersOf = Callable[[str], Gathers]
 """Block id -> which of its inputs gather."""
 Values = Mapping[str, Sequence[Any]]
+
+MOST_GATHERED = 3_000_001
+"""Values in one list: more than any execution takes (`calling.gathered_inputs`), so what is cut is refused."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,8 @@ class Plan:
             brought[flow.link.sink_name] = flow.pin.values[position]
             consumed.append((flow.number, position))
         for name, flows in station.all.items():
-            brought[name] = [value for flow in flows for value in flow.pin.values]
+            values = (value for flow in flows for value in flow.pin.values)
+            brought[name] = list(islice(values, MOST_GATHERED))
         return Ready(station.node, index, brought, tuple(consumed))
 
     def _closed(self, flow: _Flow) -> bool:

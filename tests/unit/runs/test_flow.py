@@ -77,6 +77,23 @@ def test_a_branch_that_is_not_taken_does_not_run_and_merge_knows(parley: Parley)
     assert run.outputs == {"All": [[3, 1, 2]], "Count": [3]}
 
 
+def test_what_many_links_bring_is_refused_before_it_is_written_out(parley: Parley) -> None:
+    """The same long text a hundred times takes no memory, until somebody writes it."""
+    written = 0
+
+    class Told(Probe):
+        def run(self, context: Any, inputs: Any) -> Any:
+            nonlocal written
+            written += 1
+            return super().run(context, inputs)
+
+    nodes = [node("long", "probe", value=1), node("all", "Merge"), node("p", "probe"), result("out", "Error")]
+    links = ["long.value > all.values"] * 100 + ["all.values > p.value", "all.error > out.value"]
+    run = ran(parley, nodes, *links, blocks=[Told(lambda *_: "x" * 100_000)])
+    assert run.outputs == {"Error": ["What comes to it becomes too large; give it less to work on."]}
+    assert written == 1
+
+
 def test_a_loop_may_be_fed_from_what_follows_it(parley: Parley) -> None:
     """A cycle through a block that gathers each ends when nothing in it can start."""
 
