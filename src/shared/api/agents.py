@@ -123,8 +123,10 @@ def _add_reading(router: APIRouter, library: Library, caller: Any) -> None:
 
     @router.get("/{agent_id}/export")
     def export_agent(agent_id: str, user: caller) -> dict[str, Any]:
-        """The graph that runs, to be kept or imported elsewhere."""
-        return _shown(library.exported(library.get(user.id, agent_id)))
+        """The graph that runs, without the values of secret inputs, to be kept or imported elsewhere."""
+        from shared.agents.graphs.transfer import without_secrets  # knows blocks, as below
+
+        return _shown(without_secrets(library.exported(library.get(user.id, agent_id)))[0])
 
 
 def _add_changing(router: APIRouter, library: Library, caller: Any) -> None:

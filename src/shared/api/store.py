@@ -95,13 +95,14 @@ def _add_reading(router: APIRouter, marketplace: Marketplace, caller: Any) -> No
 
 def _add_publishing(router: APIRouter, marketplace: Marketplace, library: Library, caller: Any) -> None:
     def publish(user: User, body: Publication) -> dict[str, Any]:
+        from shared.agents.graphs.transfer import without_secrets
         from shared.agents.library.described import require_sound
 
         agent = library.get(user.id, body.library_agent_id)
         slug = body.slug or slug_from(agent.name)
         if not slug:
             raise Invalid("No slug can be made of the agent's name; choose one.", code="SLUG_MISSING")
-        graph = library.exported(agent)
+        graph, _ = without_secrets(library.exported(agent))
         require_sound(graph)
         return _details(marketplace, marketplace.publish(agent, graph, slug))
 

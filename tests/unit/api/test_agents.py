@@ -200,6 +200,25 @@ def test_an_agent_is_published_found_and_added(ada: TestClient, bob: TestClient)
         assert bob.get(f"/api/agents/{added['id']}/export").json() == tides()
 
 
+def test_the_default_of_a_secret_input_is_not_given_away(ada: TestClient, bob: TestClient) -> None:
+    """Neither by an export, nor by publishing, nor by telling what the agent asks for."""
+    graph = tides(default="hunter2hunter2", value_schema={"type": "string", "format": "password"})
+    agent_id = ada.post("/api/agents", json={"graph": graph}).json()["id"]
+    ada.put("/api/store/profile", json={"username": "ada"})
+    assert ada.post("/api/store", json={"library_agent_id": agent_id}).status_code == 200
+    added = bob.post(f"/api/store/{SLUG}/add").json()["id"]
+    told = [
+        ada.get(f"/api/agents/{agent_id}"),
+        ada.get(f"/api/agents/{agent_id}/export"),
+        bob.get(f"/api/store/{SLUG}"),
+        bob.get(f"/api/agents/{added}?include_graph=true"),
+    ]
+    assert not [answer.url for answer in told if "hunter2" in answer.text]
+    assert told[0].json()["input_schema"]["required"] == []
+    assert bob.get(f"/api/store/{SLUG}").json()["input_schema"]["required"] == ["place"]
+    assert "hunter2" in ada.get(f"/api/agents/{agent_id}?include_graph=true").text
+
+
 def test_a_further_version_is_published_and_chosen(ada: TestClient, bob: TestClient) -> None:
     with published(ada) as agent_id:
         added = bob.post(f"/api/store/{SLUG}/add").json()

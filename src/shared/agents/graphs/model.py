@@ -11,6 +11,8 @@ MAX_GRAPH_BYTES = 1_000_000
 """Of a graph as JSON."""
 MAX_NODES = 500
 MAX_LINKS = 3_000
+SECRET_FORMAT = "password"  # noqa: S105 - how JSON Schema marks one
+"""The `format` of inputs whose values nobody else may see."""
 ERROR_PIN = "error"
 """The output that every node has besides its block's: why it failed. Only if it is linked; else the run fails."""
 

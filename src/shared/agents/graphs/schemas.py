@@ -8,7 +8,7 @@ from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.blocks.registry import AnyBlock, shipped_block
 from shared.agents.blocks.rules.json_schemas import problems, require_schema
-from shared.agents.graphs.model import Graph, Node
+from shared.agents.graphs.model import SECRET_FORMAT, Graph, Node
 from shared.kernel.errors import ToolError
 
 FindBlock = Callable[[str], AnyBlock | None]
@@ -36,7 +36,10 @@ class CheckedInputs:
 
 
 def input_schema(graph: Graph) -> dict[str, Any]:
-    """JSON schema of the agent's inputs. Required is what has no default; `format: password` marks a secret."""
+    """JSON schema of the agent's inputs. Required is what has no default.
+
+    `format: password` marks a secret; what one has as its default stays in the graph.
+    """
     properties = {name: _input(node) for name, node in _named(graph, AgentInput.id)}
     required = [name for name, node in _named(graph, AgentInput.id) if not _has_default(node)]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -92,8 +95,11 @@ def _blocks(graph: Graph, find_block: FindBlock) -> list[AnyBlock]:
 
 
 def _input(node: Node) -> dict[str, Any]:
-    default = {"default": _default(node)} if _has_default(node) else {}
-    return {**_value_schema(node), **_described(node), **default}
+    schema = _value_schema(node)
+    if schema.get("format") == SECRET_FORMAT:
+        told = {name: value for name, value in schema.items() if name not in {"default", "examples"}}
+        return {**told, **_described(node)}
+    return {**schema, **_described(node), **({"default": _default(node)} if _has_default(node) else {})}
 
 
 def _value_schema(node: Node) -> dict[str, Any]:

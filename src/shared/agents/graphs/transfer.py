@@ -7,14 +7,12 @@ from typing import Any
 from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.registry import AnyBlock, shipped_blocks
 from shared.agents.graphs.fixes import Fixed, fixed
-from shared.agents.graphs.model import Graph, Node
+from shared.agents.graphs.model import SECRET_FORMAT, Graph, Node
 from shared.agents.graphs.pins import pins_of
 from shared.agents.graphs.problem import Problem, quoted
 
 FORMAT = "parley.agent"
 VERSION = 1
-SECRET_FORMAT = "password"  # noqa: S105 - how JSON Schema marks one
-"""The `format` of inputs whose values nobody else may see."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,17 @@ class Exported:
 
 def exported(graph: Graph, blocks: Iterable[AnyBlock] | None = None) -> Exported:
     """The graph as a document. Credentials are never in graphs; the values of inputs that are secret are taken out."""
+    clean, removed = without_secrets(graph, blocks)
+    raw = clean.model_dump(mode="json", exclude_defaults=True)
+    return Exported({"format": FORMAT, "version": VERSION, "graph": raw}, removed)
+
+
+def without_secrets(graph: Graph, blocks: Iterable[AnyBlock] | None = None) -> tuple[Graph, list[str]]:
+    """The graph without the values of secret inputs, and what was taken out, one sentence each."""
     known = {block.id: block for block in (shipped_blocks() if blocks is None else blocks)}
     removed: list[str] = []
     nodes = [_without_secrets(node, known, removed) for node in graph.nodes]
-    clean = graph.model_copy(update={"nodes": nodes})
-    raw = clean.model_dump(mode="json", exclude_defaults=True)
-    return Exported({"format": FORMAT, "version": VERSION, "graph": raw}, removed)
+    return graph.model_copy(update={"nodes": nodes}), removed
 
 
 def imported(document: Any, blocks: Iterable[AnyBlock] | None = None) -> Fixed:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from shared.agents.graphs.model import SECRET_FORMAT
 from shared.agents.running import NodeView, RunView
 from shared.kernel.clock import iso
 from shared.tools.contract import ErrorResponse, ToolResponse
@@ -74,7 +75,7 @@ class Execution(BaseModel):
     error: str | None
     error_code: str | None
     node_executions: list[NodeExecution] | None
-    """Of a dry run."""
+    """Of a dry run, unless the agent is given secrets: they would be in there."""
     reviews: list[str]
     is_dry_run: bool
     link: str
@@ -186,17 +187,22 @@ def _execution(run: RunView, schema: Mapping[str, Any] | None, nodes: Sequence[N
         inputs_summary=None if schema is None else _summary(run.inputs, schema["properties"]),
         error=run.error or None,
         error_code=run.error_code or None,
-        node_executions=[_node(node) for node in nodes[:_MOST_NODES]] if run.dry_run else None,
+        node_executions=[_node(node) for node in nodes[:_MOST_NODES]] if run.dry_run and _shows_all(schema) else None,
         reviews=list(run.reviews),
         is_dry_run=run.dry_run,
         link=run.link,
     )
 
 
+def _shows_all(schema: Mapping[str, Any] | None) -> bool:
+    """Whether the agent is known to take no secret."""
+    return schema is not None and not any(one.get("format") == SECRET_FORMAT for one in schema["properties"].values())
+
+
 def _summary(inputs: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, str]:
     """Secrets, and what the agent doesn't know any more, are hidden."""
     return {
-        name: _cut(value) if name in properties and properties[name].get("format") != "password" else _HIDDEN
+        name: _cut(value) if name in properties and properties[name].get("format") != SECRET_FORMAT else _HIDDEN
         for name, value in inputs.items()
     }
 

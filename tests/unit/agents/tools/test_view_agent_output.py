@@ -170,6 +170,18 @@ def test_a_dry_run_shows_its_nodes(caller: Caller, greeter: LibraryAgent) -> Non
     assert caller.view(execution_id=real)["execution"]["node_executions"] is None
 
 
+def test_a_dry_run_with_secrets_does_not_show_them(caller: Caller) -> None:
+    """Its nodes would: what was given stands in the inputs of one, and in the outputs."""
+    agent = caller.agents.agent(SECRETIVE)
+    run_id = caller.agents.start(agent, {"Key": "s3cret", "City": "Paris"}, lineage=Lineage(dry_run=True))
+    caller.agents.until_quiet()
+    answer = caller.view(execution_id=run_id)
+    assert answer["execution"]["is_dry_run"] is True
+    assert "s3cret" not in str(answer)
+    caller.agents.library.delete("ada", agent.id)  # nobody knows any more what was secret
+    assert "s3cret" not in str(caller.view(execution_id=run_id))
+
+
 # -- several runs ------------------------------------------------------------------------------
 
 
