@@ -1,15 +1,15 @@
-// The page: sign-in, the list of chats, the open chat, the composer. The rest is in the modules it imports.
+// The page: sign-in, the chat or page that is open, the composer. The rest is in the modules it imports.
 
 import { AgentApi } from './agent_api.js';
 import { Api } from './api.js';
 import { Chat } from './chat.js';
+import { Chats } from './chats.js';
 import { setText } from './dom.js';
 import { claims, forget, keep, signedInToken } from './identity.js';
 import { Pages } from './pages/host.js';
 import { PendingReviews } from './pages/pending_reviews.js';
 import { hrefOf, routeOf } from './router.js';
-import { Search } from './search.js';
-import { SessionList, confirmDeletion, titleFrom } from './sessions.js';
+import { titleFrom } from './sessions.js';
 import { ChatSocket } from './socket.js';
 import { totalsText, usageRows } from './usage.js';
 import { Conversation } from './view.js';
@@ -20,23 +20,28 @@ const CONNECTION = {
   reconnecting: 'Reconnecting…',
 };
 const LIST_POLL_MS = 10_000;
-const TYPING_PAUSE_MS = 250;
 const NEAR_END_PX = 80;
 
 const $ = (id) => document.getElementById(id);
 const page = {
   signIn: $('sign-in'), signInForm: $('sign-in-form'), signInToken: $('token'), signInProblem: $('sign-in-problem'),
-  app: $('app'), sidebar: $('sidebar'), menu: $('menu'), scrim: $('scrim'), newChat: $('new-chat'), more: $('more-chats'),
+  app: $('app'), sidebar: $('sidebar'), menu: $('menu'), scrim: $('scrim'), newChat: $('new-chat'),
   user: $('user'), signOut: $('sign-out'), title: $('chat-title'), connection: $('connection'), problem: $('problem'),
   problemText: $('problem-text'), dismiss: $('dismiss'), scroll: $('scroll'), welcome: $('welcome'), older: $('older'),
   messages: $('messages'), latest: $('latest'), form: $('composer'), input: $('message'), send: $('send'), stop: $('stop'),
-  status: $('status'), search: $('search'), found: $('found'), usage: $('usage'), totals: $('totals'), deletion: $('delete-chat'),
+  status: $('status'), usage: $('usage'), totals: $('totals'),
   place: $('page'), links: $('pages'), dock: $('dock'), pendingReviews: $('pending-reviews'),
 };
 
 const conversation = new Conversation(page.messages);
 page.messages.addEventListener('approval', ({ detail }) => chat?.answer(detail.id, detail.approved));
-const list = new SessionList($('chats'), $('chat-item'), { rename, remove, changed: draw });
+const chats = new Chats(
+  {
+    chats: $('chats'), item: $('chat-item'), search: $('search'), found: $('found'), more: $('more-chats'),
+    deletion: $('delete-chat'),
+  },
+  { changed: draw, problem: showProblem, deleted: chatDeleted },
+);
 const pendingReviews = new PendingReviews(page.pendingReviews);
 const pages = new Pages(page.place, {
   changed: draw,
@@ -47,11 +52,6 @@ let api = null;
 let agentApi = null;
 let socket = null;
 let chat = null;
-let sessions = [];
-let cursor = null;
-let search = null; // of the titles of all chats; null: nothing is searched for
-let typing = null;
-const deleted = new Set(); // the server's list may have them for a moment
 let creating = false;
 let drawing = false;
 let following = true;
@@ -72,7 +72,7 @@ function begin(token) {
   page.signIn.hidden = true;
   page.app.hidden = false;
   socket.connect();
-  loadSessions();
+  chats.of(api);
   loadUsage();
   pendingReviews.refresh(agentApi);
   openFromAddress();
@@ -84,100 +84,25 @@ function signOut(reason = '') {
   chat?.dispose();
   pages.hide();
   pendingReviews.refresh(null);
-  [api, agentApi, socket, chat, sessions, cursor] = [null, null, null, null, [], null];
+  [api, agentApi, socket, chat] = [null, null, null, null];
   history.replaceState(null, '', location.pathname + location.search);
-  page.search.value = '';
-  startSearch();
+  chats.of(null);
   page.usage.replaceChildren();
   conversation.show([]);
-  list.show([], null);
   setText(page.signInProblem, reason);
   page.app.hidden = true;
   page.signIn.hidden = false;
   page.signInToken.focus();
 }
 
-// The list of chats
-
-async function loadSessions() {
-  try {
-    const answer = await api?.sessions();
-    if (!answer) return;
-    const loaded = new Set(answer.sessions.map((session) => session.id));
-    const rest = sessions.filter((session) => !loaded.has(session.id));
-    const fresh = chat && !loaded.has(chat.id) ? rest.filter((session) => session.id === chat.id) : [];
-    const older = cursor === null ? [] : rest.filter((session) => session.updated_at < answer.sessions.at(-1)?.updated_at);
-    cursor ??= answer.next_cursor;
-    sessions = [...fresh, ...answer.sessions, ...older.filter((session) => !fresh.includes(session))];
-    draw();
-  } catch (error) {
-    showProblem(error);
-  }
-}
-
-async function loadMoreSessions() {
-  try {
-    if (search) return await search.more();
-    const answer = await api.sessions(cursor);
-    const loaded = new Set(sessions.map((session) => session.id));
-    sessions = [...sessions, ...answer.sessions.filter((session) => !loaded.has(session.id))];
-    cursor = answer.next_cursor ?? '';
-    draw();
-  } catch (error) {
-    showProblem(error);
-  }
-}
-
-function pollSessions() {
-  const elsewhere = sessions.some((session) => session.is_processing && session.id !== chat?.id);
-  if (api && elsewhere && document.visibilityState === 'visible') loadSessions();
-}
-
-function startSearch() {
-  clearTimeout(typing);
-  search?.stop();
-  const text = page.search.value.trim();
-  search = text && api ? new Search(text, api, draw) : null;
-  draw();
-  if (search) search.more().catch(showProblem);
-  else if (api) loadSessions();
-}
-
-/** Show a chat's new title at once, and the old one again if the server refuses it. */
-async function rename(id, title) {
-  const known = [...sessions, ...(search?.sessions ?? [])].find((session) => session.id === id);
-  retitle(id, title);
-  try {
-    retitle(id, (await api.rename(id, title)).title);
-  } catch (error) {
-    retitle(id, known?.title ?? null);
-    showProblem(error);
-  }
-}
-
-function retitle(id, title) {
-  const titled = (session) => (session.id === id ? { ...session, title } : session);
-  sessions = sessions.map(titled);
-  if (search) search.sessions = search.sessions.map(titled);
-  draw();
-}
-
-async function remove(id, title) {
-  if (!(await confirmDeletion(page.deletion, title))) return;
-  try {
-    await api.remove(id);
-  } catch (error) {
-    if (error.status !== 404) return showProblem(error);
-  }
-  deleted.add(id);
-  sessions = sessions.filter((session) => session.id !== id);
+/** A chat that was open leads to a new one. */
+function chatDeleted(id) {
   if (chat?.id === id) {
     history.replaceState(null, '', location.pathname + location.search);
     openFromAddress();
   }
   setText(page.status, 'The chat is deleted.');
   page.newChat.focus();
-  draw();
 }
 
 async function loadUsage() {
@@ -196,7 +121,7 @@ function newChatObject(id) {
     changed: draw,
     turnEnded: (message) => {
       setText(page.status, message.status === 'done' ? 'The answer is complete.' : 'The answer has ended.');
-      loadSessions();
+      chats.load();
       loadUsage();
       chat?.readTotals();
     },
@@ -251,7 +176,7 @@ async function createChat(text) {
   draw();
   try {
     const session = await api.createSession();
-    sessions = [{ ...session, title: titleFrom(text) }, ...sessions];
+    chats.add({ ...session, title: titleFrom(text) });
     chat = newChatObject(session.id);
     history.pushState(null, '', hrefOf('chat', session.id));
     return true;
@@ -282,7 +207,7 @@ function showConnection(state) {
   setText(page.connection, CONNECTION[state]);
   if (state !== 'connected') return;
   if (chat) chat.reconnected();
-  loadSessions();
+  chats.load();
   somethingChanged();
 }
 
@@ -292,7 +217,7 @@ function somethingChanged() {
 }
 
 function notified(frame) {
-  loadSessions();
+  chats.load();
   somethingChanged();
   if (chat && (frame.session_id === undefined || frame.session_id === chat.id)) chat.turnStarted();
 }
@@ -309,16 +234,12 @@ function render() {
   drawing = false;
   const messages = chat?.messages ?? [];
   const running = chat?.running ?? false;
-  const listed = (search?.sessions ?? sessions).filter((session) => !deleted.has(session.id));
-  const current = [...sessions, ...listed].find((session) => session.id === chat?.id);
   conversation.show(messages);
-  list.show(listed.map((session) => (session.id === chat?.id ? { ...session, is_processing: running } : session)), chat?.id);
-  setText(page.found, search?.note ?? '');
+  chats.show(chat?.id ?? null, running);
   setText(page.totals, totalsText(chat?.totals));
-  const title = pages.title || (chat ? (current?.title ?? 'Untitled chat') : 'New chat');
+  const title = pages.title || (chat ? (chats.titleOf(chat.id) ?? 'Untitled chat') : 'New chat');
   setText(page.title, title);
   document.title = `${title} · Parley`;
-  page.more.hidden = search ? search.reading || !search.cursor : !cursor;
   page.scroll.hidden = page.dock.hidden = pages.open;
   markCurrent(pages.current);
   page.welcome.hidden = Boolean(chat);
@@ -401,18 +322,6 @@ for (const suggestion of page.welcome.querySelectorAll('button')) {
 page.input.addEventListener('input', fitInput);
 page.stop.addEventListener('click', () => chat?.stop());
 page.older.addEventListener('click', loadOlder);
-page.search.addEventListener('input', () => {
-  clearTimeout(typing);
-  typing = setTimeout(startSearch, TYPING_PAUSE_MS);
-});
-page.search.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || !page.search.value) return;
-  event.preventDefault();
-  event.stopPropagation(); // the sidebar stays open
-  page.search.value = '';
-  startSearch();
-});
-page.more.addEventListener('click', loadMoreSessions);
 page.dismiss.addEventListener('click', hideProblem);
 page.menu.addEventListener('click', () => showSidebar(!page.app.classList.contains('menu-open')));
 page.scrim.addEventListener('click', () => showSidebar(false));
@@ -429,8 +338,12 @@ addEventListener('hashchange', () => {
   else openFromAddress();
 });
 addEventListener('popstate', openFromAddress);
-addEventListener('focus', () => api && (loadSessions(), somethingChanged()));
-setInterval(pollSessions, LIST_POLL_MS);
+addEventListener('focus', () => {
+  if (!api) return;
+  chats.load();
+  somethingChanged();
+});
+setInterval(() => api && document.visibilityState === 'visible' && chats.poll(), LIST_POLL_MS);
 
 const token = signedInToken();
 if (token) begin(token);
