@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 AGENT_INPUT = "1983e0a3-2039-4c14-8101-681e09432f9e"
 AGENT_OUTPUT = "a8548793-4063-4560-b1fd-49c6900fd30c"
 HUMAN_REVIEW = "cc56cc7d-7625-4dea-bf74-c86a5e9b3602"
+JSON_QUERY = "a700e4bc-2f12-4d88-906b-0024010db8ee"
 TEXT_TEMPLATE = "b08fc3a1-5286-4e07-b08c-0f4d93ad6d6c"
 WAIT = "8d5ca69d-e268-4190-98bc-7439d3ff3206"
 MOOD = "document.querySelector('.run-head .badge')?.dataset.mood"
@@ -33,7 +34,7 @@ def link(source: str, output: str, sink: str, name: str) -> dict[str, Any]:
 
 
 def greeting(name: str, *, reviewed: bool = False) -> dict[str, Any]:
-    """A graph that greets somebody; with a review of the words before they are said."""
+    """A graph that greets somebody; with a review of a list of the words before they are said."""
     nodes = [
         node("who", AGENT_INPUT, name="who", description="Whom to greet.", value_schema={"type": "string"}),
         node("often", AGENT_INPUT, name="often", value_schema={"type": "integer"}, default=1),
@@ -43,7 +44,9 @@ def greeting(name: str, *, reviewed: bool = False) -> dict[str, Any]:
     links = [link(one, "value", "words", f"values.{one}") for one in ("who", "often")]
     if reviewed:
         nodes.append(node("ask", HUMAN_REVIEW, name=f"Say it? {name}", instructions="Is it polite?"))
-        links += [link("words", "text", "ask", "payload"), link("ask", "approved_data", "said", "value")]
+        nodes.append(node("listed", JSON_QUERY, query="[@]"))
+        links += [link("words", "text", "listed", "document"), link("listed", "result", "ask", "payload")]
+        links.append(link("ask", "approved_data", "said", "value"))
         nodes.append(node("unsaid", AGENT_OUTPUT, name="unsaid"))
         links.append(link("ask", "review_message", "unsaid", "value"))
     else:
@@ -140,13 +143,13 @@ def test_a_review_is_approved_with_other_data(ada: Page, region: dict[str, Any])
     """The sidebar counts it; what was typed in its place goes on, and what is no JSON is refused before."""
     run_with_review(ada, region)
     ada.until("!document.querySelector('#pending-reviews').hidden", "the sidebar says that one waits")
-    assert ada.evaluate("document.querySelector('.review textarea.code').value") == '"Hello, Grace! 1"'
-    ada.evaluate("document.querySelector('.review textarea.code').value = ''")
-    ada.type(".review textarea.code", "Good day, Grace")
+    assert ada.evaluate("document.querySelector('.review [name=data]').value") == '[\n  "Hello, Grace! 1"\n]'
+    ada.evaluate("document.querySelector('.review [name=data]').value = ''")
+    ada.type(".review [name=data]", "Good day, Grace")
     press_button(ada, "Approve")
     ada.until(f"{SAID}.includes('This is not JSON.')", "it is refused")
-    ada.evaluate("document.querySelector('.review textarea.code').value = ''")
-    ada.type(".review textarea.code", '"Good day, Grace"')
+    ada.evaluate("document.querySelector('.review [name=data]').value = ''")
+    ada.type(".review [name=data]", '["Good day, Grace"]')
     ada.press("Tab")
     press_button(ada, "Approve")
 
@@ -162,7 +165,7 @@ def test_a_review_is_rejected_with_words(ada: Page, region: dict[str, Any]) -> N
     ada.click("#pages a[href='#reviews']")
     card = f"[...document.querySelectorAll('.review')].find((one) => one.ariaLabel?.includes('{name}'))"
     ada.until(f"{card}?.querySelector('form')", "it is in the list")
-    ada.evaluate(f"{card}.querySelector('textarea:not(.code)').value = 'Too short'")
+    ada.evaluate(f"{card}.querySelector('[name=message]').value = 'Too short'")
     ada.evaluate(f"{card}.querySelector('form .plain').click()")
     ada.until(f"!{card} || {card}.querySelector('.badge').textContent === 'Rejected'", "it is rejected")
 
@@ -315,7 +318,7 @@ def test_nothing_is_wider_than_the_window(
     run = ask(region, "POST", "runs", {"library_agent_id": agent, "inputs": {"who": "Grace" * 60}})["id"]
     shown = {
         "#agents": "document.querySelectorAll('#page .row').length > 5",
-        f"#agent={agent}": "document.querySelector('.run-form') && document.querySelectorAll('.step').length === 6",
+        f"#agent={agent}": "document.querySelector('.run-form') && document.querySelectorAll('.step').length === 7",
         f"#run={run}": "document.querySelector('.review form')",
         "#reviews": "document.querySelector('.review form')",
         "#schedules": "document.querySelector('#page .loading > div:not([hidden])')",

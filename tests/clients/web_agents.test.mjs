@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { inOrder } from '../../clients/web/pages/graph_order.js';
 import { kindOf, shownDefault, valueOf } from '../../clients/web/pages/input_values.js';
 import { onItsClocks } from '../../clients/web/pages/local_time.js';
+import { changedData, shownData } from '../../clients/web/pages/review_data.js';
 import { hrefOf, ownLink, routeOf, withOwnLinks } from '../../clients/web/router.js';
 
 test('each address leads to its page, and any other to a new chat', () => {
@@ -90,6 +91,15 @@ test('a cycle begins where the values come in, and a link to nowhere is left out
 
   assert.deepEqual(order({ nodes: ['c', 'b', 'a'].map(node), links }).toSorted(), ['a', 'b', 'c']);
   assert.equal(order({ nodes: ['c', 'b', 'a'].map(node), links })[0], 'a');
+});
+
+test('what a review is about is changed as words or as JSON', () => {
+  assert.equal(shownData('two\nlines'), 'two\nlines');
+  assert.deepEqual(changedData('words', 'words'), {});
+  assert.deepEqual(changedData('words', 'null'), { data: 'null' });
+  assert.deepEqual(changedData({ a: 1 }, shownData({ a: 1 })), {});
+  assert.deepEqual(changedData({ a: 1 }, 'null'), { data: null });
+  assert.equal(changedData({ a: 1 }, '{"a": '), null);
 });
 
 test('a time is shown on the clocks of its own zone', () => {

@@ -5,6 +5,7 @@ import { hrefOf } from '../router.js';
 import { showValue } from '../values.js';
 import { attempt, badge, labelled, time } from './elements.js';
 import { Loading } from './loading.js';
+import { changedData, shownData } from './review_data.js';
 
 const STATES = {
   pending: ['Asks you', 'asks'],
@@ -59,17 +60,18 @@ export class ReviewCard {
   }
 
   #form(review) {
-    const before = JSON.stringify(review.payload, null, 2);
-    const rows = Math.min(16, before.split('\n').length + 1);
-    const data = make('textarea.code', { rows, spellcheck: false, value: before, readOnly: !review.editable });
-    const message = make('textarea', { rows: 1, maxLength: 2_000 });
+    const { payload, editable } = review;
+    const isText = typeof payload === 'string';
+    const data = make(`textarea${isText ? '' : '.code'}`, { rows: 3, name: 'data', spellcheck: isText, readOnly: !editable });
+    data.value = shownData(payload);
+    const message = make('textarea', { rows: 1, name: 'message', maxLength: 2_000 });
     const wrong = make('p.field-problem', { role: 'alert' });
     const approve = make('button.primary', { type: 'submit' }, 'Approve');
     const reject = make('button.plain', { type: 'button' }, 'Reject');
     const form = make(
       'form',
       { noValidate: true },
-      labelled('Data', data, review.editable ? 'What is approved goes on; you may change it. JSON.' : 'This can’t be changed.'),
+      labelled('Data', data, editable ? `You may change it; it goes on as you approve it.${isText ? '' : ' JSON.'}` : 'This can’t be changed.'),
       wrong,
       labelled('Message (optional)', message),
       make('div.actions', {}, approve, reject),
@@ -77,7 +79,7 @@ export class ReviewCard {
     const said = () => (message.value.trim() ? { message: message.value.trim() } : {});
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const edited = data.value === before ? {} : parsed(data.value);
+      const edited = changedData(payload, data.value);
       setText(wrong, edited ? '' : 'This is not JSON.');
       if (edited) attempt(form, () => this.#decide('approve', { ...said(), ...edited }));
       else data.focus();
@@ -96,14 +98,6 @@ export class ReviewCard {
     this.element.tabIndex = -1;
     this.element.focus();
     await this.#events.decided();
-  }
-}
-
-function parsed(text) {
-  try {
-    return { data: JSON.parse(text) };
-  } catch {
-    return null;
   }
 }
 
