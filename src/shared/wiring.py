@@ -70,6 +70,7 @@ def services(settings: StorageSettings) -> Services:
         ),
         limits=settings,
         run_max_days=settings.run_max_days,
+        run_retention_days=settings.run_retention_days,
     )
 
 

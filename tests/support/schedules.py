@@ -94,7 +94,7 @@ class Planner:
 
     def fires(self, schedule: Schedule) -> list[Fire]:
         """Its history, the oldest first."""
-        return self.store.fires(schedule.id)[::-1]
+        return self.store.fires(schedule.id, self.parley.clock.now())[::-1]
 
     def runs(self, schedule: Schedule) -> list[Run]:
         """What it has started, the oldest first."""

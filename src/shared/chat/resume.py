@@ -51,7 +51,7 @@ def owned_task(services: Services, task_id: str, user_id: str) -> Task:
         NotFound: it does not exist, or belongs to somebody else: the answer is the same.
     """
     task = get_task(services.database, task_id)
-    if task is None or not _owns(services, task, user_id):
+    if task is None or task.has_expired(services.clock.now()) or not _owns(services, task, user_id):
         raise NotFound("There is no such task.", code="TASK_NOT_FOUND")
     return task
 

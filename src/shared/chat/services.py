@@ -42,6 +42,8 @@ class Services:
     """What may be spent on models."""
     run_max_days: int = 31
     """How long a run of an agent may take, waiting included."""
+    run_retention_days: int = 90
+    """How long its records are kept after that."""
 
     def limits_of(self, task: Task) -> BudgetLimits:
         """What this task, and its tree, may spend."""

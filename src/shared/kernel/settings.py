@@ -95,6 +95,7 @@ class StorageSettings(BudgetLimits, TableSettings):
         default=None, ge=0, le=10_000, description="runs of a user, running and queued; None: no limit"
     )
     run_max_days: int = Field(default=31, ge=1, le=365, description="how long a run may take, waiting included")
+    run_retention_days: int = Field(default=90, ge=1, le=3_650, description="how long its records are kept after that")
 
 
 class TurnBounds(Settings):

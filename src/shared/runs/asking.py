@@ -2,7 +2,7 @@
 
 | record  | pk             | sk               | notes                                                           |
 |---------|----------------|------------------|-----------------------------------------------------------------|
-| request | `RUNS#{user}`  | `REQUEST#{id}`   | put once for a caller's own id: which run it has asked for      |
+| request | `RUNS#{user}`  | `REQUEST#{id}`   | put once for a caller's own id: the run it has asked for, a day |
 """
 
 from collections.abc import Iterable, Mapping
@@ -87,15 +87,17 @@ def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
 
 def _claimed(services: Services, user_id: str, request_id: str, run_id: str) -> str:
     """The run that the id stands for: this one, unless it was asked for before."""
+    now = to_millis(services.clock.now()) // 1000
     item = {
         "pk": f"RUNS#{user_id}",
         "sk": f"REQUEST#{request_id}",
         "v": RECORD_VERSION,
         "run_id": run_id,
-        "expires_at": to_millis(services.clock.now()) // 1000 + _KEPT_SECONDS,
+        "expires_at": now + _KEPT_SECONDS,
     }
     try:
-        services.database.write(Put(item, condition="attribute_not_exists(#pk)"))
+        free = "attribute_not_exists(#pk) OR #expires_at <= :now"
+        services.database.write(Put(item, condition=free, values={"now": now}))
     except ConditionFailed as failure:
         return str((failure.item or {})["run_id"])
     return run_id

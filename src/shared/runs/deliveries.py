@@ -37,7 +37,8 @@ _PAUSES = (10, 60, 300, 1_800, 7_200, 28_800, 43_200)
 """Seconds behind each attempt that has failed; the last one is a day after the first."""
 _ATTEMPT_SECONDS = 10.0
 """Less than a lease lasts, so that nobody else tries meanwhile."""
-_KEPT_SECONDS = 7 * 86_400
+_KEPT_SECONDS = 8 * 86_400
+"""The day of its attempts, and a week."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task
         id=derived_id("delivery", state.run_id, state.status),
         kind=_KIND,
         created_at=now,
+        expires_at=now // 1000 + _KEPT_SECONDS,
         context_from=0,
         parent="",
         root="",
@@ -94,6 +96,7 @@ def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task
     )
     record = {
         **_delivery_key(task.id),
+        **task.expiry,
         "v": RECORD_VERSION,
         "url": url,
         "agent_id": state.library_agent_id,
@@ -156,20 +159,16 @@ def _failed(services: Services, lease: Lease, task: Task, attempts: int, failure
 
 
 def _end(services: Services, lease: Lease, task: Task, status: TaskStatus, code: str = "") -> None:
-    now = to_millis(services.clock.now())
-    expires = now // 1000 + _KEPT_SECONDS
     ended = Update(
         task_key(task.id),
-        "SET #status = :status, #ended_at = :now, #lease_expires = :zero, #expires_at = :expires",
+        "SET #status = :status, #ended_at = :now, #lease_expires = :zero",
         condition=lease.condition,
-        values={**lease.values, "status": status.value, "now": now, "zero": 0, "expires": expires},
+        values={**lease.values, "status": status.value, "now": to_millis(services.clock.now()), "zero": 0},
     )
-    forgotten = Update(_delivery_key(task.id), "SET #expires_at = :expires", values={"expires": expires})
     try:
         services.database.write(ended)
     except ConditionFailed:  # somebody else goes on with it
         return
-    services.database.write(forgotten)
     log_event("webhook.finished", **task.ids, outcome=code or status.value)
 
 

@@ -19,11 +19,16 @@ from shared.tasks.records import Task, TaskStatus
 from shared.tasks.waits import send_on
 
 _ATTEMPTS = 12
+_DAY_MILLIS = 86_400_000
 
 
 def time_over_at(services: Services, task: Task) -> int:
-    """Until when a run may go on, waiting included, in milliseconds since the epoch."""
-    return task.created_at + services.run_max_days * 86_400_000
+    """Until when a run may go on, waiting included, in milliseconds since the epoch.
+
+    Where runs have been allowed longer since it began, it must still not outlive its records.
+    """
+    over = task.created_at + services.run_max_days * _DAY_MILLIS
+    return min(over, task.expires_at * 1000 - _DAY_MILLIS) if task.expires_at else over
 
 
 def run_owner(services: Services, lease: Lease, task: Task) -> TurnOwner:

@@ -9,6 +9,9 @@
 | piece     | `TASK#{run}`                   | `NODE#{node}#{6 digits}#{3}` | more of an execution's long outputs |
 | call      | `TASK#{run}`                   | `CALL#{node}.{index}`        | as of a tool call: started, or waiting |
 
+All of it goes when the run's task does, at `expires_at`: the time that a run may take, and `run_retention_days` after
+that. It is set when a row is written, so nothing has to be written at a run's end, and no run loses rows before.
+
 The task, its timer and its child row are those of every task. Ids of runs sort by the time of their birth. The number
 that an execution has in `order` says as how many-th it was stored: what has run is read back in that order.
 """
@@ -23,7 +26,7 @@ from shared.aws.database import Database
 from shared.aws.writes import Item, Put, Write
 from shared.kernel.errors import Invalid, TooLarge
 from shared.kernel.nesting import MAX_VALUE_DEPTH, nests_within
-from shared.tasks.records import Spend
+from shared.tasks.records import Spend, Task
 
 RECORD_VERSION = 1
 MAX_INPUT_BYTES = 200_000
@@ -57,6 +60,8 @@ class Run:
     chat_session_id: str = ""
     schedule_id: str = ""
     dry_run: bool = False
+    expires_at: int = 0
+    """When its records go, in seconds; 0: they stay, as those of earlier versions do."""
     status: RunStatus | None = None
     """None: it has not ended, and its task says where it is."""
     started_at: int | None = None
@@ -65,6 +70,10 @@ class Run:
     credits: int = 0
     error: str = ""
     error_code: str = ""
+
+    def has_expired(self, now: float) -> bool:
+        """Whether it is only there because DynamoDB deletes late; `now` in seconds."""
+        return 0 < self.expires_at <= now
 
     def puts(self) -> list[Write]:
         """The writes that create it."""
@@ -77,10 +86,11 @@ class Run:
             "gsi1pk": user_list(self.user_id),
             "gsi1sk": self.id,
         }
+        listed = {"v": RECORD_VERSION, "run_id": self.id, "expires_at": self.expires_at}
         lists = (agent_list(self.user_id, self.library_agent_id), graph_list(self.user_id, self.graph_id))
         return [
             Put(item, condition="attribute_not_exists(#pk)"),
-            *(Put({"pk": pk, "sk": self.id, "v": RECORD_VERSION, "run_id": self.id}) for pk in lists),
+            *(Put({"pk": pk, "sk": self.id, **listed}) for pk in lists),
         ]
 
     @classmethod
@@ -123,14 +133,15 @@ class Execution:
         """Bytes of its values."""
         return len(self.outputs.encode())
 
-    def puts(self, run_id: str) -> list[Write]:
-        """The writes that store it, once."""
+    def puts(self, task: Task) -> list[Write]:
+        """The writes that store it with the run's task, once."""
         first, *more = pieces(self.outputs)
         hidden = {"node_id", "index", "outputs", "spend"}
         fields = {name: value for name, value in vars(self).items() if name not in hidden and value not in ("", 0)}
         spend = {name: value for name, value in vars(self.spend).items() if value}
         item = {
-            **execution_key(run_id, self.node_id, self.index),
+            **execution_key(task.id, self.node_id, self.index),
+            **task.expiry,
             "v": RECORD_VERSION,
             **fields,
             "order": self.order,
@@ -140,9 +151,9 @@ class Execution:
             **({"pieces": len(more)} if more else {}),
         }
         key = str(item["sk"])
+        another = {"pk": item["pk"], **task.expiry, "v": RECORD_VERSION}
         further = [
-            Put({"pk": f"TASK#{run_id}", "sk": f"{key}#{number:03d}", "v": RECORD_VERSION, "outputs": piece})
-            for number, piece in enumerate(more, 1)
+            Put({**another, "sk": f"{key}#{number:03d}", "outputs": piece}) for number, piece in enumerate(more, 1)
         ]
         return [Put(item, condition="attribute_not_exists(#pk)"), *further]
 

@@ -101,6 +101,7 @@ class Runs:
             now,
             context_from=0,
             kind="run",
+            expires_at=run.expires_at,
             **vars(request.lineage),
         )
         return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts(), *also])
@@ -120,6 +121,7 @@ class Runs:
             chat_session_id=request.chat_session_id,
             schedule_id=request.schedule_id,
             dry_run=request.lineage.dry_run,
+            expires_at=now // 1000 + (self._services.run_max_days + self._services.run_retention_days) * 86_400,
         )
 
     def _tell_begun(self, task: Task) -> None:
@@ -221,7 +223,7 @@ class Runs:
 
     def _own(self, user_id: str, run_id: str) -> Run | None:
         run = load_run(self._services.database, run_id) if run_id else None
-        return run if run and run.user_id == user_id else None
+        return run if run and run.user_id == user_id and not run.has_expired(self._services.clock.now()) else None
 
     # -- stopping ------------------------------------------------------------------------------
 

@@ -357,7 +357,8 @@ class _Work:
             assert one.block, "it has been looked up"
             if not self._owner.task.dry_run and one.block.takes_effect(one.inputs):
                 key = call_key(self._owner.task.id, one.ready.id)
-                puts.append(Put({**key, "v": 1, "name": one.block.name, "status": "started"}))
+                row = {**key, **self._owner.task.expiry, "v": 1, "name": one.block.name, "status": "started"}
+                puts.append(Put(row))
         if puts:
             self._owner.commit(puts)
         for number, one, begin in begun:
@@ -425,7 +426,7 @@ class _Work:
         self._show()
         credits = self.credits + sum(row.credits for row in rows)
         also_set, values = (", #credits = :credits", {"credits": credits}) if credits else ("", {})
-        writes: list[Write] = [put for row in rows for put in row.puts(task.id)]
+        writes: list[Write] = [put for row in rows for put in row.puts(task)]
         writes += [Delete(call_key(task.id, one.ready.id)) for one, _ in group if one.has_waited]
         self._owner.commit(writes, also_set=also_set, values=dict(values))
         self.credits = credits

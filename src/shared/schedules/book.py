@@ -181,7 +181,7 @@ class ScheduleBook:
         Raises:
             NotFound: there is no such schedule, or it is somebody else's.
         """
-        return self._store.fires(self._store.get(user_id, schedule_id).id)
+        return self._store.fires(self._store.get(user_id, schedule_id).id, self._clock.now())
 
     # -- changing ------------------------------------------------------------------------------
 

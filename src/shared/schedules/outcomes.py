@@ -34,7 +34,9 @@ def settle_fire(services: Services, task_id: str) -> None:
     store = ScheduleStore(services.database)
     for _ in range(_ATTEMPTS):
         schedule = store.find(task.user_id, task.schedule_id)
-        fire = next((fire for fire in store.fires(task.schedule_id) if fire.task_id == task_id), None)
+        fire = next(
+            (fire for fire in store.fires(task.schedule_id, services.clock.now()) if fire.task_id == task_id), None
+        )
         if schedule is None or fire is None or fire.result:
             return
         after = _after(schedule, task)

@@ -100,10 +100,11 @@ class ScheduleStore:
             return False
         return True
 
-    def fires(self, schedule_id: str) -> list[Fire]:
-        """What has become of its last fires, the newest first."""
+    def fires(self, schedule_id: str, now: float) -> list[Fire]:
+        """What has become of its last fires, the newest first; `now` in seconds."""
         rows = self._database.query("#pk = :pk", {"pk": f"SCHEDULE#{schedule_id}"})
-        return sorted((Fire.from_item(row) for row in rows), key=lambda fire: fire.place, reverse=True)
+        there = (Fire.from_item(row) for row in rows if row["expires_at"] > now)
+        return sorted(there, key=lambda fire: fire.place, reverse=True)
 
     def due(self, shard: int, now: int, limit: int | None = None) -> Iterator[DueRow]:
         """The rows of a shard that are due, the oldest first; a row of this second may be missing still."""

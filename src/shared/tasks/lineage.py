@@ -21,6 +21,8 @@ from shared.tasks.store import get_task
 RECORD_VERSION = 1
 MAX_DEPTH = 3
 """How many parents a task may have."""
+_KEPT_SECONDS = 400 * 86_400
+"""Longer than any task lives: a run takes a year at most, and so does an answer that a turn waits for."""
 
 TAKES_CHILDREN_ALONG = frozenset({TaskStatus.CANCELLED, TaskStatus.FAILED})
 
@@ -65,9 +67,14 @@ def child_row(task: Task) -> list[Put]:
     """The write by which its parent finds it; none for a task without one."""
     if not task.parent:
         return []
-    return [
-        Put({"pk": f"TASK#{task.parent}", "sk": f"CHILD#{task.id}", "v": RECORD_VERSION, "task_id": task.id}),
-    ]
+    row = {
+        "pk": f"TASK#{task.parent}",
+        "sk": f"CHILD#{task.id}",
+        "v": RECORD_VERSION,
+        "task_id": task.id,
+        "expires_at": task.created_at // 1000 + _KEPT_SECONDS,
+    }
+    return [Put(row)]
 
 
 def ancestors(database: Database, task: Task) -> Iterator[Task]:

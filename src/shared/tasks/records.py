@@ -140,10 +140,21 @@ class Task:
     """The same in millionths of a US dollar."""
     schedule_id: str = ""
     """The schedule that has started it."""
+    expires_at: int = 0
+    """When its record goes, in seconds; 0: it stays as long as its session."""
     claimed_tokens: int = 0
     """Of the turn's budget: spent + reserved - raised; see `accounts.budgets.meters`."""
     claimed_micros: int = 0
     """The same in millionths of a US dollar."""
+
+    @property
+    def expiry(self) -> Item:
+        """What a row carries that goes with the task's record."""
+        return {"expires_at": self.expires_at} if self.expires_at else {}
+
+    def has_expired(self, now: float) -> bool:
+        """Whether its record is only there because DynamoDB deletes late; `now` in seconds."""
+        return 0 < self.expires_at <= now
 
     @property
     def turns(self) -> tuple[str, ...]:
@@ -197,6 +208,7 @@ class Task:
             "tree_max_tokens": self.tree_max_tokens,
             "tree_max_micros": self.tree_max_micros,
             "schedule_id": self.schedule_id,
+            "expires_at": self.expires_at,
             "claimed_tokens": self.claimed_tokens,
             "claimed_micros": self.claimed_micros,
         }
@@ -256,6 +268,7 @@ class Task:
             tree_max_tokens=item.get("tree_max_tokens", 0),
             tree_max_micros=item.get("tree_max_micros", 0),
             schedule_id=item.get("schedule_id", ""),
+            expires_at=item.get("expires_at", 0),
             claimed_tokens=item.get("claimed_tokens", 0),
             claimed_micros=item.get("claimed_micros", 0),
         )
@@ -267,6 +280,7 @@ _UNTOUCHED: dict[str, Any] = {
         *("epoch", "lease_owner", "lease_expires", "inbox", "takeovers", "cancel_requested", "ended_at", "error"),
         *("wait_until", "timer_generation", "continues", "resumes", "tool_name", "schedule_id"),
         *("pool", "slot", "awaits_slot", "promoted_at", "claimed_tokens", "claimed_micros"),
+        "expires_at",
     )
 }
 

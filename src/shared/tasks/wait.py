@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from shared.aws.writes import Item
-from shared.tasks.records import call_key
+from shared.tasks.records import Task, call_key
 
 RECORD_VERSION = 1
 _REVIEW = "REVIEW#"
@@ -28,10 +28,11 @@ class Wait:
         """Whether it is up to a user when it is settled."""
         return any(awaited.startswith(_REVIEW) for awaited in self.on)
 
-    def to_item(self, task_id: str, tool_call_id: str, name: str) -> Item:
+    def to_item(self, task: Task, tool_call_id: str, name: str) -> Item:
         """The call's journal while it waits."""
         return {
-            **call_key(task_id, tool_call_id),
+            **call_key(task.id, tool_call_id),
+            **task.expiry,
             "v": RECORD_VERSION,
             "name": name,
             "status": "waiting",

@@ -57,6 +57,16 @@ def test_a_run_that_ends_is_in_the_history(planner: Planner) -> None:
     assert fire.result == "completed"
 
 
+def test_the_history_goes_after_ninety_days(planner: Planner) -> None:
+    """From that second on, though DynamoDB deletes it later."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.tick_at("2025-06-15T16:00:30")
+    planner.parley.clock.advance(90 * 86_400 - 1)
+    assert len(planner.fires(schedule)) == 1
+    planner.parley.clock.advance(1)
+    assert planner.fires(schedule) == []
+
+
 def test_two_ticks_of_one_minute_and_two_processes_start_one_run(planner: Planner) -> None:
     """The row goes in the transaction that starts the run."""
     schedule = planner.agent_schedule(HOURLY)

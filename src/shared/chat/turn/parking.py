@@ -91,7 +91,7 @@ class Parking:
         writes: list[Write] = []
         for one, before in zip(bounded, parked, strict=True):
             if not before.stored:
-                writes.append(Put(one.wait.to_item(self._owner.task.id, one.call.id, one.call.name)))
+                writes.append(Put(one.wait.to_item(self._owner.task, one.call.id, one.call.name)))
                 writes += waiters(one.wait, self._owner.task.id, one.call.id)
         for at in range(0, len(writes), _WRITES_AT_ONCE):
             self._owner.commit(writes[at : at + _WRITES_AT_ONCE])
