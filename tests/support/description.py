@@ -90,10 +90,21 @@ class Description:
         return None
 
 
+_known: dict[frozenset[str], Description] = {}
+
+
+def _description_of(app: Application) -> Description:
+    """Put together once for each set of routes: it takes about a second."""
+    routes = frozenset(f"{getattr(route, 'methods', '')}{getattr(route, 'path', '')}" for route in app.routes)
+    if routes not in _known:
+        _known[routes] = Description(app.openapi())
+    return _known[routes]
+
+
 def held_to_description(client: TestClient) -> TestClient:
     """The client, refusing every answer that the description doesn't foresee."""
     assert isinstance(client.app, Application)
-    description = Description(client.app.openapi())
+    description = _description_of(client.app)
 
     def check(answer: httpx.Response) -> None:
         answer.read()
