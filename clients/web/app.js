@@ -325,6 +325,7 @@ page.older.addEventListener('click', loadOlder);
 page.dismiss.addEventListener('click', hideProblem);
 page.menu.addEventListener('click', () => showSidebar(!page.app.classList.contains('menu-open')));
 page.scrim.addEventListener('click', () => showSidebar(false));
+page.links.addEventListener('click', ({ target }) => target.closest('a') && showSidebar(false));
 page.newChat.addEventListener('click', () => {
   history.pushState(null, '', location.pathname + location.search);
   openFromAddress();

@@ -96,6 +96,7 @@ test('a cycle begins where the values come in, and a link to nowhere is left out
 test('what a review is about is changed as words or as JSON', () => {
   assert.equal(shownData('two\nlines'), 'two\nlines');
   assert.deepEqual(changedData('words', 'words'), {});
+  assert.deepEqual(changedData('two\r\nlines', 'two\nlines'), {});
   assert.deepEqual(changedData('words', 'null'), { data: 'null' });
   assert.deepEqual(changedData({ a: 1 }, shownData({ a: 1 })), {});
   assert.deepEqual(changedData({ a: 1 }, 'null'), { data: null });

@@ -10,6 +10,7 @@ import { ReviewCard } from './review_card.js';
 import { isOpen, moodOf, originOf, wordOf } from './run_status.js';
 
 const POLL_MS = { running: 1_000, rests: 5_000 }; // it rests while it waits for somebody, and while nobody looks
+const MANY = 200; // executions: all of them are read for each look, so it is looked more seldom
 
 export function runPage({ api, route, title, announce, reviewed }) {
   title('Run');
@@ -76,7 +77,7 @@ export function runPage({ api, route, title, announce, reviewed }) {
     await nodes.refresh();
     clearTimeout(timer);
     if (over || run !== shown || !isOpen(run)) return;
-    const looked = document.visibilityState === 'visible' && ['queued', 'running'].includes(run.status);
+    const looked = document.visibilityState === 'visible' && ['queued', 'running'].includes(run.status) && run.nodes_done < MANY;
     timer = setTimeout(poll, looked ? POLL_MS.running : POLL_MS.rests);
   }
 
