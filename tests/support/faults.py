@@ -9,6 +9,8 @@ from typing import Any, Literal
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 MAX_ITEM_BYTES = 400 * 1024
+MAX_PARTITION_KEY_BYTES = 2_048
+MAX_SORT_KEY_BYTES = 1_024
 MAX_TRANSACTION_ITEMS = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 
@@ -53,6 +55,9 @@ class AwsWatch:
         items = [params["Item"]] if "Item" in params else []
         wanted = params.get("TransactItems", [])
         items += [entry["Put"]["Item"] for entry in wanted if "Put" in entry]
+        keys = [params["Key"]] if "Key" in params else []
+        keys += [part["Key"] for entry in wanted for part in entry.values() if "Key" in part]
+        _require_possible(keys + [{name: item[name] for name in ("pk", "sk") if name in item} for item in items])
         sizes = [item_bytes(item) for item in items]
         assert all(size < MAX_ITEM_BYTES for size in sizes), f"an item of {max(sizes)} bytes"
         assert len(wanted) <= MAX_TRANSACTION_ITEMS
@@ -90,6 +95,14 @@ class AwsWatch:
         self.fault_at, self.on_call = None, None
         yield
         self.calls[:], self.fault_at, self.on_call = calls, fault_at, on_call
+
+
+def _require_possible(keys: list[dict[str, Any]]) -> None:
+    """DynamoDB refuses longer ones, also to read."""
+    for key in keys:
+        for name, value in key.items():
+            size = len(value["S"].encode()) if "S" in value else 0
+            assert size <= (MAX_SORT_KEY_BYTES if name == "sk" else MAX_PARTITION_KEY_BYTES), f"a key of {size} bytes"
 
 
 def item_bytes(item: Any) -> int:

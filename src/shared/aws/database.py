@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS_AT_CONFLICT = 8
 _MOST_IN_BATCH = 25
+_MOST_KEY_BYTES = 1_024
+"""Of a sort key; a partition key may have more, and none of ours has."""
 
 
 class ConditionFailed(Exception):
@@ -80,7 +82,9 @@ class Database:
         )
 
     def get(self, key: Key, *, table: TableName = "state", consistent: bool = True) -> Item | None:
-        """The item at `key`, or None."""
+        """The item at `key`, or None: also at one that is longer than a key can be, since others choose ids."""
+        if any(len(str(part).encode()) > _MOST_KEY_BYTES for part in key.values()):
+            return None
         request = {"TableName": self._tables[table], "Key": _encode(key), "ConsistentRead": consistent}
         found = self._call("get_item", request).get("Item")
         return _decode(found) if found else None
