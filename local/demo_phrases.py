@@ -14,7 +14,7 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
                               says what its last run has brought; `and wait <n>` counts also one that still runs
     schedule <agent> at <cron> as <name> with <key>=<value>
                               has it run again and again
-    list schedules            lists them
+    list schedules            lists them; `delete the schedule <name>` takes one away
     remind me in <n> s: <…>   has you say it in this chat, 60 s from now or later
     delegate <phrase>         has a sub-session answer the phrase, then says in a sentence what came back
     count to <n>              counts

@@ -4,6 +4,7 @@
     schedule <agent> at <cron> as <name> [with <inputs>]
     show the last run of <agent> [and wait [<n>]]
     list schedules
+    delete the schedule <name>
     remind me in <n> s: <text>                         said in the same chat
 
 Inputs are `key=value, key=value`, or `defaults`; a value is JSON if it can be read as such, else text.
@@ -23,6 +24,7 @@ _SCHEDULE = rf"\bschedule (?P<agent>\S[^\n=]*?) at (?P<cron>\S+(?: \S+){{4}}) as
 _SHOW = rf"\bshow the last run of (?P<agent>\S[^\n]*?){_WAIT}{_END}"
 _REMIND = r"\bremind me in (?P<delay>\d+) ?s(?:econds)?: (?P<text>\S[\s\S]*)"
 _QUOTES = "\"“”'"
+_DELETE = rf"\bdelete the schedule (?P<name>\S[^\n]*?){_END}"
 _SLUG = re.compile(r"[\w.-]+/[\w.-]+")
 
 Call = tuple[str, dict[str, Any]]
@@ -37,6 +39,8 @@ def next_call(asked: str, results: Sequence[str], tools: Sequence[str]) -> Call 
     tool, found, arguments = phrase
     if tool == "run_agent":
         return _with_agent(_named(found), results, arguments)
+    if tool == "delete_schedule":
+        return _with_schedule(_named(found), results)
     return None if results else (tool, arguments)
 
 
@@ -60,8 +64,16 @@ def _is_meant(found: Mapping[str, Any]) -> bool:
     return bool(_SLUG.fullmatch(named) or named[0] in _QUOTES or found["inputs"] or found["waits"])
 
 
+def _with_schedule(name: str, results: Sequence[str]) -> Call | None:
+    """Look the schedule up by its name, then take it away."""
+    if not results:
+        return "list_schedules", {}
+    named = [one["schedule_id"] for one in _read(results[0]).get("schedules") or [] if one["name"] == name]
+    return ("delete_schedule", {"schedule_id": named[0]}) if named and len(results) == 1 else None
+
+
 def _named(found: Mapping[str, Any]) -> str:
-    return str(found["agent"]).strip(_QUOTES)
+    return str(found.get("agent") or found["name"]).strip(_QUOTES)
 
 
 def _with_agent(named: str, results: Sequence[str], arguments: dict[str, Any]) -> Call | None:
@@ -90,7 +102,7 @@ def _showing(found: Mapping[str, Any]) -> dict[str, Any]:
     return {how: named, "wait_if_running": _wait(found)}
 
 
-def _listing(_found: Mapping[str, Any]) -> dict[str, Any]:
+def _nothing(_found: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
@@ -102,7 +114,8 @@ _PHRASES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], dict[str, Any]]], 
     (_REMIND, "schedule_followup", _reminding),
     (_SCHEDULE, "run_agent", _scheduling),
     (_SHOW, "view_agent_output", _showing),
-    (r"\blist (?:my |the )?schedules\b", "list_schedules", _listing),
+    (r"\blist (?:my |the )?schedules\b", "list_schedules", _nothing),
+    (_DELETE, "delete_schedule", _nothing),
     (_RUN, "run_agent", _running),
 )
 
@@ -159,11 +172,19 @@ def _tell_details(fields: Mapping[str, Any]) -> str:
     return f"**{agent['name']}** takes {', '.join(agent['inputs'].get('properties', {})) or 'no inputs'}."
 
 
+def _tell_invalid(fields: Mapping[str, Any]) -> str:
+    return f"{fields['message']} It takes {', '.join(fields['inputs'].get('properties', {})) or 'no inputs'}."
+
+
 def _tell_schedules(fields: Mapping[str, Any]) -> str:
     listed = [
         f"- {one['name']}: {one['status']}, next at {one['next_run'] or 'no time'}" for one in fields["schedules"]
     ]
     return "\n".join(["These are your schedules:", *listed, ""]) if listed else "You have no schedules."
+
+
+def _tell_deleted(fields: Mapping[str, Any]) -> str:
+    return f"{fields['name']} fires no more."
 
 
 def _tell_follow_up(fields: Mapping[str, Any]) -> str:
@@ -179,7 +200,9 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "agent_output": _tell_output,
     "execution_started": _tell_started,
     "agent_details": _tell_details,
+    "input_validation_error": _tell_invalid,
     "schedule_list": _tell_schedules,
+    "schedule_deleted": _tell_deleted,
     "followup_scheduled": _tell_follow_up,
     "library_agents": _tell_library,
 }

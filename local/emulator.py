@@ -61,8 +61,10 @@ def _wait_until_ready(emulator: Process, port: int, log: Path) -> None:
 def environment(places: Places, port: int) -> dict[str, str]:
     """Nothing of the developer's own environment but what a process needs: functions inherit all of it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+    first = os.environ.get("PARLEY_FUNCTIONS_PATH", "")  # tests let functions load another network than the machine's
     return {
         **kept,
+        **({"PYTHONPATH": first} if first else {}),
         **CREDENTIALS,
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,

@@ -1,6 +1,7 @@
 """Fixtures for all rooms."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from moto import mock_aws
 
 from tests.support.deployed import deployed
 from tests.support.region import Parley, build_parley
+from tests.support.stand_in.web import StandInWeb, stand_in_web
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,14 @@ def parley() -> Iterator[Parley]:
 
 
 @pytest.fixture(scope="session")
-def region() -> Iterator[dict[str, Any]]:
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandInWeb, Path]]:
+    """What the region's functions find on the public web, and the folder that leads them there."""
+    with stand_in_web(tmp_path_factory.mktemp("web")) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def region(web: tuple[StandInWeb, Path]) -> Iterator[dict[str, Any]]:
     """The deployed template with the demo model: what `make run` shows, described by its region.json."""
-    with deployed("test-console") as stack:
+    with deployed("test-console", PARLEY_FUNCTIONS_PATH=str(web[1])) as stack:
         yield stack.description

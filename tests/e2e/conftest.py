@@ -42,3 +42,16 @@ def api(stack: Deployed) -> Iterator[ApiClient]:
     """Ada's HTTP client."""
     with api_client(cast(Any, stack)) as client:
         yield client
+
+
+@pytest.fixture
+def demo(region: dict[str, Any]) -> Deployed:
+    """The deployment with the demo model."""
+    return Deployed(region)
+
+
+@pytest.fixture
+def ada(demo: Deployed) -> Iterator[ApiClient]:
+    """Ada's HTTP client there."""
+    with api_client(cast(Any, demo)) as client:
+        yield client

@@ -1,15 +1,12 @@
 """A turn that has another one do the work, as it is deployed: parked meanwhile, and woken by the table's stream."""
 
-import json
 import time
-from collections.abc import Iterator
-from typing import Any, cast
 
-import boto3
 import pytest
 
-from tests.support.api_client import ApiClient, api_client
+from tests.support.api_client import ApiClient
 from tests.support.deployed import Deployed
+from tests.support.deployed_records import invocations, record
 from tests.support.socket_client import connected, send_frame
 from tests.support.waiting import eventually
 
@@ -17,56 +14,6 @@ pytestmark = pytest.mark.e2e
 
 _SETTLING = 500
 """Milliseconds in which what has just happened may still be told of."""
-
-
-@pytest.fixture
-def demo(region: dict[str, Any]) -> Deployed:
-    """The deployment with the demo model."""
-    return Deployed(region)
-
-
-@pytest.fixture
-def ada(demo: Deployed) -> Iterator[ApiClient]:
-    with api_client(cast(Any, demo)) as client:
-        yield client
-
-
-def owner_of(demo: Deployed) -> dict[str, Any]:
-    """Credentials of the region's own account."""
-    return {
-        "endpoint_url": demo.description["endpoint_url"],
-        "region_name": demo.description.get("region", "us-east-1"),
-        "aws_access_key_id": demo.description.get("access_key_id", "test"),
-        "aws_secret_access_key": demo.description.get("secret_access_key", "test"),
-    }
-
-
-def invocations(demo: Deployed, after: int, before: int, tasks: set[str]) -> dict[str, int]:
-    """How many invocations of each function began between two instants, in milliseconds since the epoch.
-
-    Without those for other tasks: what an earlier run has left, such as its delayed messages.
-    """
-    logs = boto3.client("logs", **owner_of(demo))
-    found = {}
-    for group in logs.describe_log_groups(logGroupNamePrefix="/parley/")["logGroups"]:
-        name = group["logGroupName"]
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=after)
-        events = [event for page in pages for event in page["events"]]
-        told = [json.loads(event["message"]) for event in events if event["message"].startswith('{"level"')]
-        others = {line["invocation"] for line in told if line.get("task_id", next(iter(tasks))) not in tasks}
-        begun = {
-            event["message"].split()[2]
-            for event in events
-            if event["message"].startswith("START ") and event["timestamp"] < before
-        }
-        found[name.rpartition("/")[2]] = len(begun - others)
-    return found
-
-
-def record(demo: Deployed, task_id: str) -> dict[str, Any]:
-    """The task's record, as it is stored."""
-    table = boto3.resource("dynamodb", **owner_of(demo)).Table(demo.description["state_table"])
-    return dict(table.get_item(Key={"pk": f"TASK#{task_id}", "sk": "META"}, ConsistentRead=True)["Item"])
 
 
 def test_a_turn_waits_for_its_sub_session_without_a_worker(demo: Deployed, ada: ApiClient) -> None:

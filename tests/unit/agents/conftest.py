@@ -8,10 +8,10 @@ import pytest
 from cryptography import x509
 
 from shared.tools.web.network import Network
+from tests.support.authority import Authority
 from tests.support.blocks import Bench
 from tests.support.credentials import BEARER, SIGNING, open_safe
 from tests.support.workspace import Desk, desks
-from tests.unit.tools.authority import Authority
 from tests.unit.tools.loopback import Web, small_web
 
 

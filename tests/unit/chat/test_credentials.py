@@ -23,12 +23,12 @@ from shared.chat.block_model import BlockModel
 from shared.chat.sessions import Session
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.tools.get_current_time import GetCurrentTime
+from tests.support.authority import Authority
 from tests.support.checks import check_over
 from tests.support.credentials import BEARER, TOKEN, Safe, open_safe
 from tests.support.logs import logged
 from tests.support.model import calls, says
 from tests.support.region import Parley
-from tests.unit.tools.authority import Authority
 from tests.unit.tools.loopback import Web, page, small_web
 
 ECHO = {"url": "https://api.example.com/echo", "credential": "http_bearer"}

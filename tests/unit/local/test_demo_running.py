@@ -7,7 +7,15 @@ import pytest
 
 from local.demo_phrases import Reply, Request, plan_failure, plan_reply
 
-TOOLS = ["run_agent", "find_library_agent", "view_agent_output", "list_schedules", "schedule_followup", "web_fetch"]
+TOOLS = [
+    "run_agent",
+    "find_library_agent",
+    "view_agent_output",
+    "list_schedules",
+    "delete_schedule",
+    "schedule_followup",
+    "web_fetch",
+]
 
 
 def request(asked: str, *results: Any, tools: list[str] = TOOLS) -> Request:
@@ -90,6 +98,17 @@ def test_the_other_phrases() -> None:
         "schedule_followup",
         {"message": "count to 3", "delay_seconds": 60, "session_id": "this"},
     )
+
+
+def test_a_schedule_is_looked_up_and_taken_away() -> None:
+    """By its whole name; one that is not there is left alone."""
+    asked = "Please delete the schedule Daily."
+    assert call(plan_reply(request(asked)))[0] == "list_schedules"
+    listed = {"type": "schedule_list", "schedules": [{"name": "Daily", "schedule_id": "s1"}]}
+    assert call(plan_reply(request(asked, listed))) == ("delete_schedule", {"schedule_id": "s1"})
+    assert not plan_reply(request(asked, {**listed, "schedules": []})).calls
+    last = plan_reply(request(asked, listed, {"type": "schedule_deleted", "name": "Daily"}))
+    assert last.text.startswith("Daily fires no more.")
 
 
 def test_what_came_back_is_told() -> None:

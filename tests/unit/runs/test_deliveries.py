@@ -14,10 +14,10 @@ from cryptography import x509
 
 from shared.runs.deliveries import delete_hook, put_hook
 from shared.tools.web.network import Network
+from tests.support.authority import Authority
 from tests.support.credentials import SIGNING, open_safe
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents
-from tests.unit.tools.authority import Authority
 from tests.unit.tools.loopback import Web, small_web
 
 URL = "https://hooks.example.com/runs"

@@ -12,9 +12,9 @@ from shared.accounts.credentials.tokens import TokenEndpoints
 from shared.kernel.errors import Retryable
 from shared.tools.web.form_post import FormPost
 from shared.tools.web.network import Network
+from tests.support.authority import Authority
 from tests.support.credentials import RIVERS
 from tests.support.time import FakeClock
-from tests.unit.tools.authority import Authority
 from tests.unit.tools.loopback import Web, page, small_web
 
 RIVERS_OF = Provider("rivers", "Rivers", "oauth2", RIVERS.hosts, RIVERS.scopes, RIVERS)

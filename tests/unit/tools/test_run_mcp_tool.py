@@ -16,7 +16,7 @@ from shared.tools.contract import Cancellation, ToolContext
 from shared.tools.mcp.servers import McpServers
 from shared.tools.run_mcp_tool import McpResult, McpTools, RunMcpTool, RunMcpToolInput
 from shared.tools.web.network import Network
-from tests.unit.tools.authority import Authority
+from tests.support.authority import Authority
 from tests.unit.tools.loopback import context
 from tests.unit.tools.mcp_loopback import Kitchen, answering, serving
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from shared.kernel.errors import ToolError
 from shared.tools.web.network import Network
 from shared.tools.web_fetch import WebFetch, WebFetchInput
-from tests.unit.tools.authority import Authority
+from tests.support.authority import Authority
 from tests.unit.tools.loopback import OTHER_PUBLIC, PUBLIC, Web, context, html, page, small_web
 
 

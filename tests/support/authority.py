@@ -27,8 +27,11 @@ class Authority:
 
     def trusted(self) -> ssl.SSLContext:
         """A client that trusts it."""
-        pem = self._certificate.public_bytes(serialization.Encoding.PEM)
-        return ssl.create_default_context(cadata=pem.decode())
+        return ssl.create_default_context(cadata=self.pem())
+
+    def pem(self) -> str:
+        """Its certificate."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def serving(self, folder: Path, *names: x509.GeneralName) -> ssl.SSLContext:
         """A server that has a certificate for `names`."""
