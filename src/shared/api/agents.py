@@ -72,7 +72,7 @@ def agents_router(services: Services, signed_in: Callable[..., User]) -> APIRout
     caller = Annotated[User, Depends(owner)]
     _add_creating(router, library, services, caller)
     _add_reading(router, library, caller)
-    _add_changing(router, library, caller)
+    _add_changing(router, library, services, caller)
     _add_webhook(router, library, services, caller)
     return router
 
@@ -129,7 +129,7 @@ def _add_reading(router: APIRouter, library: Library, caller: Any) -> None:
         return _shown(without_secrets(library.exported(library.get(user.id, agent_id)))[0])
 
 
-def _add_changing(router: APIRouter, library: Library, caller: Any) -> None:
+def _add_changing(router: APIRouter, library: Library, services: Services, caller: Any) -> None:
     def save(user: User, agent_id: str, body: ChangedGraph) -> dict[str, Any]:
         from shared.agents.library.described import sound_graph
 
@@ -158,8 +158,8 @@ def _add_changing(router: APIRouter, library: Library, caller: Any) -> None:
 
     @router.delete("/{agent_id}", status_code=204)
     def delete_agent(agent_id: str, user: caller) -> None:
-        """Delete an agent; its runs stay."""
-        library.delete(user.id, agent_id)
+        """Delete an agent with its files; runs that are under way are stopped, and all of them stay readable."""
+        delete_agent(services, library, user.id, agent_id)
 
 
 def _add_webhook(router: APIRouter, library: Library, services: Services, caller: Any) -> None:

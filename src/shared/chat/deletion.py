@@ -39,7 +39,7 @@ def delete_session(services: Services, user_id: str, session_id: str) -> None:
     for _ in range(_ATTEMPTS):
         session = owned_session(services.database, session_id, user_id)
         try:
-            services.database.transact(_deletion_writes(services, session))
+            services.database.transact(deletion_writes(services, session))
         except TransactionFailed:  # a turn began or ended, or somebody else was quicker: look again
             continue
         log_event("session.deleted", session_id=session_id, user_id=user_id, task_id=session.active_task)
@@ -50,7 +50,8 @@ def delete_session(services: Services, user_id: str, session_id: str) -> None:
     raise Retryable("The session is too busy right now; delete it again.", code="session_busy")
 
 
-def _deletion_writes(services: Services, session: Session) -> list[Write]:
+def deletion_writes(services: Services, session: Session) -> list[Write]:
+    """What takes the session away from its owner, as it was seen, and has it purged."""
     running, now = session.active_task, to_millis(services.clock.now())
     deleted = Update(
         session_key(session.id),

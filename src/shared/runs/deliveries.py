@@ -79,6 +79,11 @@ def delete_hook(database: Database, user_id: str, agent_id: str) -> None:
         raise NotFound("The agent has no webhook.", code="WEBHOOK_NOT_FOUND")
 
 
+def forget_hook(user_id: str, agent_id: str) -> Write:
+    """The same for an agent that is deleted, whether somebody was told or not."""
+    return Delete(_hook_key(user_id, agent_id))
+
+
 def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task, list[Write]]:
     """A message, and the writes that create it, once for each status of a run; they join those that change it.
 

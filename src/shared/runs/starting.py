@@ -17,9 +17,10 @@ from shared.chat.services import Services
 from shared.chat.sessions import create_home_session
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import LimitReached, NotFound, Retryable, ToolError, UserInputError
-from shared.kernel.ids import dated_id, derived_id
+from shared.kernel.ids import dated_id
 from shared.kernel.telemetry import count, log_event
 from shared.runs.ending import Verdict
+from shared.runs.home import home_session
 from shared.runs.outside import end_run
 from shared.runs.records import (
     Run,
@@ -42,11 +43,6 @@ _PAUSE_SECONDS = 0.25
 _MOST_LOOKED_AT = 500
 """How many of a user's runs one request looks at when it searches."""
 _PORTION = 50
-
-
-def home_session(user_id: str, library_agent_id: str) -> str:
-    """The session in which the runs of an agent keep their files."""
-    return derived_id("agent-home", user_id, library_agent_id)
 
 
 class Runs:
@@ -90,7 +86,7 @@ class Runs:
     def _open(self, request: RunRequest, also: Sequence[Write] = ()) -> Task | None:
         """The task, stored with all that belongs to it; None if it is there, or nothing was decided."""
         services, agent = self._services, request.agent
-        session_id, now = home_session(agent.user_id, agent.id), to_millis(services.clock.now())
+        session_id, now = home_session(agent), to_millis(services.clock.now())
         run = self._run(request, self._library.graph(agent), now)
         create_home_session(services.database, services.clock, agent.user_id, session_id, agent.id)
         task = Task(

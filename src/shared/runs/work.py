@@ -14,6 +14,7 @@ from shared.agents.blocks.contract import BlockContext, BlockServices
 from shared.agents.blocks.registry import shipped_block
 from shared.agents.graphs.model import ERROR_PIN, Graph
 from shared.agents.graphs.schemas import FindBlock
+from shared.agents.library.records import library_key
 from shared.agents.library.versions import GraphVersions
 from shared.agents.running import RunStatus
 from shared.aws.writes import Delete, Item, Put, Write
@@ -127,6 +128,9 @@ def _advance(
     """Whether it has ended."""
     run = load_run(services.database, owner.task.id)
     assert run is not None, "it is put with its task"
+    if not owner.task.cancel_requested and _agent_is_gone(services, run):
+        Ending(services, owner, run).end(Verdict.failure("agent_deleted", "The agent was deleted."), [], 0)
+        return True
     graph = _graph(services, run)
     if graph is None:
         Ending(services, owner, run).end(Verdict.failure("graph_gone", "The agent's graph is gone."), [], 0)
@@ -141,6 +145,12 @@ def _advance(
         return False
     Ending(services, owner, run).end(verdict, work.last_words(), work.credits)
     return True
+
+
+def _agent_is_gone(services: Services, run: Run) -> bool:
+    """Also if it was added again since: the files of this run are gone."""
+    item = services.database.get(library_key(run.user_id, run.library_agent_id))
+    return item is None or item["created_at"] > run.created_at
 
 
 def _graph(services: Services, run: Run) -> Graph | None:

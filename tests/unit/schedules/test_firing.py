@@ -242,7 +242,7 @@ def test_a_deleted_agent_disables_its_schedules_and_says_so(planner: Planner) ->
     """Never silently."""
     agent = planner.agents.agent(GREETER)
     schedule = planner.agent_schedule(HOURLY, agent)
-    planner.agents.library.delete("ada", agent.id)
+    planner.agents.library.delete(agent)
     planner.tick_at("2025-06-15T16:00:10")
     after = planner.again(schedule)
     assert (after.status, after.reason, after.next_fire, planner.due()) == ("disabled", "agent_deleted", 0, [])

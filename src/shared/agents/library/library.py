@@ -193,19 +193,25 @@ class Library:
         self._marketplace.pin(published)
         return self._changed(agent, replace(news, graph_id=published.graph_id, version=version), [])
 
-    def delete(self, user_id: str, agent_id: str) -> None:
-        """Delete it, and in the end the graph that is its own. Runs that are under way go on; they stay readable.
+    def delete(self, agent: LibraryAgent, also: Sequence[Write] = ()) -> None:
+        """Delete it in one transaction with `also`, and in the end the graph that is its own.
 
         Raises:
-            NotFound: there is none, or it is somebody else's.
+            NotFound: it was deleted meanwhile.
+            Conflict: one of `also` was refused, and nothing was deleted.
         """
-        agent = self.get(user_id, agent_id)
+        gone = Delete(
+            library_key(agent.user_id, agent.id),
+            condition="#created_at = :created",
+            values={"created": agent.created_at},
+        )
         try:
-            gone = Delete(library_key(user_id, agent_id), condition="attribute_exists(#pk)")
-            self._database.transact([gone, one_less(user_id)])
-        except TransactionFailed as failure:  # somebody else was quicker
-            raise _not_found() from failure
-        log_event("agent.deleted", user_id=user_id, library_agent_id=agent_id)
+            self._database.transact([gone, one_less(agent.user_id), *also])
+        except TransactionFailed as failure:
+            if 0 in failure.failed or not failure.failed:  # somebody else was quicker
+                raise _not_found() from failure
+            raise _changed_meanwhile() from failure
+        log_event("agent.deleted", user_id=agent.user_id, library_agent_id=agent.id)
         if agent.owns_graph:
             self._versions.expire(agent.graph_id)
 
@@ -265,8 +271,7 @@ class Library:
         try:
             self._database.transact([as_seen, *more])
         except TransactionFailed as failure:
-            message = "The agent was changed meanwhile; look at it again."
-            raise Conflict(message, code="AGENT_CHANGED") from failure
+            raise _changed_meanwhile() from failure
         log_event("agent.changed", user_id=seen.user_id, library_agent_id=seen.id)
         return changed
 
@@ -281,6 +286,10 @@ def _id_of_published(user_id: str, slug: str) -> str:
 
 def _not_found() -> NotFound:
     return NotFound("There is no such agent in the library.", code="AGENT_NOT_FOUND")
+
+
+def _changed_meanwhile() -> Conflict:
+    return Conflict("The agent was changed meanwhile; look at it again.", code="AGENT_CHANGED")
 
 
 def _no_such_version() -> NotFound:

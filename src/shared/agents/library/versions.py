@@ -5,7 +5,7 @@
 | version | `GRAPH#{graph}` | `VERSION#{6 digits}`        | what a list shows                                        |
 | content | `GRAPH#{graph}` | `CONTENT#{6 digits}#{part}` | the graph: deflated JSON, in parts that an item can hold |
 
-Versions of a deleted agent get an `expires_at`: runs that are under way go on with them.
+Versions of a deleted agent get an `expires_at`: runs that have ended are shown with them.
 """
 
 import json

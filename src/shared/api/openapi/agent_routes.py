@@ -98,7 +98,7 @@ AGENT_ROUTES: dict[tuple[str, str], Route] = {
         (*_OF_AGENT, *_UNSOUND, "AGENT_CHANGED", *OF_BODIES),
         Body((ChangedGraph,), {"changed": {"graph": _GRAPH, "version": 2}}),
     ),
-    ("DELETE", "/api/agents/{agent_id}"): Route({204: Answer("It is gone.")}, _OF_AGENT),
+    ("DELETE", "/api/agents/{agent_id}"): Route({204: Answer("It is gone.")}, (*_OF_AGENT, "AGENT_CHANGED")),
     ("GET", "/api/agents/{agent_id}/versions"): Route(
         {200: Answer("A page.", answers.VersionList, _VERSIONS)},
         (*_OF_AGENT, "validation_failed", "invalid_cursor"),

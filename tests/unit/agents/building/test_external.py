@@ -167,7 +167,7 @@ def test_an_agent_that_cannot_be_saved_is_in_the_answer(ada: Builder, outside: G
     made = ada.ask("create_agent", agent_json=AGENT)
     ada.ask("edit_agent", agent_id=made["library_agent_id"], changes="Be kind later")
     task = ada.operation
-    ada.library.delete("ada", made["library_agent_id"])
+    ada.library.delete(ada.library.get("ada", made["library_agent_id"]))
     url, brought = outside.callback()
     brought["result"]["agent_json"]["nodes"][1]["input_default"]["values"]["password"] = "hunter2"
     ada.told(url, brought)

@@ -107,7 +107,7 @@ def test_who_has_published_it_has_it(library: Library, market: Marketplace, agen
     publish(library, market, agent)
     assert library.by_slug("ada", SLUG) == library.add_published("ada", SLUG) == agent
     assert library.by_slug("bob", SLUG) is None
-    library.delete("ada", agent.id)
+    library.delete(agent)
     assert library.by_slug("ada", SLUG) is None
     assert library.add_published("ada", SLUG).owns_graph is False
 
@@ -117,7 +117,7 @@ def test_what_was_added_goes_on_working(library: Library, market: Marketplace, a
     publish(library, market, agent)
     added = library.add_published("bob", SLUG)
     market.withdraw("ada", SLUG)
-    library.delete("ada", agent.id)
+    library.delete(agent)
     assert (market.find(SLUG), market.search("tide", 5), slugs(market)) == (None, [], [])
     assert library.graph(library.add_published("bob", SLUG)) == GRAPH
     assert library.versions(added, 10)[0].number == 1
@@ -191,7 +191,7 @@ def test_an_agent_that_is_added_again_can_be_changed_again(
     """Its copy is another one than the deleted."""
     publish(library, market, agent)
     library.save(library.add_published("bob", SLUG), GRAPH)
-    library.delete("bob", library.add_published("bob", SLUG).id)
+    library.delete(library.add_published("bob", SLUG))
     parley.clock.advance(1)
     again = library.add_published("bob", SLUG)
     assert again.owns_graph is False

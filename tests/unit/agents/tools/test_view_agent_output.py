@@ -127,7 +127,7 @@ def test_a_run_of_another_agent_is_not_found(caller: Caller, greeter: LibraryAge
 def test_a_run_whose_agent_was_deleted(caller: Caller, greeter: LibraryAgent) -> None:
     """The user's own, but there is no agent to show it of."""
     run_id = ran(caller, greeter)
-    caller.agents.library.delete("ada", greeter.id)
+    caller.agents.library.delete(greeter)
     answer = caller.view(execution_id=run_id)
     assert answer["type"] == "no_results"
     assert "not in the user's library" in answer["message"]
