@@ -159,7 +159,7 @@ def _add_changing(router: APIRouter, library: Library, services: Services, calle
     @router.delete("/{agent_id}", status_code=204)
     def delete_agent(agent_id: str, user: caller) -> None:
         """Delete an agent with its files; runs that are under way are stopped, and all of them stay readable."""
-        delete_agent(services, library, user.id, agent_id)
+        deleting.delete_agent(services, library, user.id, agent_id)
 
 
 def _add_webhook(router: APIRouter, library: Library, services: Services, caller: Any) -> None:

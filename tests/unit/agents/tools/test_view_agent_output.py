@@ -178,7 +178,7 @@ def test_a_dry_run_with_secrets_does_not_show_them(caller: Caller) -> None:
     answer = caller.view(execution_id=run_id)
     assert answer["execution"]["is_dry_run"] is True
     assert "s3cret" not in str(answer)
-    caller.agents.library.delete("ada", agent.id)  # nobody knows any more what was secret
+    caller.agents.library.delete(agent)  # nobody knows any more what was secret
     assert "s3cret" not in str(caller.view(execution_id=run_id))
 
 
