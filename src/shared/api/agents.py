@@ -18,6 +18,7 @@ from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, NotFound
+from shared.runs import deleting
 from shared.runs.deliveries import delete_hook, load_hook, put_hook
 
 MAX_ID_CHARACTERS = 64
