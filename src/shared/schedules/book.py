@@ -203,8 +203,10 @@ class ScheduleBook:
                 after = replace(after, graph_id=agent.graph_id, checked_version=agent.version)
             if after.status != "active":
                 return after
-            moved = any(getattr(seen, name) != getattr(after, name) for name in _TIMING)
-            return self._planned(after) if moved else after
+            if any(getattr(seen, name) != getattr(after, name) for name in _TIMING):
+                return self._planned(after)
+            waited = seen.device != after.device and not seen.due  # for a device that it is no longer bound to
+            return replace(after, due=after.updated_at) if waited else after
 
         schedule = self._store.change(user_id, schedule_id, changed)
         log_event("schedule.changed", schedule_id=schedule_id, user_id=user_id)

@@ -29,8 +29,8 @@ from shared.kernel.clock import to_millis
 from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable, TooLarge
 from shared.kernel.telemetry import count, log_event, measure_seconds
 from shared.schedules.agents import Unfit, agent_of
-from shared.schedules.outcomes import tell_stopped
-from shared.schedules.planning import GIVE_UP_AFTER_MILLIS, again, next_step, past
+from shared.schedules.outcomes import settle_fire, tell_stopped
+from shared.schedules.planning import GIVE_UP_AFTER_MILLIS, later, next_step, past, refused
 from shared.schedules.records import ANY_DEVICE, DueRow, Fire, Outcome, Schedule, changing, due_key, removing
 from shared.schedules.showing import local_time
 from shared.schedules.store import ScheduleStore
@@ -102,7 +102,7 @@ class Firing:
             return None
         step = next_step(schedule, now, before_runs=self._before_runs(schedule))
         if step == "wait":
-            self._store.write(changing(schedule, again(schedule, now)))
+            self._store.write(changing(schedule, later(schedule, now)))
             return None
         if step in {"miss", "skip"}:
             outcome: Outcome = "missed" if step == "miss" else "skipped"
@@ -161,8 +161,10 @@ class Firing:
             self._disable(schedule, error.reason, str(error))
         except (LimitReached, Conflict, TooLarge) as error:
             now = self._now()
+            if mark:  # no fire is due: it is tried again when its device returns
+                return None
             if now - (schedule.waits_since or now) < GIVE_UP_AFTER_MILLIS:
-                self._store.write(changing(schedule, again(schedule, now)))
+                self._store.write(changing(schedule, refused(schedule, now)))
             else:
                 self._fail(schedule, after, error.code, error.message)
         return None
@@ -237,7 +239,10 @@ class Firing:
         except NotFound as error:
             raise Unfit("session_deleted", "The session was deleted.") from error
         record = self._record(schedule, fire, "started", task_id=accepted.task.id, session_id=session_id)
-        return record if self._store.write(self._moving(schedule, after, record)) else None
+        if not self._store.write(self._moving(schedule, after, record)):
+            return None
+        settle_fire(self._services, accepted.task.id)  # it may have ended before this was recorded
+        return record
 
     # -- recording -----------------------------------------------------------------------------
 
@@ -251,7 +256,11 @@ class Firing:
         put = Put(record.to_item())
         if record.outcome == "started":
             after = replace(
-                after, last_fire=record.fire, last_task=record.task_id, last_session=record.session_id or ""
+                after,
+                last_fire=record.fire,
+                last_task=record.task_id,
+                last_counted=False,
+                last_session=record.session_id,
             )
             if not after.recurs and not after.next_fire and after.status == "active":
                 return [*removing(schedule), put]

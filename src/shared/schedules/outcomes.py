@@ -37,11 +37,13 @@ def settle_fire(services: Services, task_id: str) -> None:
         fire = next(
             (fire for fire in store.fires(task.schedule_id, services.clock.now()) if fire.task_id == task_id), None
         )
-        if schedule is None or fire is None or fire.result:
+        if schedule is None or (fire.result if fire else schedule.last_task != task_id or schedule.last_counted):
             return
         after = _after(schedule, task)
+        if fire is None:  # fires that were left out, while it ran, have taken its place
+            after = replace(after, last_counted=True)
         changed = changing(schedule, after) if after != schedule else []
-        if store.write([_result(fire, task), *changed]):
+        if store.write([*([_result(fire, task)] if fire else []), *changed]):
             if after.status != schedule.status:
                 log_event("schedule.paused", schedule_id=schedule.id, user_id=schedule.user_id, reason=after.reason)
                 count("ScheduleFailed")

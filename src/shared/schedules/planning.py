@@ -22,9 +22,7 @@ def planned(schedule: Schedule, after: int) -> Schedule:
         ValueError: its expression or its zone makes no sense.
     """
     fire = _next(schedule, after)
-    if not fire:
-        return replace(schedule, next_fire=0, due=0)
-    return replace(schedule, next_fire=fire, due=fire + schedule.offset)
+    return replace(schedule, next_fire=fire, due=fire + schedule.offset if fire else 0, waits_since=0)
 
 
 def past(schedule: Schedule, now: int) -> Schedule:
@@ -37,9 +35,14 @@ def past(schedule: Schedule, now: int) -> Schedule:
     return planned(done, max(schedule.next_fire, now - schedule.offset)) if schedule.recurs else done
 
 
-def again(schedule: Schedule, now: int) -> Schedule:
+def later(schedule: Schedule, now: int) -> Schedule:
     """The schedule, whose fire is looked at a minute later."""
-    return replace(schedule, due=now + LOOK_AGAIN_MILLIS, waits_since=schedule.waits_since or now)
+    return replace(schedule, due=now + LOOK_AGAIN_MILLIS)
+
+
+def refused(schedule: Schedule, now: int) -> Schedule:
+    """The same, because a limit of its user keeps it from starting."""
+    return replace(later(schedule, now), waits_since=schedule.waits_since or now)
 
 
 def next_step(schedule: Schedule, now: int, *, before_runs: bool) -> Step:

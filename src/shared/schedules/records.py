@@ -84,9 +84,11 @@ class Schedule:
     next_fire: int = 0
     due: int = 0
     waits_since: int = 0
-    """When its fire was first put off, because something kept it from starting."""
+    """When its fire was first put off, because a limit of its user kept it from starting."""
     last_fire: int = 0
     last_task: str = ""
+    last_counted: bool = False
+    """Whether the end of `last_task` was counted when its fire was in the history no more."""
     last_session: str = ""
     fires: int = 0
     """How many have been recorded."""

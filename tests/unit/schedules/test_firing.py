@@ -9,6 +9,7 @@ import pytest
 from shared.agents.library.records import LibraryAgent
 from shared.chat.deletion import delete_session
 from shared.kernel.errors import Conflict, NotFound, Retryable
+from shared.schedules.outcomes import settle_fire
 from shared.schedules.records import KEPT_FIRES, MAX_SCHEDULES, count_key
 from shared.schedules.requests import ScheduleChange
 from shared.socket.connections import remember_connection
@@ -226,6 +227,25 @@ def test_failures_in_a_row_pause_it_and_its_user_is_told(planner: Planner) -> No
     assert (resumed.status, resumed.failures) == ("active", 0)
 
 
+def test_a_failure_counts_however_many_fires_were_left_out_meanwhile(planner: Planner) -> None:
+    """Their records have pushed its own out of the history; it is counted once, however often its end is told."""
+    nodes = [node("w", "Wait", seconds=3_600, value="x"), node("t", "Text template", template="{{ 1 // 0 }}")]
+    links = ["w.value > t.values.x", "t.text > out.value"]
+    agent = planner.agents.agent(graph([*nodes, result("out", "Said")], *links))
+    schedule = planner.agent_schedule({"cron": "* * * * *"}, agent, inputs={}, max_failures=2)
+    planner.minutes()
+    planner.agents.until_quiet()
+    planner.minutes(KEPT_FIRES + 8)
+    slow = planner.again(schedule).last_task
+    assert all(fire.outcome == "skipped" for fire in planner.fires(schedule))
+    planner.agents.minutes(3)
+    assert planner.agents.look(slow).status == "failed"
+    for _ in range(2):
+        settle_fire(planner.parley.services, slow)
+    seen = planner.again(schedule)
+    assert (seen.failures, seen.status, "division" in seen.last_error.lower()) == (1, "active", True)
+
+
 def test_a_success_forgives_failures(planner: Planner) -> None:
     """Only those in a row count."""
     agent = failing(planner)
@@ -289,6 +309,23 @@ def test_a_run_that_its_users_limit_keeps_back_is_tried_for_an_hour(planner: Pla
     assert fire.outcome == "failed"
     assert fire.reason.startswith("too_many")
     assert (planner.again(schedule).failures, planner.due()) == (1, ["2025-06-16T16:00"])
+
+
+def test_the_hour_of_a_limit_begins_with_the_limit(planner: Planner) -> None:
+    """Not when the run before, or a pause, kept it from starting."""
+    schedule = planner.agent_schedule(HOURLY, overlap="queue")
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.tick_at("2025-06-15T17:00:10")
+    planner.minutes(70)
+    planner.agents.until_quiet()
+    planner.parley.services = replace(planner.parley.services, slot_limits=SlotLimits(runs=PoolLimit(0, 0)))
+    planner.minutes(30)
+    assert [fire.outcome for fire in planner.fires(schedule)] == ["started"]
+    planner.book.pause("ada", schedule.id)
+    planner.parley.clock.advance(7_200)
+    planner.book.resume("ada", schedule.id)
+    planner.minutes(61)
+    assert [fire.outcome for fire in planner.fires(schedule)] == ["started"]
 
 
 def test_a_budget_for_each_fire_binds_the_run_and_what_it_starts(planner: Planner) -> None:
@@ -407,6 +444,28 @@ def test_a_message_is_sent_once_though_the_schedule_was_not_moved_on(planner: Pl
     assert [message.content for message in parley.transcript(session) if message.role == "user"] == ["Any news?"]
 
 
+def test_a_turn_that_ends_before_its_fire_is_recorded_is_in_the_history_with_its_end(planner: Planner) -> None:
+    """The tick was cut off behind the message."""
+    parley = planner.parley
+    parley.scripted(says("It has."))
+    schedule = planner.message_schedule(HOURLY, parley.new_session().id)
+    parley.clock.advance(3_600)
+    moves = []
+
+    def lost(name: str, _: int) -> None:
+        moves.append(name)
+        if moves.count("TransactWriteItems") == 2:
+            parley.watch.on_call = None
+            raise Retryable("lost")
+
+    parley.watch.on_call = lost
+    planner.tick()
+    parley.settle()
+    assert planner.fires(schedule) == []
+    planner.tick()
+    assert [fire.result for fire in planner.fires(schedule)] == ["completed"]
+
+
 def test_a_deleted_session_disables_the_schedule(planner: Planner) -> None:
     """There is nobody to hear it."""
     session = planner.parley.new_session()
@@ -430,6 +489,30 @@ def test_a_schedule_of_a_device_waits_for_it(planner: Planner, bound_to: str, st
     assert [fire.schedule_id for fire in returned] == ([schedule.id] if starts else [])
     assert planner.firing.device_returned("ada", "laptop") == []
     assert planner.due() == (["2025-06-15T19:00"] if starts else [])
+
+
+def test_an_overdue_one_that_is_bound_to_no_device_any_more_fires(planner: Planner) -> None:
+    """It had no row that the tick could find."""
+    schedule = planner.agent_schedule(HOURLY, device="phone")
+    planner.tick_at("2025-06-15T16:00:10")
+    assert planner.due() == []
+    planner.book.change("ada", schedule.id, ScheduleChange(device=None))
+    planner.minutes()
+    assert [told(fire.fire) for fire in planner.fires(schedule)] == ["2025-06-15T16:00"]
+    assert planner.due() == ["2025-06-15T17:00"]
+
+
+def test_a_limit_when_its_device_comes_brings_no_fire_forward(planner: Planner) -> None:
+    """What has never run is tried when the device comes again; the next fire keeps its time."""
+    services = planner.parley.services
+    planner.parley.services = replace(services, slot_limits=SlotLimits(runs=PoolLimit(0, 0)))
+    planner.is_there = lambda *_: True
+    schedule = planner.agent_schedule({"cron": "0 9 * * *"}, device="laptop")
+    assert planner.firing.device_returned("ada", "laptop") == []
+    planner.parley.services = services
+    planner.minutes(2)
+    assert (planner.fires(schedule), planner.due()) == ([], ["2025-06-16T09:00"])
+    assert len(planner.firing.device_returned("ada", "laptop")) == 1
 
 
 def test_one_that_has_never_run_starts_when_its_device_comes(planner: Planner) -> None:
