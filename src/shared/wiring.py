@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from shared.accounts.credentials.tokens import TokenEndpoints
     from shared.accounts.credentials.vault import Vault
     from shared.chat.block_model import BlockModel
+    from shared.runs.preparing import RunBench
     from shared.runs.starting import Runs
-    from shared.runs.work import RunBench
     from shared.schedules.firing import Firing
     from shared.schedules.tick import Tick
     from shared.tools.catalogue import ToolDependencies
@@ -165,7 +165,7 @@ def run_bench(needs: Services, engine: TurnEngine, read_secret: Callable[[str], 
     from shared.agents.catalogue import block_services
     from shared.agents.reviews.gate import InputReviews
     from shared.agents.reviews.reviews import Reviews
-    from shared.runs.work import RunBench
+    from shared.runs.preparing import RunBench
 
     model = _block_model(needs, engine.model, engine.workers)
     blocks = block_services(_dependencies(needs, read_secret), model, runs(needs))

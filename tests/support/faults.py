@@ -55,7 +55,7 @@ class AwsWatch:
         items = [params["Item"]] if "Item" in params else []
         wanted = params.get("TransactItems", [])
         items += [entry["Put"]["Item"] for entry in wanted if "Put" in entry]
-        keys = [params["Key"]] if "Key" in params else []
+        keys = [params["Key"]] if isinstance(params.get("Key"), dict) else []  # S3 has keys of its own
         keys += [part["Key"] for entry in wanted for part in entry.values() if "Key" in part]
         _require_possible(keys + [{name: item[name] for name in ("pk", "sk") if name in item} for item in items])
         sizes = [item_bytes(item) for item in items]

@@ -30,8 +30,9 @@ from shared.kernel.errors import Terminal
 from shared.kernel.settings import BudgetLimits, TurnBounds
 from shared.runs.deliveries import advance_delivery
 from shared.runs.outside import fail_task
+from shared.runs.preparing import RunBench
 from shared.runs.telling import tell_run_ended
-from shared.runs.work import RunBench, advance_run
+from shared.runs.work import advance_run
 from shared.schedules.outcomes import settle_fire
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog

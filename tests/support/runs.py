@@ -17,8 +17,8 @@ from shared.chat.sub_sessions import SubSessionTurns
 from shared.kernel.clock import to_millis
 from shared.kernel.ids import dated_id
 from shared.runs.calling import ReviewGate
+from shared.runs.preparing import RunBench
 from shared.runs.starting import Runs
-from shared.runs.work import RunBench
 from shared.tasks.lineage import Lineage
 from shared.tasks.wait import Wait
 from shared.tools.web.network import Network
