@@ -76,7 +76,7 @@ export function agentPage({ api, route, title, announce }) {
   });
 
   async function remove() {
-    if (!(await confirmed('Delete this agent?', `“${shown.name}” goes; its runs stay readable.`, 'Delete'))) return;
+    if (!(await confirmed('Delete this agent?', `“${shown.name}” goes with its files, and its runs that are under way stop. Those that have ended stay readable.`, 'Delete'))) return;
     await api.deleteAgent(id);
     announce('The agent is deleted.');
     location.hash = hrefOf('agents');
