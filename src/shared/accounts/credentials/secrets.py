@@ -1,7 +1,9 @@
 """An opened secret: how it is sent, to whom, and how it is taken out of what comes back. Pure rules."""
 
 import base64
+import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 Kind = Literal["api_key", "bearer", "basic", "oauth2"]
 HIDDEN = "[hidden]"
+_ESCAPED = re.compile(r"%[0-9A-F]{2}")
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,30 @@ class Secret:
         if self.kind == "basic":
             # Some services take a key as the name, with no password.
             whole += [self._pair, *([] if self.values["password"] else [self.values["username"]])]
-        forms = {form for value in whole for form in _written(value)}
+        # With the word before it, base64 is another one.
+        forms = {form for value in whole for form in _written(value)} | _base64_forms(self.header[1])
         return sorted(forms, key=len, reverse=True)
 
 
 def _written(value: str) -> set[str]:
+    in_json, in_hex = json.dumps(value)[1:-1], value.encode().hex()
+    in_urls = {quote(value, safe=""), quote_plus(value)}
+    return {
+        value,
+        html.escape(value),
+        in_json,
+        in_json.replace("/", "\\/"),
+        *in_urls,
+        *(_ESCAPED.sub(lambda found: found[0].lower(), form) for form in in_urls),
+        in_hex,
+        in_hex.upper(),
+        *_base64_forms(value),
+    }
+
+
+def _base64_forms(value: str) -> set[str]:
     encoded = {_base64(value), base64.urlsafe_b64encode(value.encode()).decode()}
-    unpadded = {form.rstrip("=") for form in encoded}
-    return {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value), value.encode().hex(), *unpadded}
+    return encoded | {form.rstrip("=") for form in encoded}
 
 
 def _base64(value: str) -> str:

@@ -1,5 +1,7 @@
 """Secrets are sealed for one user and one provider, opened for one host, and shown to nobody."""
 
+import base64
+import html
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -130,6 +132,21 @@ def test_a_basic_secret_is_hidden_in_each_of_its_forms(user_part: str) -> None:
     found = secret.hidden_in({"h": [header], pair: pair, "n": 7})
     assert found == {"h": [f"Basic {HIDDEN}"], HIDDEN: HIDDEN, "n": 7}
     assert secret.hidden_in("key-7654") == ("key-7654" if user_part else HIDDEN)
+
+
+@pytest.mark.parametrize("token", ["sk-live/abc+def==", "a&b<c>d\"e'fghij", "0a1b2c3d4e5f6a7b"])
+def test_a_secret_is_hidden_as_servers_write_it(token: str) -> None:
+    """In pages, in JSON with escaped slashes (as PHP does), percent and hex in either case, as its whole header."""
+    secret = Secret("http_bearer", "bearer", {"token": token})
+    small = "".join(one if one.isalnum() or one in "-_.~" else f"%{ord(one):02x}" for one in token)
+    written = [
+        html.escape(token),
+        json.dumps(token)[1:-1].replace("/", "\\/"),
+        small,
+        token.encode().hex().upper(),
+        base64.b64encode(f"Bearer {token}".encode()).decode(),
+    ]
+    assert [secret.hidden_in(one) for one in written] == [HIDDEN] * len(written)
 
 
 def test_the_newest_that_fits_is_used(parley: Parley, safe: Safe) -> None:
