@@ -123,11 +123,8 @@ export class AgentApi {
     return this.#api.call('GET', pathOf('schedules', id, 'history'));
   }
 
-  /** Send a message to a session, or to a new one; the session's id. */
-  async say(text, sessionId, messageId) {
-    const id = sessionId ?? (await this.#api.createSession()).id;
-    await this.#api.send(id, { id: messageId, parts: [{ type: 'text', text }] });
-    return id;
+  fireNow(id) {
+    return this.#api.call('POST', pathOf('schedules', id, 'run'));
   }
 
   // Accounts

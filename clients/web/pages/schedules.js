@@ -38,7 +38,7 @@ function scheduleRow(api, { id }, announce, changed) {
     await changed();
   };
   const buttons = {
-    now: button('Run now', () => runNow(api, id)),
+    now: button('Run now', () => runNow(api, shown)),
     pause: button('Pause', () => change('pause', 'is paused')),
     resume: button('Resume', () => change('resume', 'goes on')),
     remove: button('Delete', async () => {
@@ -72,15 +72,10 @@ function targetOf(target) {
   return target.session_id ? make('a', { href: hrefOf('chat', target.session_id) }, words) : make('span', {}, words);
 }
 
-/** What the schedule would start, started now by the user, and shown. */
-async function runNow(api, id) {
-  const { target } = await api.schedule(id);
-  if (target.type === 'agent') {
-    const run = await api.startRun(target.library_agent_id, target.inputs, crypto.randomUUID(), false);
-    location.hash = hrefOf('run', run.id);
-  } else {
-    location.hash = hrefOf('chat', await api.say(target.message, target.session_id, crypto.randomUUID()));
-  }
+/** Start it at once, as a fire of its own, and show what that has begun. */
+async function runNow(api, { id, target }) {
+  const fire = await api.fireNow(id);
+  location.hash = target.type === 'agent' ? hrefOf('run', fire.task_id) : hrefOf('chat', fire.session_id);
 }
 
 function historyOf(api, id) {
