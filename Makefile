@@ -81,6 +81,7 @@ bench: ## Measure what the design promises
 	@$(PYTHON) local/environments.py dev
 	PYTHONPATH=src $(VENV)/python -m bench.turn_cost
 	PYTHONPATH=src $(VENV)/python -m bench.session_age
+	PYTHONPATH=src $(VENV)/python -m bench.run_cost
 
 # ---------------------------------------------------------------- AWS
 
