@@ -16,6 +16,7 @@ from shared.tools.catalogue import ToolDependencies
 from shared.tools.contract import ToolContext
 from shared.tools.registry import MAX_SCHEMA_CHARACTERS, Toolbox, schema_characters
 from shared.tools.sub_sessions.contract import Assignment, Row
+from tests.support.agent_calls import Schedules
 from tests.support.blocks import Answers
 from tests.support.credentials import open_safe
 from tests.support.workspace import Desk
@@ -29,7 +30,7 @@ def offered(desk: Desk, *, configured: bool = True, **environment: str) -> Toolb
     objects = desk.objects if configured else None
     vault = open_safe(desk.database, desk.clock).vault if configured else None
     needs = ToolDependencies(settings, desk.database, desk.clock, lambda _name: "{}", objects, NoTurns(), vault)
-    return Toolbox(chat_tools(needs, Answers(), NoRuns()))
+    return Toolbox(chat_tools(needs, Answers(), NoRuns(), Schedules()))
 
 
 class NoRuns:
