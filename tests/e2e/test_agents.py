@@ -156,8 +156,7 @@ def test_a_message_is_reviewed_then_posted(chat: Chat, ada: ApiClient, pages: St
     assert (answer["type"], answer["status"]) == ("execution_started", "REVIEW"), answer
     assert time.monotonic() - began < _AT_ONCE
     run_id = answer["execution_id"]
-    approve(ada, run_id, "Human review", data="Hello")
-    approve(ada, run_id, "Send webhook")
+    approve(ada, run_id, "Send webhook", data={"payload": "Hello", "url": f"https://{HOOKS}/post"})
     (shown,) = chat.says("show the last run of Review, then post and wait")
     assert shown["execution"]["execution_id"] == run_id
     assert shown["execution"]["outputs"] == {"status": [200], "posted": ["Hello"]}
