@@ -50,6 +50,7 @@ class Preparing:
         self._bench = bench
         self._task = task
         self._inputs = json.loads(run.inputs)
+        self._is_foreign = run.is_foreign
         self._permissions = Permissions.from_item(task.permissions)
         self._credits = Credits(services.database, services.clock)
         calls = [record for record in records if record["sk"].startswith("CALL#")]
@@ -82,7 +83,8 @@ class Preparing:
             raise ToolError(
                 "It was started, and then interrupted. It may have taken effect or not.", code="outcome_unknown"
             )
-        if not dry_run and block.asks_first(inputs) and (asked := self._asked(one)):
+        asks = block.asks_first(inputs) or (self._is_foreign and block.credentials_for(given))
+        if not dry_run and asks and (asked := self._asked(one)):
             return asked
         self._require_credits(one, beside)
         context, inputs = self.context(one), one.inputs  # as they were approved

@@ -8,6 +8,8 @@ from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.graphs.model import Graph
 from shared.agents.graphs.schemas import check_inputs, input_schema
 from shared.agents.library.library import Library
+from shared.agents.library.records import LibraryAgent
+from shared.agents.library.shipped import shipped_agent
 from shared.agents.library.versions import GraphVersions
 from shared.agents.running import NodeView, RunFilter, RunRequest, RunView
 from shared.aws.writes import Write
@@ -117,6 +119,7 @@ class Runs:
             chat_session_id=request.chat_session_id,
             schedule_id=request.schedule_id,
             dry_run=request.lineage.dry_run,
+            is_foreign=_is_foreign(request.agent),
             expires_at=now // 1000 + (self._services.run_max_days + self._services.run_retention_days) * 86_400,
         )
 
@@ -235,6 +238,11 @@ class Runs:
             if idle or not ended_in_time(services, run_id):
                 end_run(services, run_id, Verdict.stopped(), f"stop-{services.ids.new()}")
         return self.look(user_id, run_id)
+
+
+def _is_foreign(agent: LibraryAgent) -> bool:
+    """Whether another user has made its graph; what Parley ships is trusted."""
+    return not agent.owns_graph and shipped_agent(agent.slug) is None
 
 
 def _outputs_of(graph: Graph) -> list[list[str]]:

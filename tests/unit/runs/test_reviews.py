@@ -1,6 +1,8 @@
 """Runs that wait for their user: at no cost, for one verdict, and for one execution of what was approved."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from shared.tasks.lineage import Lineage
 from shared.tasks.records import TaskStatus
 from tests.support.faults import FaultKind, Killed
 from tests.support.region import Parley
-from tests.support.runs import OWN, Agents, Send, given, graph, node, result
+from tests.support.runs import OWN, Agents, Probe, Send, given, graph, node, result
 
 APPROVED = Verdict("approved")
 REJECTED = Verdict("rejected", message="Too loud.")
@@ -258,3 +260,32 @@ def test_whatever_breaks_while_it_asks(parley: Parley, kind: FaultKind) -> None:
             assert at > 10
             return
     raise AssertionError("it never ends")
+
+
+class UsesAccount(Probe):
+    """Reads something with an account of its user."""
+
+    id = OWN["asks"]
+    name = "Uses an account"
+
+    def credentials_for(self, given: Mapping[str, Any]) -> Sequence[str]:
+        return ("http_bearer",)
+
+
+def test_an_agent_of_another_user_asks_before_it_uses_an_account(parley: Parley) -> None:
+    """Who has made it might send on what it reads; one's own agents, and those that Parley ships, are trusted."""
+    block = UsesAccount()
+    agents = Agents(
+        parley, reviews=InputReviews(reviews_of(parley), parley.clock), blocks=[block], asked=reviews_of(parley)
+    )
+    own = agents.agent(ASKING)
+    anothers = replace(own, owns_graph=False, slug="bob/reader")
+    shipped = replace(own, owns_graph=False, slug="parley/summarise-a-page")
+
+    runs = [agents.start(agent, {"Text": "Hello"}) for agent in (own, anothers, shipped)]
+    agents.until_quiet()
+
+    assert [agents.look(run).status for run in runs] == ["completed", "review", "completed"]
+    assert len(block.calls) == 2
+    assert decide(agents, agents.look(runs[1])).status == "completed"
+    assert len(block.calls) == 3
