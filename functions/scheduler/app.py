@@ -35,14 +35,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     tick = wiring.tick(_services, context.function_name, lambda: deadline.seconds_left > _SECONDS_LEFT_BY_SCHEDULES)
     if ERRAND in event:
         return {"fires": tick.do(event[ERRAND])}
-    fires = tick.look()
+    try:
+        fires = tick.look()
+    finally:  # trouble with schedules must not keep turns from recovery
+        seen = _sweep(context)
+    purge = Purge(_services, _workspace, context.aws_request_id)
+    purged = purge.run(lambda: deadline.seconds_left > _SECONDS_LEFT_BY_PURGES)
+    return {"fires": fires, "timers": seen, "purged": purged}
 
+
+def _sweep(context: LambdaContext) -> int:
     def end_lost(task_id: str) -> None:
         lost = Terminal("The work was started several times and never got on.", code="worker_lost")
         fail_task(_services, task_id, lost, context.aws_request_id)
 
     seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run()
     log_event("sweep.done", timers=seen)
-    purge = Purge(_services, _workspace, context.aws_request_id)
-    purged = purge.run(lambda: deadline.seconds_left > _SECONDS_LEFT_BY_PURGES)
-    return {"fires": fires, "timers": seen, "purged": purged}
+    return seen
