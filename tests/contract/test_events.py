@@ -393,7 +393,7 @@ def test_a_tick(deployment: Deployment) -> None:
     one is left alone."""
     forgotten, fresh = deployment.turn(seconds_ago=60), deployment.turn()
 
-    assert deployment.call("scheduler", "scheduler_tick") == {"timers": 1, "purged": 0}
+    assert deployment.call("scheduler", "scheduler_tick") == {"fires": 0, "timers": 1, "purged": 0}
     assert deployment.queued() == [forgotten.id]
     assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
 
