@@ -94,6 +94,30 @@ def activate(session: Session, task: Task, submission: Submission) -> Update:
     )
 
 
+def continue_session(
+    session: Session, task: Task, clauses: str = "", values: Mapping[str, Any] | None = None
+) -> Update:
+    """Make `task` the idle session's turn that hears a notice, if no turn is, nobody is asked and no row was added.
+
+    `clauses` follow the SET clause.
+    """
+    return Update(
+        session_key(session.id),
+        f"SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort{clauses}",
+        condition="#owner = :owner AND attribute_not_exists(#active_task) AND attribute_not_exists(#awaiting)"
+        " AND #next_seq = :seq",
+        values={
+            "owner": session.owner,
+            "task": task.id,
+            "next": session.next_seq + 1,
+            "seq": session.next_seq,
+            "now": task.created_at,
+            "sort": gsi_sort_key(task.created_at, session.id),
+            **(values or {}),
+        },
+    )
+
+
 def free_session(
     ended: Task, next_seq: int, discarded: int, totals: dict[str, int], awaiting: Awaiting | None = None
 ) -> Update:

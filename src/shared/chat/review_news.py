@@ -15,10 +15,10 @@ from shared.agents.reviews.reviews import Reviews
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Update, Write
 from shared.chat.approvals import awaiting_is, awaiting_values
-from shared.chat.opening import Submission, new_task_writes, user_row
+from shared.chat.opening import Submission, continue_session, new_task_writes, user_row
 from shared.chat.pending import put_notice
 from shared.chat.services import Services
-from shared.chat.sessions import Session, gsi_sort_key, session_key
+from shared.chat.sessions import Session, session_key
 from shared.chat.transcript import put_message
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
@@ -121,23 +121,8 @@ def _continuation(services: Services, session: Session, asked_by: Task) -> Task:
 
 
 def _continue(session: Session, task: Task, notice: Submission) -> list[Write]:
-    now = task.created_at
-    started = Update(
-        session_key(session.id),
-        "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort",
-        condition="#owner = :owner AND attribute_not_exists(#active_task) AND attribute_not_exists(#awaiting)"
-        " AND #next_seq = :seq",
-        values={
-            "owner": session.owner,
-            "task": task.id,
-            "next": session.next_seq + 1,
-            "seq": session.next_seq,
-            "now": now,
-            "sort": gsi_sort_key(now, session.id),
-        },
-    )
-    row = user_row(session.next_seq, notice, task, now)
-    return [started, put_message(session.id, row), *new_task_writes(task)]
+    row = user_row(session.next_seq, notice, task, task.created_at)
+    return [continue_session(session, task), put_message(session.id, row), *new_task_writes(task)]
 
 
 def _send(services: Services, task: Task) -> None:

@@ -32,7 +32,8 @@ def shipped_tools() -> list[type[Tool[Any]]]:
 
     found: dict[str, type[Tool[Any]]] = {}
     for tool in _below(Tool):
-        if tool.__module__.startswith("shared.") and not inspect.isabstract(tool):
+        is_a_tool = hasattr(tool, "name") and not inspect.isabstract(tool)  # bases of several have no name
+        if is_a_tool and tool.__module__.startswith("shared."):
             found.setdefault(tool.name, tool)
     return [found[name] for name in sorted(found)]
 

@@ -1,31 +1,18 @@
 """`create_agent`: a new agent, from its graph or from a description."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from shared.agents.building.agent_json import AGENT_JSON, AgentJson
-from shared.agents.building.parts import MOST_NAMED
-from shared.agents.building.responses import AgentPreview, AgentSaved, ClarificationNeeded, SuggestedGoal
-from shared.agents.building.workshop import Job, Workshop
-from shared.tools.contract import ErrorResponse, ToolContext, ToolInput
-from shared.tools.long_running import HandedOff, LongRunningTool, Progress, WorkContext
-
-MAX_GOAL_CHARACTERS = 10_000
-MAX_CONTEXT_CHARACTERS = 20_000
-MAX_SECONDS = 1_800
-CONTEXT = "What else is known: answers to questions, examples."
-PARTS = "Library agents to build from; none: fitting ones are looked for."
+from shared.agents.building.workshop import Job
+from shared.agents.tools.building_tool import MAX_GOAL_CHARACTERS, BuildingInput, BuildingTool
+from shared.tools.contract import ToolInput
 
 
-class CreateAgentInput(ToolInput):
+class CreateAgentInput(BuildingInput):
     """What to build: agent_json, or a description."""
 
     description: str = Field(default="", max_length=MAX_GOAL_CHARACTERS, description="What the agent is to do.")
-    context: str = Field(default="", max_length=MAX_CONTEXT_CHARACTERS, description=CONTEXT)
-    agent_json: AgentJson | None = Field(default=None, description=AGENT_JSON)
-    library_agent_ids: list[str] = Field(default_factory=list, max_length=MOST_NAMED, description=PARTS)
-    save: bool = Field(default=True, description="false: only show what would be saved.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -38,8 +25,8 @@ class CreateAgentInput(ToolInput):
         return Job(self.description.strip(), self.context.strip(), tuple(self.library_agent_ids), self.save)
 
 
-class CreateAgent(LongRunningTool[CreateAgentInput]):
-    """Answers at once with agent_json; a description is an operation's work."""
+class CreateAgent(BuildingTool[CreateAgentInput]):
+    """Builds."""
 
     name: ClassVar[str] = "create_agent"
     description: ClassVar[str] = (
@@ -47,31 +34,3 @@ class CreateAgent(LongRunningTool[CreateAgentInput]):
         "the result comes by itself). Call get_agent_building_guide first."
     )
     input_model: ClassVar[type[ToolInput]] = CreateAgentInput
-    requires_auth: ClassVar[bool] = True
-    needs_guide: ClassVar[bool] = True
-    finishes: ClassVar[bool] = True
-    max_seconds: ClassVar[int] = MAX_SECONDS
-
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
-
-    def answers_at_once(self, arguments: CreateAgentInput) -> bool:
-        """With the graph at hand."""
-        return arguments.agent_json is not None
-
-    def run(self, context: ToolContext, arguments: CreateAgentInput) -> AgentSaved | AgentPreview | ErrorResponse:
-        """Check and save."""
-        assert arguments.agent_json is not None, "an operation does the rest"
-        return self._workshop.take(context, arguments.job(), arguments.agent_json)
-
-    def work(
-        self, context: WorkContext, arguments: CreateAgentInput, progress: Progress
-    ) -> AgentSaved | AgentPreview | ClarificationNeeded | SuggestedGoal | ErrorResponse | HandedOff:
-        """Let the generator build."""
-        return self._workshop.build(context, arguments.job(), progress)
-
-    def finish(
-        self, context: WorkContext, arguments: CreateAgentInput, brought: Any
-    ) -> AgentSaved | AgentPreview | ClarificationNeeded | SuggestedGoal | ErrorResponse:
-        """Check and save what the generator has brought."""
-        return self._workshop.finish(context, arguments.job(), brought)

@@ -7,7 +7,7 @@ from pydantic import Field
 from shared.agents.building.parts import MOST_NAMED
 from shared.agents.building.responses import AgentPreview, AgentSaved, ClarificationNeeded, SuggestedGoal
 from shared.agents.building.workshop import Job, Workshop
-from shared.agents.tools.create_agent import CONTEXT, MAX_CONTEXT_CHARACTERS, MAX_GOAL_CHARACTERS, MAX_SECONDS, PARTS
+from shared.agents.tools.building_tool import CONTEXT, MAX_CONTEXT_CHARACTERS, MAX_GOAL_CHARACTERS, MAX_SECONDS, PARTS
 from shared.tools.contract import ErrorResponse, ToolInput
 from shared.tools.long_running import HandedOff, LongRunningTool, Progress, WorkContext
 

@@ -12,13 +12,13 @@ A continuation waits for a slot as any turn does, however many wait already: its
 
 from shared.aws.writes import Put, Update, Write
 from shared.chat.approvals import awaiting_is, awaiting_values
-from shared.chat.opening import Submission, adding, new_task_writes, user_row
+from shared.chat.opening import Submission, adding, continue_session, new_task_writes, user_row
 from shared.chat.operations.notices import bringing
 from shared.chat.operations.records import Operation, Verdict
 from shared.chat.operations.stream import closing_parts, opening_parts
 from shared.chat.pending import put_notice
 from shared.chat.services import Services
-from shared.chat.sessions import Session, gsi_sort_key, session_key
+from shared.chat.sessions import Session, session_key
 from shared.chat.transcript import Message, message_sort_key, put_message
 from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesRefused
 from shared.kernel.analytics import operation_finished
@@ -197,23 +197,8 @@ class Settlement:
             inbox=1 if session.pending_count or session.notices else 0,
         )
         task = self._services.slots.queued(task)
-        started = Update(
-            session_key(session.id),
-            "SET #active_task = :task, #next_seq = :next, #updated_at = :now, #gsi1sk = :sort"
-            f" {adding(self._totals())} DELETE #operations :done",
-            condition="#owner = :owner AND attribute_not_exists(#active_task) AND attribute_not_exists(#awaiting)"
-            " AND #next_seq = :seq",
-            values={
-                "owner": session.owner,
-                "task": task.id,
-                "next": session.next_seq + 1,
-                "seq": session.next_seq,
-                "now": now,
-                "sort": gsi_sort_key(now, session.id),
-                "done": {self._owner.task.id},
-                **self._totals(),
-            },
-        )
+        done = {"done": {self._owner.task.id}, **self._totals()}
+        started = continue_session(session, task, f" {adding(self._totals())} DELETE #operations :done", done)
         row = user_row(session.next_seq, notice, task, now)
         return task, [started, put_message(session.id, row), *new_task_writes(task)]
 
