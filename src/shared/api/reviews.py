@@ -14,6 +14,7 @@ from shared.api.bodies import read_body
 from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
+from shared.kernel.cursors import cursor_of, place_of
 
 MAX_CURSOR_CHARACTERS = 200
 Words = Annotated[str, StringConstraints(max_length=MAX_WORDS_CHARACTERS)]
@@ -47,11 +48,15 @@ def reviews_router(services: Services, signed_in: Callable[..., User]) -> APIRou
         user: caller,
         status: Annotated[Status | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str, Query(max_length=MAX_CURSOR_CHARACTERS)] = "",
+        cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
     ) -> dict[str, Any]:
         """What runs and chats have asked the user, the newest first."""
-        found, following = reviews.page(user.id, status, limit, cursor)
-        return {"reviews": [review.head(now()) for review in found], "next_cursor": following or None}
+        before = str(place_of(cursor, str)[0]) if cursor else ""
+        found, following = reviews.page(user.id, status, limit, before)
+        return {
+            "reviews": [review.head(now()) for review in found],
+            "next_cursor": cursor_of(following) if following else None,
+        }
 
     @router.get("/{review_id}")
     def look(review_id: str, user: caller) -> dict[str, Any]:

@@ -116,6 +116,11 @@ def test_what_does_not_fit_decides_nothing(
     assert ada.get(f"/api/reviews/{review_id}").json()["status"] == "pending"
 
 
+def test_a_cursor_of_no_list_is_refused(ada: TestClient) -> None:
+    answer = ada.get("/api/reviews", params={"cursor": "zz"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
+
+
 @pytest.mark.parametrize("query", ["status=open", "limit=0", "limit=101", f"cursor={'x' * 201}"])
 def test_a_list_that_makes_no_sense_is_refused(ada: TestClient, query: str) -> None:
     """422."""

@@ -91,7 +91,7 @@ ROUTES: dict[tuple[str, str], Route] = {
         {200: Answer("The blocks.", answers.ShownBlocks, examples.BLOCKS)}, ("validation_failed",)
     ),
     ("GET", "/api/reviews"): Route(
-        {200: Answer("A page.", answers.ReviewPage, examples.REVIEWS)}, ("validation_failed",)
+        {200: Answer("A page.", answers.ReviewPage, examples.REVIEWS)}, ("validation_failed", "invalid_cursor")
     ),
     ("GET", "/api/reviews/{review_id}"): Route(
         {200: Answer("The review.", answers.ShownReview, examples.REVIEW)}, ("REVIEW_NOT_FOUND",)
