@@ -181,7 +181,8 @@ def test_a_published_agent_is_added(ada: Page) -> None:
         go(ada, "#store=parley/compare-two-texts")
         press_button(ada, "Add to library")
         ada.until("document.querySelector('.run-form')", "it is an agent of one's own now")
-        assert ada.evaluate("document.querySelector('#chat-title').textContent") == "Compare two texts"
+        named = "document.querySelector('#chat-title').textContent === 'Compare two texts'"
+        ada.until(named, "its name is drawn, with the next frame")
     go(ada, "#agents")
     ada.until("document.querySelector('#page a[href^=\"#agent=\"]')", "the library is shown")
     ada.type("#page input[type=search]", "Compare two texts")
