@@ -97,7 +97,7 @@ def test_an_agent_is_run_and_its_output_shown(ada: Page, region: dict[str, Any])
     press_button(ada, name)
     ada.until("document.querySelector('.run-form') && document.querySelectorAll('.step').length === 4", "its page")
     assert ada.evaluate("location.hash") == f"#agent={agent}"
-    assert ada.evaluate("document.querySelector('#chat-title').textContent") == name
+    ada.until(f"document.querySelector('#chat-title').textContent === '{name}'", "its name is drawn")
     assert ada.evaluate("document.querySelector('[name=often]').value") == "1"
     assert ada.evaluate("document.querySelectorAll('#page b').length") == 0
 
