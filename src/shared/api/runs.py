@@ -90,9 +90,10 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
     @router.get("/{run_id}/nodes")
     def list_nodes(run_id: str, user: caller, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
         """What its nodes have done, in the order in which they ended; last those that wait."""
-        _found(runs.look(user.id, run_id))
         start = int(place_of(cursor, int)[0]) if cursor else 0
         nodes = runs.nodes(user.id, run_id)
+        if not nodes:  # it has done nothing yet, or is not there
+            _found(runs.look(user.id, run_id))
         page = nodes[max(0, start) : max(0, start) + limit]
         following = cursor_of(start + limit) if start + limit < len(nodes) else None
         return {"nodes": _fitting([_shown_node(node) for node in page], "outputs"), "next_cursor": following}

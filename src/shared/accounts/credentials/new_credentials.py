@@ -1,6 +1,7 @@
 """What a user gives to connect an account by a secret of their own. Pure rules."""
 
 import re
+from abc import abstractmethod
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -63,9 +64,9 @@ class GivenCredential(BaseModel):
         """The request header that shows it."""
         return "Authorization"
 
+    @abstractmethod
     def values(self) -> dict[str, str]:
         """What is sealed."""
-        raise NotImplementedError
 
 
 class NewApiKey(GivenCredential):

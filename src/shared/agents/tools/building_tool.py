@@ -1,5 +1,6 @@
 """What `create_agent` and `edit_agent` share: from a graph at once, or from words as an operation."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
@@ -26,9 +27,9 @@ class BuildingInput(ToolInput):
     library_agent_ids: list[str] = Field(default_factory=list, max_length=MOST_NAMED, description=PARTS)
     save: bool = Field(default=True, description="false: only show what would be saved.")
 
+    @abstractmethod
     def job(self) -> Job:
         """What is asked for."""
-        raise NotImplementedError
 
 
 InputT = TypeVar("InputT", bound=BuildingInput)
