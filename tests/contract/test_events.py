@@ -23,6 +23,7 @@ from shared import wiring
 from shared.accounts.tickets import issue_ticket
 from shared.agents.reviews.records import Asking
 from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.aws.writes import Put
 from shared.chat.accept import Acceptance, Requester
 from shared.chat.deletion import PURGE_AFTER_SECONDS, delete_session
 from shared.chat.opening import Submission, watched_task_writes
@@ -396,6 +397,17 @@ def test_a_tick(deployment: Deployment) -> None:
     assert deployment.call("scheduler", "scheduler_tick") == {"fires": 0, "timers": 1, "purged": 0}
     assert deployment.queued() == [forgotten.id]
     assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
+
+
+def test_a_tick_that_fails_recovers_turns_all_the_same(deployment: Deployment) -> None:
+    """Whatever is wrong with the schedules, the sweep has had its minute."""
+    forgotten = deployment.turn(seconds_ago=60)
+    deployment.services.database.write(Put({"pk": "FIRE#0", "sk": "0000000000001#broken"}))
+
+    with pytest.raises(KeyError):
+        deployment.call("scheduler", "scheduler_tick")
+
+    assert deployment.queued() == [forgotten.id]
 
 
 def test_the_end_of_a_task(deployment: Deployment) -> None:
