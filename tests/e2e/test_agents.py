@@ -258,3 +258,14 @@ def test_a_run_that_waits_holds_nobody(demo: Deployed, chat: Chat, ada: ApiClien
     assert set(began) > {"turn_worker", "run_worker", "state_changes", "scheduler"}
     ours = {name: number for name, number in began.items() if name not in _ALWAYS and number}
     assert ours == {}
+
+
+def test_an_agent_is_built_through_chat(chat: Chat, ada: ApiClient) -> None:
+    """An operation plans, draws and saves it; it looks for parts in the library and in the marketplace."""
+    before = {agent["id"] for agent in ada.get("/agents").json()["agents"]}
+    chat.says("build an agent that writes limericks")
+
+    def built() -> bool:
+        return bool({agent["id"] for agent in ada.get("/agents").json()["agents"]} - before)
+
+    eventually(built, "the agent is in the library", seconds=_PATIENCE)
