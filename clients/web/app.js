@@ -36,10 +36,7 @@ const page = {
 const conversation = new Conversation(page.messages);
 page.messages.addEventListener('approval', ({ detail }) => chat?.answer(detail.id, detail.approved));
 const chats = new Chats(
-  {
-    chats: $('chats'), item: $('chat-item'), search: $('search'), found: $('found'), more: $('more-chats'),
-    deletion: $('delete-chat'),
-  },
+  { chats: $('chats'), item: $('chat-item'), search: $('search'), found: $('found'), more: $('more-chats') },
   { changed: draw, problem: showProblem, deleted: chatDeleted },
 );
 const pendingReviews = new PendingReviews(page.pendingReviews);

@@ -1,8 +1,9 @@
 // The chats in the sidebar: the last ones, or those whose titles were searched for. They are renamed and deleted there.
 
+import { confirmed } from './confirm.js';
 import { setText } from './dom.js';
 import { Search } from './search.js';
-import { SessionList, confirmDeletion } from './sessions.js';
+import { SessionList } from './sessions.js';
 
 const TYPING_PAUSE_MS = 250;
 
@@ -19,7 +20,7 @@ export class Chats {
   #open = null; // the id of the chat that is open
 
   /**
-   * `elements`: chats, item, search, found, more, deletion. `events`: changed() when `show` has something new to show,
+   * `elements`: chats, item, search, found, more. `events`: changed() when `show` has something new to show,
    * problem(error), deleted(id).
    */
   constructor(elements, events) {
@@ -143,7 +144,8 @@ export class Chats {
   }
 
   async #remove(id, title) {
-    if (!(await confirmDeletion(this.#elements.deletion, title))) return;
+    const loss = `“${title}” goes with its files, for good. An answer that is being written is stopped.`;
+    if (!(await confirmed('Delete this chat?', loss, 'Delete'))) return;
     try {
       await this.#api.remove(id);
     } catch (error) {

@@ -110,16 +110,6 @@ export function titleFrom(text) {
   return words.length <= MAX_TITLE ? words : `${words.slice(0, MAX_TITLE).replace(/\s\S*$/, '')}…`;
 }
 
-/** Ask before a chat is deleted; whether it is wanted. */
-export function confirmDeletion(dialog, title) {
-  setText(dialog.querySelector('#delete-name'), title);
-  dialog.returnValue = '';
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'delete'), { once: true });
-  });
-}
-
 /** The hour for today, the day for anything older. */
 function timeOf(value) {
   const date = new Date(value);

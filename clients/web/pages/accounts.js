@@ -3,7 +3,7 @@
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
 import { AccountForm } from './account_form.js';
-import { confirmed } from './confirm.js';
+import { confirmed } from '../confirm.js';
 import { badge, button, section, time } from './elements.js';
 import { Listing } from './listing.js';
 import { Loading } from './loading.js';

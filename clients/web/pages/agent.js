@@ -3,7 +3,7 @@
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
 import { agentFacts } from './agent_facts.js';
-import { confirmed } from './confirm.js';
+import { confirmed } from '../confirm.js';
 import { badge, button, counted, section, time } from './elements.js';
 import { graphPicture } from './graph.js';
 import { Listing } from './listing.js';

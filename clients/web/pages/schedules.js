@@ -2,7 +2,7 @@
 
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
-import { confirmed } from './confirm.js';
+import { confirmed } from '../confirm.js';
 import { badge, button } from './elements.js';
 import { Listing } from './listing.js';
 import { onItsClocks } from './local_time.js';

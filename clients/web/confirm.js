@@ -1,8 +1,12 @@
 // A question before something is gone for good.
 
-import { make } from '../dom.js';
+import { make } from './dom.js';
 
-/** Ask; whether `answer` was chosen. Escape and Cancel keep things as they are. */
+/**
+ * Ask; whether `answer` was chosen. Escape and Cancel keep things as they are.
+ *
+ * Each question is a dialog of its own: browsers tell of a closing later, when the same one may be open again.
+ */
 export function confirmed(question, explanation, answer) {
   const title = make('h2', { id: 'confirm-question' }, question);
   const keep = make('button.quiet', { type: 'submit', value: 'keep', autofocus: true }, 'Cancel');
