@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 
 from tests.support.deployed import deployed
+from tests.support.mended_moto import mended_moto
 from tests.support.region import Parley, build_parley
 from tests.support.stand_in.web import StandInWeb, stand_in_web
 
@@ -18,6 +19,13 @@ def _no_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _moto() -> Iterator[None]:
+    """What is wrong with moto, or slow, is mended."""
+    with mended_moto():
+        yield
 
 
 @pytest.fixture

@@ -45,7 +45,6 @@ from shared.tools.contract import Tool
 from shared.tools.registry import Toolbox
 from tests.support.gateway_http import HttpGateway
 from tests.support.gateway_websocket import WebSocketGateway
-from tests.support.moto_threads import threads_allowed
 from tests.support.queue_workers import NotifyingQueue, QueueWorkers
 from tests.support.region import COMPLETION_KEY, LAMBDA_SECONDS, create_tables
 from tests.support.tools import Asking, Echo, Survey
@@ -129,7 +128,7 @@ class LiveParley:
 def running_parley(model_url: str, concurrency: int = 24, tools: Sequence[Tool[Any]] = ()) -> Iterator[LiveParley]:
     """Start everything; stop everything."""
     before = set(threading.enumerate())
-    with mock_aws(), threads_allowed(), ThreadPoolExecutor(16, thread_name_prefix="post") as posts:
+    with mock_aws(), ThreadPoolExecutor(16, thread_name_prefix="post") as posts:
         parley = _assemble(model_url, concurrency, posts, tools)
         parley.http.start()
         parley.sockets.start()

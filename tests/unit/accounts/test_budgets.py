@@ -19,7 +19,6 @@ from shared.kernel.settings import BudgetLimits, ModelPrice
 from shared.tasks.lease import LeaseLost
 from shared.tasks.records import Spend, Task, TaskStatus
 from shared.tasks.store import put_task
-from tests.support.moto_threads import threads_allowed
 from tests.support.region import Parley, build_parley
 
 PRICE = ModelPrice(input=1.0, output=2.0)
@@ -242,7 +241,7 @@ def test_what_others_hold_is_worth_waiting_for(midday: Parley) -> None:
 def test_thirty_callers_never_overspend_one_tree() -> None:
     """Thirty sub-sessions call at once, again and again, until the tree has no room: it never holds more."""
     limit = 20_000
-    with mock_aws(), threads_allowed():
+    with mock_aws():
         parley = build_parley()
         tasks = [new_task(parley, f"child{n}", root="root", depth=1) for n in range(30)]
         highest, spent, refused = [0], [0], [0]

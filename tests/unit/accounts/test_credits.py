@@ -8,7 +8,6 @@ from moto import mock_aws
 from shared.accounts.credits import Credits
 from shared.kernel.errors import Retryable
 from tests.support.logs import logged
-from tests.support.moto_threads import threads_allowed
 from tests.support.region import Parley, build_parley
 
 
@@ -64,7 +63,7 @@ def test_a_charge_whose_answer_was_lost_counts_once(parley: Parley) -> None:
 
 def test_many_calls_at_once_never_draw_a_balance_below_zero() -> None:
     """Ten fit, the others leak."""
-    with mock_aws(), threads_allowed():
+    with mock_aws():
         parley = build_parley()
         credits = ledger(parley)
         credits.grant("ada", 10, "g")

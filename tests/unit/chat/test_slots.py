@@ -18,7 +18,6 @@ from shared.tasks.store import put_task, request_cancel
 from tests.support.checks import check_over, said
 from tests.support.faults import Killed
 from tests.support.model import fails, says
-from tests.support.moto_threads import threads_allowed
 from tests.support.region import Parley
 
 RUNNING, IN_FLIGHT = 5, 15
@@ -104,7 +103,7 @@ def test_sends_at_once_never_overshoot(parley: Parley) -> None:
         except LimitReached as error:
             return error.code
 
-    with threads_allowed(), ThreadPoolExecutor(max_workers=16) as pool:
+    with ThreadPoolExecutor(max_workers=16) as pool:
         answers = list(pool.map(send, sessions))
 
     accepted = [answer.task for answer in answers if isinstance(answer, Accepted)]
@@ -133,10 +132,9 @@ def test_five_hundred_turns_of_one_user_hold_five_workers(parley: Parley) -> Non
     parley.with_turns(RUNNING, None)
     send_many(parley, RUNNING)
     slots = parley.services.slots
-    with threads_allowed():  # for its speed
-        for number in range(500 - RUNNING):
-            task = Task(f"q{number:03}", "s", "ada", TaskStatus.QUEUED, number, 0)
-            parley.database.transact([*slots.enter(slots.ways_in(task)[1]), put_task(task)])
+    for number in range(500 - RUNNING):
+        task = Task(f"q{number:03}", "s", "ada", TaskStatus.QUEUED, number, 0)
+        parley.database.transact([*slots.enter(slots.ways_in(task)[1]), put_task(task)])
     (grace,) = send_many(parley, 1, "grace")
     waiting = parley.messages_waiting()
     assert (len(waiting), waiting[-1]) == (RUNNING + 1, grace)

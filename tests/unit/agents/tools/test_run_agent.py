@@ -17,7 +17,6 @@ from shared.kernel.errors import Invalid, LimitReached, ParleyError, Retryable, 
 from shared.runs.starting import Runs
 from tests.support.agent_calls import Caller, Connected
 from tests.support.logs import logged
-from tests.support.moto_threads import threads_allowed
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, Probe, given, graph, node, result
 
@@ -288,7 +287,7 @@ def test_forty_calls_end_at_thirty_runs(caller: Caller, greeter: dict[str, Any])
         except ToolError as refused:
             return refused.code != "too_many_agent_runs"
 
-    with threads_allowed(), ThreadPoolExecutor(8) as calls:
+    with ThreadPoolExecutor(8) as calls:
         assert sum(calls.map(start, range(40))) == MAX_OF_ONE_AGENT == 30
     for other_session, agent, kind in ((session, "a2", "runs"), ("s2", "a1", "runs"), (session, "a1", "schedules")):
         with usage.counting(other_session, agent, kind, "x") as is_new:  # type: ignore[arg-type]
