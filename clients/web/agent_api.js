@@ -32,6 +32,11 @@ export class AgentApi {
     return this.#api.call('GET', pathOf('agents', id, 'export'));
   }
 
+  /** Take in what was exported, or a bare graph. */
+  importAgent(value) {
+    return this.#api.call('POST', 'agents/import', { body: value });
+  }
+
   deleteAgent(id) {
     return this.#api.call('DELETE', pathOf('agents', id));
   }

@@ -191,6 +191,29 @@ def test_a_published_agent_is_added(ada: Page) -> None:
     assert ada.errors == []
 
 
+CHOOSE = """
+(() => {
+  const files = new DataTransfer();
+  files.items.add(new File([%s], 'agent.json'));
+  const input = document.querySelector('#page input[type=file]');
+  input.files = files.files;
+  input.dispatchEvent(new Event('change'));
+})()
+"""
+
+
+def test_an_agent_is_imported_from_a_file(ada: Page) -> None:
+    """What is no agent is refused with words, and the next file is taken."""
+    name = name_of("From elsewhere")
+    go(ada, "#agents")
+    ada.until("document.querySelector('#page input[type=file]')", "a file can be chosen")
+    ada.evaluate(CHOOSE % json.dumps('{"name": "Nothing"}'))
+    ada.until("document.querySelector('#problem-text').textContent.includes('node')", "what is wrong is said")
+    ada.evaluate(CHOOSE % json.dumps(json.dumps({"format": "parley.agent", "version": 1, "graph": greeting(name)})))
+    ada.until(f"document.querySelector('#chat-title').textContent === {json.dumps(name)}", "its page is open")
+    ada.errors.clear()  # the browser's own line about the answer that refused
+
+
 def test_an_agent_is_taken_along_and_deleted(ada: Page, region: dict[str, Any]) -> None:
     """Its JSON is offered as a file; after a question it is gone, and its link says so."""
     name = name_of("Short-lived")

@@ -2,7 +2,7 @@
 
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
-import { button, labelled, section, time } from './elements.js';
+import { attempt, button, labelled, section, time } from './elements.js';
 import { Listing } from './listing.js';
 
 const TYPING_PAUSE_MS = 250;
@@ -41,7 +41,7 @@ export function agentsPage({ api, title, announce }) {
       'div.page-body',
       {},
       labelled('Search', search),
-      section('Your agents', own.element),
+      section('Your agents', own.element, importing(api, announce)),
       section('Marketplace', store.element),
     ),
     refresh: () => Promise.all([own.refresh(), store.refresh()]),
@@ -54,6 +54,37 @@ export async function addToLibrary(api, announce, { slug, name }) {
   const { id } = await api.addPublished(slug);
   announce(`${name} is in your library.`);
   location.hash = hrefOf('agent', id);
+}
+
+/** A button that takes in an exported agent from a file, and goes to it. */
+function importing(api, announce) {
+  const file = make('input', { type: 'file', accept: '.json,application/json', hidden: true, 'aria-label': 'An exported agent' });
+  const choose = button('Import', () => file.click());
+  const take = async () => {
+    const [chosen] = file.files;
+    const { id, name, fixes_applied: fixes } = await api.importAgent(parsed(await chosen.text())).catch(explain);
+    announce([`${name} is in your library.`, ...fixes].join(' '));
+    location.hash = hrefOf('agent', id);
+  };
+  file.addEventListener('change', async () => {
+    await attempt(choose, take);
+    file.value = ''; // the same file may be chosen again
+  });
+  return make('div.actions', {}, choose, file);
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('The file is no exported agent: it is not JSON.');
+  }
+}
+
+function explain(error) {
+  const [problem] = error.details?.problems ?? [];
+  if (problem) error.message += ` ${problem.message}`;
+  throw error;
 }
 
 function row(href, add = null) {

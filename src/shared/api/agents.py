@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, StringConstraints
 
 from shared.accounts.users import User
-from shared.agents.graphs.model import Graph
+from shared.agents.graphs.model import MAX_GRAPH_BYTES
 from shared.agents.library.library import Library
 from shared.agents.library.matching import MAX_QUERY_CHARACTERS
 from shared.agents.library.records import LibraryAgent
@@ -24,6 +24,8 @@ from shared.runs.deliveries import delete_hook, load_hook, put_hook
 MAX_ID_CHARACTERS = 64
 MAX_CURSOR_CHARACTERS = 300
 MAX_VERSION = 999_999
+MAX_DOCUMENT_BYTES = MAX_GRAPH_BYTES + 64_000
+"""A graph, and what an export says around it."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -34,7 +36,7 @@ Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 class NewAgent(Body):
     """POST /api/agents."""
 
-    graph: dict[str, Any] = Field(description="As GET /api/agents/{agent_id}/export answers it.")
+    graph: dict[str, Any] = Field(description="Nodes, links, name and description.")
 
 
 class ChangedGraph(Body):
@@ -84,6 +86,16 @@ def _add_creating(router: APIRouter, library: Library, services: Services, calle
 
         return _details(library, library.create(user.id, sound_graph(raw), services.ids.new()))
 
+    def take_in(user: User, raw: Any) -> dict[str, Any]:
+        from shared.agents.graphs.transfer import imported
+        from shared.agents.library.described import unsound
+
+        done = imported(raw)
+        if done.graph is None or done.problems:
+            raise unsound(done.problems)
+        agent = library.create(user.id, done.graph, services.ids.new())
+        return {**_details(library, agent), "fixes_applied": done.applied}
+
     @router.post("", status_code=201)
     async def create_agent(request: Request, user: caller) -> dict[str, Any]:
         """Put a new agent into the library."""
@@ -92,9 +104,9 @@ def _add_creating(router: APIRouter, library: Library, services: Services, calle
 
     @router.post("/import", status_code=201)
     async def import_agent(request: Request, user: caller) -> dict[str, Any]:
-        """The same for what an export answered; the whole body is the graph."""
-        raw = parse_json(await read_body(request))
-        return await in_thread(lambda: create(user, raw))
+        """The same for what an export has answered, or a bare graph: repaired, if it has to be."""
+        raw = parse_json(await read_body(request, MAX_DOCUMENT_BYTES), MAX_DOCUMENT_BYTES)
+        return await in_thread(lambda: take_in(user, raw))
 
 
 def _add_reading(router: APIRouter, library: Library, caller: Any) -> None:
@@ -124,10 +136,10 @@ def _add_reading(router: APIRouter, library: Library, caller: Any) -> None:
 
     @router.get("/{agent_id}/export")
     def export_agent(agent_id: str, user: caller) -> dict[str, Any]:
-        """The graph that runs, without the values of secret inputs, to be kept or imported elsewhere."""
-        from shared.agents.graphs.transfer import without_secrets  # knows blocks, as below
+        """The version that runs as a document without the values of secret inputs, to be kept or imported."""
+        from shared.agents.graphs.transfer import exported  # knows blocks, as below
 
-        return _shown(without_secrets(library.exported(library.get(user.id, agent_id)))[0])
+        return exported(library.exported(library.get(user.id, agent_id)))
 
 
 def _add_changing(router: APIRouter, library: Library, services: Services, caller: Any) -> None:
@@ -201,9 +213,5 @@ def _details(library: Library, agent: LibraryAgent, *, include_graph: bool = Fal
         **agent.public(),
         **details_of(graph),
         "credentials": needed,
-        "graph": _shown(graph) if include_graph else None,
+        "graph": graph.to_json() if include_graph else None,
     }
-
-
-def _shown(graph: Graph) -> dict[str, Any]:
-    return graph.model_dump(mode="json", exclude_defaults=True)

@@ -95,7 +95,7 @@ def _add_reading(router: APIRouter, marketplace: Marketplace, caller: Any) -> No
 
 def _add_publishing(router: APIRouter, marketplace: Marketplace, library: Library, caller: Any) -> None:
     def publish(user: User, body: Publication) -> dict[str, Any]:
-        from shared.agents.graphs.transfer import without_secrets
+        from shared.agents.graphs.secrets import without_secrets
         from shared.agents.library.described import require_sound
 
         agent = library.get(user.id, body.library_agent_id)

@@ -33,6 +33,10 @@ class ToolResponse(BaseModel):
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)  # an answer has all its fields
 
+    redacts_itself: ClassVar[bool] = False
+    """Whether it has taken out secrets by rules of its own; else an operation's result loses what stands under the
+    name of one."""
+
     type: str
     message: str = ""
 

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from shared.accounts.credentials.signing_in import SigningIn
 from shared.accounts.identity import Identity
 from shared.agents.graphs.model import MAX_GRAPH_BYTES
+from shared.api.agents import MAX_DOCUMENT_BYTES
 from shared.api.application import build_application
 from shared.kernel.settings import IdentitySettings
 from tests.support.blocks import block_named
@@ -114,9 +115,12 @@ def test_a_graph_of_a_megabyte_is_taken_and_read_again(ada: TestClient) -> None:
     graph = tides(default="x" * (MAX_GRAPH_BYTES - frame))
     answer = ada.post("/api/agents/import", content=json.dumps(graph))
     assert answer.status_code == 201, answer.text
-    assert ada.get(f"/api/agents/{answer.json()['id']}/export").json() == graph
+    exported = ada.get(f"/api/agents/{answer.json()['id']}/export")
+    assert exported.json()["graph"] == graph
+    assert ada.post("/api/agents/import", content=exported.content).status_code == 201
     too_large = json.dumps(tides(default="x" * (MAX_GRAPH_BYTES - frame + 1)))
-    assert refused(ada.post("/api/agents/import", content=too_large)) == (413, "too_large")
+    assert refused(ada.post("/api/agents/import", content=too_large)) == (422, "GRAPH_INVALID")
+    assert refused(ada.post("/api/agents/import", content="1" * (MAX_DOCUMENT_BYTES + 1))) == (413, "too_large")
 
 
 def test_agents_are_listed_in_pages_and_searched(ada: TestClient, parley: Parley) -> None:
@@ -151,10 +155,19 @@ def test_an_agent_is_renamed_and_its_versions_are_chosen(ada: TestClient) -> Non
 
 
 def test_an_export_can_be_imported(ada: TestClient, bob: TestClient) -> None:
+    """As it is, and as a bare graph, which is repaired where that needs no guess."""
     exported = ada.get(f"/api/agents/{create(ada)}/export").json()
-    assert exported == tides()
+    assert exported == {"format": "parley.agent", "version": 1, "graph": tides(), "removed": []}
     imported = bob.post("/api/agents/import", json=exported).json()
+    assert imported["fixes_applied"] == []
     assert bob.get(f"/api/agents/{imported['id']}/export").json() == exported
+    edges = {**tides(), "edges": tides()["links"]}
+    del edges["links"]
+    repaired = bob.post("/api/agents/import", json=edges).json()
+    assert len(repaired["fixes_applied"]) == 1
+    assert bob.get(f"/api/agents/{repaired['id']}/export").json() == exported
+    strange = bob.post("/api/agents/import", json={**exported, "version": 2})
+    assert strange.json()["details"]["problems"][0]["code"] == "unknown_format"
 
 
 def test_a_deleted_agent_is_gone(ada: TestClient) -> None:
@@ -197,12 +210,27 @@ def test_an_agent_is_published_found_and_added(ada: TestClient, bob: TestClient)
         assert refused(bob.delete(f"/api/store/{SLUG}")) == (404, "STORE_AGENT_NOT_FOUND")
         assert ada.delete(f"/api/store/{SLUG}").status_code == 204
         assert refused(bob.get(f"/api/store/{SLUG}")) == (404, "STORE_AGENT_NOT_FOUND")
-        assert bob.get(f"/api/agents/{added['id']}/export").json() == tides()
+        assert bob.get(f"/api/agents/{added['id']}/export").json()["graph"] == tides()
 
 
-def test_the_default_of_a_secret_input_is_not_given_away(ada: TestClient, bob: TestClient) -> None:
+PASSWORD = {"type": "string", "format": "password"}
+
+
+@pytest.mark.parametrize(
+    ("default", "schema"),
+    [
+        ("hunter2hunter2", PASSWORD),
+        ({"key": "hunter2"}, {"type": "object", "properties": {"key": PASSWORD}}),
+        (["hunter2"], {"type": "array", "items": {**PASSWORD, "default": "hunter2"}, "examples": [["hunter2"]]}),
+        ("hunter2", {"anyOf": [{"type": "null"}, PASSWORD]}),
+    ],
+    ids=["the value", "a field", "an item", "one way"],
+)
+def test_the_default_of_a_secret_input_is_not_given_away(
+    ada: TestClient, bob: TestClient, default: Any, schema: dict[str, Any]
+) -> None:
     """Neither by an export, nor by publishing, nor by telling what the agent asks for."""
-    graph = tides(default="hunter2hunter2", value_schema={"type": "string", "format": "password"})
+    graph = tides(default=default, value_schema=schema)
     agent_id = ada.post("/api/agents", json={"graph": graph}).json()["id"]
     ada.put("/api/store/profile", json={"username": "ada"})
     assert ada.post("/api/store", json={"library_agent_id": agent_id}).status_code == 200
@@ -226,7 +254,7 @@ def test_a_further_version_is_published_and_chosen(ada: TestClient, bob: TestCli
         again = ada.post("/api/store", json={"library_agent_id": agent_id, "slug": "tide-table"}).json()
         assert (again["version"], again["name"]) == (2, "Better")
         assert bob.patch(f"/api/agents/{added['id']}", json={"version": 2}).json()["version"] == 2
-        assert bob.get(f"/api/agents/{added['id']}/export").json()["nodes"] == tides()["nodes"]
+        assert bob.get(f"/api/agents/{added['id']}/export").json()["graph"]["nodes"] == tides()["nodes"]
 
 
 def test_the_marketplace_is_listed_in_pages(ada: TestClient) -> None:

@@ -72,11 +72,17 @@ class Keeper:
     def change(self, user_id: str, base: Base, graph: Graph) -> LibraryAgent:
         """Put a further version of an agent that nobody has changed since; the version that runs stays if it is equal.
 
+        Secrets that it has stay, unless others are given: whoever has built upon it was not shown them.
+
         Raises:
             UserInputError: the library doesn't take it, or somebody has changed the agent.
         """
+        from shared.agents.graphs.secrets import with_secrets_of  # knows blocks, which no cold start should pay for
+
         agent = self._library.get(user_id, base.agent_id)
-        if self._library.exported(agent) == graph:
+        before = self._library.exported(agent)
+        graph = with_secrets_of(graph, before)
+        if before == graph:
             return agent
         if (agent.graph_id, agent.version) != (base.graph_id, base.version):
             message = "The agent was changed while this was being built; look at it again."

@@ -1,6 +1,5 @@
 """Building an agent for a tool: from JSON, or from words by a generator; checked, and then saved or shown."""
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,16 +18,13 @@ from shared.agents.building.generator import (
 from shared.agents.building.keeping import Base, Keeper
 from shared.agents.building.parts import Parts
 from shared.agents.building.responses import AgentPreview, AgentSaved, ClarificationNeeded, SuggestedGoal
+from shared.agents.building.showing import not_saved, preview, refused
 from shared.agents.graphs.model import Graph
 from shared.agents.library.records import LibraryAgent
 from shared.agents.offered import OfferedBlocks
 from shared.kernel.errors import ToolError, UserInputError
 from shared.tools.contract import ErrorResponse, ToolContext
 from shared.tools.long_running import HandedOff, Progress, WorkContext
-
-_MOST_PROBLEMS = 30
-_MAX_SHOWN_BYTES = 40_000
-"""Of an agent that could not be saved, in the answer that says so."""
 
 Built = AgentSaved | AgentPreview
 Answered = Built | ClarificationNeeded | SuggestedGoal | ErrorResponse
@@ -71,9 +67,9 @@ class Workshop:
         base = _base(self._keeper.find(context.user_id, job.edits)) if job.edits else None
         done = self._checked(context, self._reader.read(context, given))
         if done.graph is None:
-            return _refused(done, "agent_json has problems; nothing was saved.")
+            return refused(done, "agent_json has problems; nothing was saved.")
         if not job.save:
-            return _preview(done.graph, done)
+            return preview(done.graph, done)
         try:
             return self._saved(context, base, done.graph, done)
         except UserInputError as error:
@@ -108,15 +104,13 @@ class Workshop:
         done = self._checked(context, brought)
         if done.graph is None:
             message = "The generator has brought no agent that could run; nothing was saved."
-            return _refused(done, message, code="generator_invalid_response", brought=brought)
+            return refused(done, message, code="generator_invalid_response", brought=brought)
         if not job.save:
-            return _preview(done.graph, done)
+            return preview(done.graph, done)
         try:
             return self._saved(context, self._base(context, job), done.graph, done)
         except (UserInputError, ToolError) as error:
-            message = f"The agent was built, but could not be saved: {error.message}"
-            details = {"reason": error.code.lower(), **_shown(done.graph.model_dump(mode="json"))}
-            return ErrorResponse(code="agent_not_saved", message=message, details=details)
+            return not_saved(done.graph, error.code.lower(), error.message)
 
     def _checked(self, context: ToolContext, sent: Any) -> Checked:
         return checked(sent, self._blocks.for_agents(context))
@@ -130,8 +124,7 @@ class Workshop:
             current = self._keeper.source(context.user_id, job.copies)
         without = base.agent_id if base else job.copies
         parts = context.journal.once("parts", lambda: self._find_parts(context, job, without))
-        raw = current.model_dump(mode="json", exclude_defaults=True) if current else None
-        return Order(job.goal, job.background, parts, raw)
+        return Order(job.goal, job.background, parts, _without_secrets(current) if current else None)
 
     def _find_parts(self, context: WorkContext, job: Job, without: str) -> list[dict[str, Any]]:
         if job.part_ids:
@@ -166,6 +159,13 @@ def _base(agent: LibraryAgent) -> Base:
     return Base(agent.id, agent.graph_id, agent.version)
 
 
+def _without_secrets(graph: Graph) -> dict[str, Any]:
+    """As generators are shown it."""
+    from shared.agents.graphs.secrets import without_secrets  # knows blocks, which no cold start should pay for
+
+    return without_secrets(graph)[0].to_json()
+
+
 def _asked_back(plan: Plan, job: Job) -> ClarificationNeeded | SuggestedGoal:
     if isinstance(plan, Questions):
         message = "Ask the user these questions, and call this again with the answers in context."
@@ -185,30 +185,3 @@ def _require_success(brought: Any) -> None:
         return
     words = str(brought.get("error") or brought.get("message") or "it gives no reason")[:1_000]
     raise ToolError(f"The generator has failed: {words}", code="generator_failed")
-
-
-def _preview(graph: Graph, done: Checked) -> AgentPreview:
-    return AgentPreview(
-        message="Nothing is saved. Show the user what it does; create_agent or edit_agent with agent_json saves it.",
-        agent_name=graph.name,
-        description=graph.description,
-        agent_json=graph.model_dump(mode="json", exclude_defaults=True),
-        node_count=len(graph.nodes),
-        link_count=len(graph.links),
-        fixes_applied=done.fixes,
-    )
-
-
-def _refused(done: Checked, message: str, *, code: str = "agent_invalid", brought: Any = None) -> ErrorResponse:
-    shown = {} if brought is None else _shown(brought)
-    words = f"{message} {' '.join(done.told[:10])}"[:3_000]
-    details = {"problems": done.listed(_MOST_PROBLEMS), "fixes_applied": done.fixes[:_MOST_PROBLEMS], **shown}
-    return ErrorResponse(code=code, message=words, details=details)
-
-
-def _shown(agent_json: Any) -> dict[str, Any]:
-    """What was built, for who may save it by hand; of a large one its beginning."""
-    text = json.dumps(agent_json, ensure_ascii=False)
-    if len(text.encode(errors="replace")) <= _MAX_SHOWN_BYTES:
-        return {"agent_json": agent_json}
-    return {"agent_json_begins": text[: _MAX_SHOWN_BYTES // 4]}

@@ -11,8 +11,6 @@ MAX_GRAPH_BYTES = 1_000_000
 """Of a graph as JSON."""
 MAX_NODES = 500
 MAX_LINKS = 3_000
-SECRET_FORMAT = "password"  # noqa: S105 - how JSON Schema marks one
-"""The `format` of inputs whose values nobody else may see."""
 ERROR_PIN = "error"
 """The output that every node has besides its block's: why it failed. Only if it is linked; else the run fails."""
 
@@ -57,6 +55,10 @@ class Graph(_Strict):
     description: str = Field(default="", max_length=2_000)
     nodes: list[Node] = Field(default_factory=list, max_length=MAX_NODES)
     links: list[Link] = Field(default_factory=list, max_length=MAX_LINKS)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is shown, stored and sent: without what is as it would be anyway."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     def node(self, node_id: str) -> Node | None:
         """The node of that id."""

@@ -8,7 +8,8 @@ from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.blocks.registry import AnyBlock, shipped_block
 from shared.agents.blocks.rules.json_schemas import problems, require_schema
-from shared.agents.graphs.model import SECRET_FORMAT, Graph, Node
+from shared.agents.graphs.model import Graph, Node
+from shared.agents.graphs.secret_schemas import is_secret, without_values
 from shared.kernel.errors import ToolError
 
 FindBlock = Callable[[str], AnyBlock | None]
@@ -96,9 +97,8 @@ def _blocks(graph: Graph, find_block: FindBlock) -> list[AnyBlock]:
 
 def _input(node: Node) -> dict[str, Any]:
     schema = _value_schema(node)
-    if schema.get("format") == SECRET_FORMAT:
-        told = {name: value for name, value in schema.items() if name not in {"default", "examples"}}
-        return {**told, **_described(node)}
+    if is_secret(schema):
+        return {**without_values(schema), **_described(node)}
     return {**schema, **_described(node), **({"default": _default(node)} if _has_default(node) else {})}
 
 

@@ -27,7 +27,7 @@ def sound_graph(raw: Any) -> Graph:
     """
     read = validation.read_graph(raw)
     if not isinstance(read, Graph):
-        raise _unsound(read)
+        raise unsound(read)
     require_sound(read)
     return read
 
@@ -40,9 +40,10 @@ def require_sound(graph: Graph) -> None:
     """
     found = validation.problems(graph)
     if found:
-        raise _unsound(found)
+        raise unsound(found)
 
 
-def _unsound(found: list[Problem]) -> Invalid:
+def unsound(found: list[Problem]) -> Invalid:
+    """The error that says what is wrong with a graph."""
     problems = [{"code": one.code, "node_id": one.node_id, "message": one.message} for one in found]
     return Invalid("The graph can't run as it is.", code="GRAPH_INVALID", details={"problems": problems})

@@ -65,7 +65,7 @@ class GraphVersions:
         Raises:
             TooLarge: the graph has more bytes than can be kept.
         """
-        text = json.dumps(graph.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False).encode()
+        text = json.dumps(graph.to_json(), ensure_ascii=False).encode()
         if len(text) > MAX_GRAPH_BYTES:
             raise TooLarge(f"The graph is larger than {MAX_GRAPH_BYTES} bytes.", code="GRAPH_TOO_LARGE")
         stored = zlib.compress(text)

@@ -70,7 +70,8 @@ class FindLibraryAgent(Tool[FindLibraryAgentInput]):
         return LibraryAgents(message=message, query=query, agents=agents, count=len(agents))
 
     def _shown(self, agent: LibraryAgent, include_graph: bool) -> FoundLibraryAgent:
-        from shared.agents.graphs.schemas import input_schema  # knows blocks, which no cold start should pay for
+        from shared.agents.graphs.schemas import input_schema  # know blocks, which no cold start should pay for
+        from shared.agents.graphs.secrets import without_secrets
 
         try:
             graph = self._library.exported(agent)
@@ -83,6 +84,6 @@ class FindLibraryAgent(Tool[FindLibraryAgentInput]):
             name=agent.name,
             description=agent.description,
             inputs=input_schema(graph) if graph else None,
-            graph=graph.model_dump(mode="json", exclude_defaults=True) if graph and include_graph else None,
+            graph=without_secrets(graph)[0].to_json() if graph and include_graph else None,
             link=agent.link,
         )

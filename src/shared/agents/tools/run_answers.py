@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.agents.graphs.model import SECRET_FORMAT
+from shared.agents.graphs.secret_schemas import is_secret
 from shared.agents.running import NodeView, RunView
 from shared.kernel.clock import iso
 from shared.tools.contract import ErrorResponse, ToolResponse
@@ -196,13 +196,13 @@ def _execution(run: RunView, schema: Mapping[str, Any] | None, nodes: Sequence[N
 
 def _shows_all(schema: Mapping[str, Any] | None) -> bool:
     """Whether the agent is known to take no secret."""
-    return schema is not None and not any(one.get("format") == SECRET_FORMAT for one in schema["properties"].values())
+    return schema is not None and not is_secret(schema)
 
 
 def _summary(inputs: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, str]:
     """Secrets, and what the agent doesn't know any more, are hidden."""
     return {
-        name: _cut(value) if name in properties and properties[name].get("format") != SECRET_FORMAT else _HIDDEN
+        name: _HIDDEN if name not in properties or is_secret(properties[name]) else _cut(value)
         for name, value in inputs.items()
     }
 

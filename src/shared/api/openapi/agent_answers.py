@@ -1,6 +1,6 @@
 """What the routes about libraries and the marketplace answer; see `answers`."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -42,6 +42,12 @@ class ShownAgentDetails(ShownAgent, _Described):
     graph: dict[str, Any] | None = Field(description="only with `include_graph`")
 
 
+class ImportedAgent(ShownAgentDetails):
+    """An agent that was imported."""
+
+    fixes_applied: list[str] = Field(description="what was repaired, one sentence each")
+
+
 class ShownVersion(BaseModel):
     """A version of an agent's graph."""
 
@@ -61,6 +67,15 @@ class VersionList(BaseModel):
 
 class ShownGraph(Graph):
     """A graph; what is as it is by default is left out."""
+
+
+class AgentDocument(BaseModel):
+    """An agent as it is given away."""
+
+    format: Literal["parley.agent"]
+    version: Literal[1]
+    graph: ShownGraph
+    removed: list[str] = Field(description="what was taken out, because it is secret; one sentence each")
 
 
 class PublishedAgent(BaseModel):

@@ -63,6 +63,7 @@ _PUBLISHED = {
     "created_at": "2025-07-18T12:00:00.000Z",
     **_DESCRIBED,
 }
+_DOCUMENT = {"format": "parley.agent", "version": 1, "graph": _GRAPH, "removed": []}
 _ADDED = {**_AGENT, "slug": "ada/tide-table", "owns_graph": False, "version": 1}
 _UNSOUND = ("GRAPH_INVALID", "GRAPH_TOO_LARGE")
 _OF_CALLER = ("login_required",)
@@ -76,9 +77,9 @@ AGENT_ROUTES: dict[tuple[str, str], Route] = {
         Body((NewAgent,), {"new": {"graph": _GRAPH}}),
     ),
     ("POST", "/api/agents/import"): Route(
-        {201: Answer("The agent.", answers.ShownAgentDetails, _DETAILS)},
+        {201: Answer("The agent.", answers.ImportedAgent, {**_DETAILS, "fixes_applied": []})},
         (*_OF_CALLER, *_UNSOUND, "TOO_MANY_AGENTS", "invalid_json", "too_large"),
-        Body((answers.ShownGraph,), {"exported": _GRAPH}),
+        Body((answers.AgentDocument, answers.ShownGraph), {"exported": _DOCUMENT, "a bare graph": _GRAPH}),
     ),
     ("GET", "/api/agents"): Route(
         {200: Answer("A page.", answers.AgentList, {"agents": [_AGENT], "next_cursor": None})},
@@ -104,7 +105,7 @@ AGENT_ROUTES: dict[tuple[str, str], Route] = {
         (*_OF_AGENT, "validation_failed", "invalid_cursor"),
     ),
     ("GET", "/api/agents/{agent_id}/export"): Route(
-        {200: Answer("The graph.", answers.ShownGraph, _GRAPH)}, (*_OF_AGENT, "GRAPH_NOT_FOUND")
+        {200: Answer("The agent as a document.", answers.AgentDocument, _DOCUMENT)}, (*_OF_AGENT, "GRAPH_NOT_FOUND")
     ),
     ("GET", "/api/store/profile"): Route(
         {200: Answer("The name, if there is one.", answers.ShownStoreProfile, {"username": "ada"})}, _OF_CALLER

@@ -11,12 +11,12 @@ from typing import Any, Literal
 from shared.aws.database import TransactionFailed
 from shared.aws.writes import Item
 from shared.chat.operations.records import Verdict, load_operation, put_outcome
-from shared.chat.operations.redaction import redact
 from shared.chat.resume import owned_task
 from shared.chat.services import Services
 from shared.chat.turn.tool_call import MAX_OUTPUT_BYTES, PREVIEW_CHARACTERS
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound, Retryable
+from shared.kernel.redaction import redact
 from shared.kernel.telemetry import log_event
 from shared.stream.parts import encode
 from shared.tasks.records import Task, operation_task

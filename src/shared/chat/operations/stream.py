@@ -3,7 +3,7 @@
 import json
 
 from shared.chat.operations.records import Operation, Verdict
-from shared.chat.operations.redaction import redact
+from shared.kernel.redaction import redact
 from shared.stream import parts as wire
 from shared.stream.parts import Part
 from shared.tasks.records import Task

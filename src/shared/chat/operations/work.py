@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from pydantic import ConfigDict
+
 from shared.accounts.permissions import Permissions
 from shared.aws.writes import Item
 from shared.chat.asking import Asking, Means
@@ -19,7 +21,6 @@ from shared.chat.operations.records import (
     load_steps,
     put_step,
 )
-from shared.chat.operations.redaction import redact
 from shared.chat.operations.settling import Settlement
 from shared.chat.operations.stream import opening_parts
 from shared.chat.services import Services, TurnEngine
@@ -30,6 +31,7 @@ from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import ParleyError, Retryable, ToolError
 from shared.kernel.mailbox import Mailbox
+from shared.kernel.redaction import redact
 from shared.kernel.telemetry import log_event, log_failure, log_problem
 from shared.stream import parts as wire
 from shared.tasks.lease import LeaseLost
@@ -307,8 +309,8 @@ class _Work:
         if isinstance(answer, ErrorResponse) and answer.details is None:
             return Verdict.failure(answer.code, answer.message)
         context = self._context(self._bench.engine.workers.mailbox(), Cancellation())
-        kept = bounded(answer, context, self._bench.engine.spill)
-        return Verdict.success(redact(kept.model_dump(mode="json")))
+        kept = bounded(_redacted(answer), context, self._bench.engine.spill)
+        return Verdict.success(kept.model_dump(mode="json"))
 
     # -- leaving -------------------------------------------------------------------------------
 
@@ -346,3 +348,18 @@ class _Work:
             self._services.queue.send(task.id, task.user_id, delay_seconds=seconds, kind=task.kind)
         except Retryable as error:
             log_problem("turn.send_failed", **task.ids, code=error.code)
+
+
+class _Redacted(ToolResponse):
+    """An answer of any type without what stood under a secret's name."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _redacted(answer: ToolResponse) -> ToolResponse:
+    """Before it is cut: nobody finds a secret in a text."""
+    if answer.redacts_itself:
+        return answer
+    if isinstance(answer, ErrorResponse):
+        return answer.model_copy(update={"details": redact(answer.details)})
+    return _Redacted.model_validate(redact(answer.model_dump(mode="json")))

@@ -43,14 +43,14 @@ BLOCKS = [*shipped_blocks(), Sign()]
 def test_what_is_exported_is_imported_as_it_was() -> None:
     made = exported(greeting())
 
-    assert (made.document["format"], made.document["version"], made.removed) == ("parley.agent", 1, [])
-    result = imported(made.document)
+    assert (made["format"], made["version"], made["removed"]) == ("parley.agent", 1, [])
+    result = imported(made)
     assert (result.graph, result.applied, result.problems) == (greeting(), [], [])
 
 
 @pytest.mark.parametrize("shipped", shipped_agents(), ids=lambda shipped: shipped.slug)
 def test_shipped_agents_are_sound_and_can_be_passed_on(shipped: Shipped) -> None:
-    result = imported(exported(shipped.graph).document)
+    result = imported(exported(shipped.graph))
 
     assert (result.graph, result.applied, result.problems) == (shipped.graph, [], [])
 
@@ -67,11 +67,11 @@ def test_secrets_stay_and_are_named() -> None:
     )
 
     assert "s3cret" not in str(made)
-    assert made.removed == [
+    assert made["removed"] == [
         'Took "default" out of node "key": it is secret. Set it after the import.',
         'Took "key" out of node "sign": it is secret. Set it after the import.',
     ]
-    assert imported(made.document, BLOCKS).sound
+    assert imported(made, BLOCKS).sound
 
 
 @pytest.mark.parametrize(
