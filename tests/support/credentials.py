@@ -1,11 +1,13 @@
 """A vault whose keys are moto's, and OAuth providers that a test speaks for."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
 
 from shared.accounts.credentials.new_credentials import NewCredential
 from shared.accounts.credentials.providers import Providers
@@ -62,10 +64,27 @@ class Safe:
     keys: DataKeys
     server: TokenServer
     database: Database
+    kms: Any
+    """boto3's client."""
 
     def connect(self, given: Mapping[str, Any], user: str = "ada") -> Credential:
         """As over HTTP."""
         return self.vault.connect(user, NewCredential.model_validate(given).root)
+
+
+@contextmanager
+def silent_kms(safe: Safe, operation: str) -> Iterator[None]:
+    """For the length of a block KMS does not answer."""
+
+    def fail(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="kms")
+
+    name = f"before-call.kms.{operation}"
+    safe.kms.meta.events.register(name, fail)
+    try:
+        yield
+    finally:
+        safe.kms.meta.events.unregister(name, fail)
 
 
 def open_safe(
@@ -81,4 +100,4 @@ def open_safe(
     endpoints = TokenEndpoints(server, lambda _parameter: "the client's secret", clock)
     refresher = Refresher(store, keys, endpoints, clock, ids)
     providers = Providers({"rivers": RIVERS} if oauth is None else oauth)
-    return Safe(Vault(store, keys, providers, refresher, clock, ids), store, keys, server, database)
+    return Safe(Vault(store, keys, providers, refresher, clock, ids), store, keys, server, database, client)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.aws.keys import DataKeys, KeyRefused
+from shared.aws.keys import DataKey, DataKeys, KeyRefused
 
 _NONCE_BYTES = 12
 
@@ -44,9 +44,13 @@ def seal(keys: DataKeys, context: Mapping[str, str], values: Mapping[str, str]) 
     Raises:
         Retryable: KMS does not answer.
     """
+    return seal_with(keys.new(context), context, values)
+
+
+def seal_with(key: DataKey, context: Mapping[str, str], values: Mapping[str, str]) -> Sealed:
+    """Encrypt `values` under a key that was made for them alone; nothing is asked of KMS."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # no cold start needs it
 
-    key = keys.new(context)
     nonce = secrets.token_bytes(_NONCE_BYTES)
     text = AESGCM(key.plain).encrypt(nonce, json.dumps(dict(values)).encode(), _associated(context))
     return Sealed(key.encrypted, nonce, text)

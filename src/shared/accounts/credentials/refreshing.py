@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from shared.accounts.credentials.envelope import seal, unseal
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from shared.accounts.credentials.envelope import SealBroken, seal_with, unseal
 from shared.accounts.credentials.providers import Provider
 from shared.accounts.credentials.records import Credential
 from shared.accounts.credentials.store import CredentialStore
 from shared.accounts.credentials.tokens import GrantEnded, SignInRefused, TokenEndpoints, Tokens
 from shared.aws.keys import DataKeys
 from shared.kernel.clock import Clock, to_millis
-from shared.kernel.errors import Retryable, ToolError
+from shared.kernel.errors import ConfigError, Retryable, ToolError
 from shared.kernel.ids import Ids
 from shared.kernel.telemetry import log_event, log_problem
 
@@ -19,6 +21,7 @@ _CLAIM_SECONDS = 45.0
 """Longer than a provider may take to answer (30 s), so that only a dead one's claim is taken over."""
 _PATIENCE_SECONDS = 3.0
 _POLL_SECONDS = 0.25
+_ATTEMPTS = 5
 
 
 def expired(provider: Provider) -> ToolError:
@@ -60,29 +63,45 @@ class Refresher:
         return ends is not None and ends - millis <= to_millis(self._clock.now())
 
     def _refreshed(self, provider: Provider, credential: Credential, owner: str) -> Credential:
+        """By the one who holds the claim. Behind the provider's answer nothing is left to do but to store it."""
         try:
             refresh_token = unseal(self._keys, credential.context, credential.sealed)["refresh_token"]
+            key = self._keys.new(credential.context)
             tokens = self._renewed(provider, refresh_token)
         except GrantEnded:
             self._store.write_back(replace(credential, state="needs_reconnect"), owner)
             log_problem("credential.ended", **credential.ids)
             raise expired(provider) from None
-        except (SignInRefused, Retryable) as error:
+        except (SignInRefused, Retryable, ConfigError) as error:
             self._store.release_refresh(credential, owner)
             log_problem("credential.refresh_failed", **credential.ids, error=type(error).__name__)
             raise ToolError(
                 f"{provider.title} gives no new access token right now; try again later.",
                 code="credential_refresh_failed",
             ) from None
+        except SealBroken:
+            self._store.release_refresh(credential, owner)
+            raise
         kept = replace(
             credential,
-            sealed=seal(self._keys, credential.context, tokens.values()),
+            sealed=seal_with(key, credential.context, tokens.values()),
             token_expires_at=tokens.expires_at,
             scopes=tokens.scopes or credential.scopes,
         )
-        stored = self._store.write_back(kept, owner)
+        stored = self._written_back(kept, owner)
         log_event("credential.refreshed", **credential.ids)
         return stored
+
+    def _written_back(self, kept: Credential, owner: str) -> Credential:
+        """Storage is given several chances: a refresh token may be good for one use, and this is the only copy."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(Retryable),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(multiplier=_POLL_SECONDS),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        return attempts(self._store.write_back, kept, owner)
 
     def _renewed(self, provider: Provider, refresh_token: str) -> Tokens:
         if not refresh_token:  # the provider has given none

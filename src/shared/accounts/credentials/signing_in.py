@@ -17,7 +17,7 @@ from shared.accounts.credentials.vault import Vault
 from shared.aws.database import ConditionFailed, Database
 from shared.aws.writes import Delete, Item, Key, Put
 from shared.kernel.clock import Clock
-from shared.kernel.errors import Invalid, LimitReached, Retryable
+from shared.kernel.errors import ConfigError, Invalid, LimitReached, Retryable
 from shared.kernel.ids import Ids, digest
 from shared.kernel.telemetry import log_problem
 
@@ -103,7 +103,7 @@ class SigningIn:
             return "sign_in_refused"
         except LimitReached:
             return "too_many_credentials"
-        except Retryable as error:
+        except (Retryable, ConfigError) as error:
             log_problem("credential.refused", user_id=row["user_id"], provider=provider.name, code=error.code)
             return "provider_unavailable"
 

@@ -7,8 +7,9 @@ import pytest
 from shared.accounts.credentials.records import Credential
 from shared.accounts.credentials.tokens import FormAnswer, Tokens
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import Retryable, ToolError
-from tests.support.credentials import Safe, open_safe, tokens
+from shared.kernel.errors import ConfigError, Retryable, ToolError
+from tests.support.credentials import Safe, open_safe, silent_kms, tokens
+from tests.support.faults import FAULT_KINDS, FaultKind
 from tests.support.logs import logged
 from tests.support.region import Parley
 
@@ -138,12 +139,16 @@ def test_a_grant_that_has_ended_must_be_given_again(parley: Parley, safe: Safe, 
     assert (access_token(safe), safe.vault.missing("ada", ["rivers"])) == ("access-1", [])
 
 
+def misconfigured() -> FormAnswer:
+    raise ConfigError("The client's secret is not there.")
+
+
 def unreachable() -> FormAnswer:
     raise Retryable("The provider does not answer.", code="provider_unavailable")
 
 
 @pytest.mark.parametrize(
-    "answer", [tokens(503), tokens(400, error="invalid_client"), FormAnswer(200, "<p>"), unreachable]
+    "answer", [tokens(503), tokens(400, error="invalid_client"), FormAnswer(200, "<p>"), unreachable, misconfigured]
 )
 def test_a_provider_that_fails_is_asked_again_later(parley: Parley, safe: Safe, answer: object) -> None:
     """The account stays connected, and nobody has to wait for the claim of who failed."""
@@ -152,3 +157,31 @@ def test_a_provider_that_fails_is_asked_again_later(parley: Parley, safe: Safe, 
     safe.server.answers += [answer, fresh(2)]  # type: ignore[list-item]
     assert refused(safe) == "credential_refresh_failed"
     assert access_token(safe) == "access-2"
+
+
+@pytest.mark.parametrize("operation", ["GenerateDataKey", "Decrypt"])
+def test_without_kms_no_provider_is_asked(parley: Parley, safe: Safe, operation: str) -> None:
+    """It would hand out a refresh token that could not be kept."""
+    signed_in(safe, parley)
+    parley.clock.advance(HOUR)
+    with silent_kms(safe, operation):
+        assert refused(safe) == "credential_refresh_failed"
+    assert safe.server.asked == []
+    safe.server.answers.append(fresh(2))
+    assert access_token(safe) == "access-2"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAULT_KINDS if kind.startswith("error")])
+def test_a_refresh_token_is_kept_though_storage_stumbles(parley: Parley, safe: Safe, kind: FaultKind) -> None:
+    signed_in(safe, parley)
+    parley.clock.advance(HOUR)
+
+    def answered() -> FormAnswer:
+        parley.watch.reset(0, kind)
+        return fresh(2)
+
+    safe.server.answers += [answered, fresh(3)]
+    assert access_token(safe) == "access-2"
+    parley.clock.advance(HOUR)
+    assert access_token(safe) == "access-3"
+    assert [form["refresh_token"] for form in safe.server.asked] == ["refresh-1", "refresh-2"]
