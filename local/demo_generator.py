@@ -6,6 +6,7 @@ It builds the same small agent for every goal, and does what words in the goal s
     unclear             the plan is questions, unless there is a context
     later               answers 202, and calls back; `twice`: calls back twice; `never`: not at all
     rubbish             answers with words in place of an agent; with `later`, calls back with them
+    endless             the plan is larger than anybody keeps
     wrong               brings an agent that can't run
     fail                says that it has failed
     slow <n>            answers after n seconds
@@ -67,7 +68,8 @@ def plan(body: dict[str, Any]) -> dict[str, Any]:
     if _says(goal, "unclear") and not body.get("context"):
         asked = {"question": "Which town is it about?", "keyword": "town", "example": "Bergen"}
         return {"success": True, "type": "clarifying_questions", "questions": [asked]}
-    return {"success": True, "type": "instructions", "steps": [goal]}
+    steps = ["Once more: " + "on and on " * 100] * 100 if _says(goal, "endless") else [goal]
+    return {"success": True, "type": "instructions", "steps": steps}
 
 
 def result(goal: str, body: dict[str, Any]) -> Any:

@@ -94,6 +94,13 @@ class Caller:
         """What `view_agent_output` answers."""
         return self._call(ViewAgentOutput(self.means), self.context(user), arguments)
 
+    def wake_view(self, waited: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+        """What `view_agent_output` goes on with when its wait is over."""
+        tool = ViewAgentOutput(self.means)
+        answer = tool.resume(self.context(), tool.input_model.model_validate(arguments), waited["note"])
+        assert not isinstance(answer, Wait)
+        return answer.model_dump(mode="json")
+
     def _call(self, tool: Any, context: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: ToolResponse | Wait = tool.run(context, tool.input_model.model_validate(arguments))

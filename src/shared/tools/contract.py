@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from shared.accounts.permissions import Permissions
 from shared.kernel.events import TaskIds
@@ -23,9 +23,24 @@ GUIDE_TOOL = "get_agent_building_guide"
 
 
 class ToolInput(BaseModel):
-    """Base of every tool's arguments: unknown fields are refused, so that the model is told."""
+    """Base of every tool's arguments: unknown fields are refused, so that the model is told.
+
+    Models send null for what they leave out: where something else is the default, null is that default.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None or not cls._has_default(name)}
+
+    @classmethod
+    def _has_default(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        return field is not None and not field.is_required() and field.default is not None
 
 
 class ToolResponse(BaseModel):

@@ -127,6 +127,7 @@ def test_failed(world: World) -> None:
     assert answer["details"]["status"] == "FAILED"
     assert answer["details"]["error"]
     assert answer["details"]["execution_link"] == f"/#run={world.run_id}"
+    assert f"/#run={world.run_id}" in answer["message"]
 
 
 def test_terminated(world: World) -> None:

@@ -76,7 +76,7 @@ class Exchange:
 
     def _read(self, response: "HTTPResponse", until: float) -> bytes:
         body = b""
-        while piece := response.read(_PIECE_BYTES):
+        while piece := response.read1(_PIECE_BYTES):  # what has come; `read` would wait until the piece is full
             body += piece
             self._check()
             if len(body) > MAX_ANSWER_BYTES:

@@ -46,7 +46,12 @@ class ExternalGenerator:
                 raise ToolError(f"The generator planned with status {status}, not 200.", code=INVALID_RESPONSE)
             return answer
 
-        return plan_in(context.journal.once("plan", ask))
+        try:
+            return plan_in(context.journal.once("plan", ask))
+        except ToolError as error:
+            if error.code != "too_large":
+                raise
+            raise ToolError("The generator's plan is larger than can be kept.", code=INVALID_RESPONSE) from error
 
     def generate(
         self,

@@ -66,16 +66,23 @@ class RunAgent(Tool[RunAgentInput]):
         _require_identifier(arguments)
         if is_guest(context.user_id):
             return NeedLogin(message="Agents need a user who has signed in. Ask the user to sign in.")
+        task = get_task(self._means.database, context.task_id)
+        assert task is not None, "the turn that calls is there"
+        run_id = dated_id(task.created_at, "chat-run", task.id, context.tool_call_id)
+        until = self._following.deadline(arguments.wait_for_result)
+        if run := self._means.runs.look(context.user_id, run_id):  # by this call, before its worker was killed
+            return self._answer(context, run, until, arguments)
         agent = self._agent(context.user_id, arguments)
         refusal = self._checks.refusal(agent, arguments.inputs, use_defaults=arguments.use_defaults)
         if refusal is not None:
             return refusal
-        task = get_task(self._means.database, context.task_id)
-        assert task is not None, "the turn that calls is there"
-        if arguments.schedule_name or arguments.cron:
-            return self._schedule(context, arguments, agent, task)
-        run = self._start(context, arguments, agent, task)
-        return self._answer(context, run, self._following.deadline(arguments.wait_for_result), arguments)
+        try:
+            if arguments.schedule_name or arguments.cron:
+                return self._schedule(context, arguments, agent, task)
+            run = self._start(context, arguments, agent, task, run_id)
+        except ToolError as error:
+            raise ToolError(f"{error.message} ({agent.link})", code=error.code) from error
+        return self._answer(context, run, until, arguments)
 
     def resume(
         self, context: ToolContext, arguments: RunAgentInput, note: Mapping[str, Any]
@@ -101,9 +108,10 @@ class RunAgent(Tool[RunAgentInput]):
 
     # -- running -------------------------------------------------------------------------------
 
-    def _start(self, context: ToolContext, arguments: RunAgentInput, agent: LibraryAgent, task: Task) -> RunView:
+    def _start(
+        self, context: ToolContext, arguments: RunAgentInput, agent: LibraryAgent, task: Task, run_id: str
+    ) -> RunView:
         lineage = replace(inherited(task), dry_run=context.dry_run or arguments.dry_run)
-        run_id = dated_id(task.created_at, "chat-run", task.id, context.tool_call_id)
         request = RunRequest(run_id, agent, arguments.inputs, "chat", lineage, context.session_id)
         try:
             with self._usage.counting(context.session_id, agent.id, "runs", run_id) as is_new:

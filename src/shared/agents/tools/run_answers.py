@@ -146,7 +146,8 @@ def failure(run: RunView) -> ErrorResponse:
     stopped = run.status == "terminated"
     return ErrorResponse(
         code="run_terminated" if stopped else "run_failed",
-        message=f"{failed_words(run)} Don't run it again unchanged: tell the user, or repair what is wrong.",
+        message=f"{failed_words(run)} Don't run it again unchanged: tell the user, with the link {run.link}, or repair "
+        "what is wrong.",
         details={
             "execution_id": run.id,
             "status": shown_status(run),

@@ -1,7 +1,7 @@
 """`view_agent_output`: what runs of an agent have brought, also while one still runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -85,13 +85,17 @@ class ViewAgentOutput(Tool[ViewAgentOutputInput]):
                 code="missing_identifier",
             )
         until = self._following.deadline(arguments.wait_if_running)
-        return self._answer(context, self._found(context.user_id, arguments, arguments.execution_id), until)
+        return self._answer(context, self._found(context.user_id, arguments), until)
 
     def resume(
         self, context: ToolContext, arguments: ViewAgentOutputInput, note: Mapping[str, Any]
     ) -> AgentOutput | NoResults | Wait:
         """The run has ended or asks its user, or the time is over; a newer one that has begun meanwhile waits."""
-        return self._answer(context, self._found(context.user_id, arguments, note["run"]), note["until"])
+        found = self._alone(context.user_id, note["run"])
+        if isinstance(found, _Found) and not arguments.execution_id:
+            others = [one for one in self._listed(found.agent, arguments) if one.id != found.run.id]
+            found = replace(found, others=others)
+        return self._answer(context, found, note["until"])
 
     def _answer(self, context: ToolContext, found: _Found | NoResults, until: int) -> AgentOutput | NoResults | Wait:
         if isinstance(found, NoResults):
@@ -105,17 +109,17 @@ class ViewAgentOutput(Tool[ViewAgentOutputInput]):
 
     # -- finding -------------------------------------------------------------------------------
 
-    def _found(self, user_id: str, arguments: ViewAgentOutputInput, run_id: str) -> _Found | NoResults:
-        """The agent that is named, and of its runs that with `run_id`, or else those that fit."""
+    def _found(self, user_id: str, arguments: ViewAgentOutputInput) -> _Found | NoResults:
+        """The agent that is named, and of its runs the one that is named, or else those that fit."""
         if not (arguments.library_agent_id or arguments.store_slug or arguments.agent_name):
-            return self._alone(user_id, run_id)
+            return self._alone(user_id, arguments.execution_id)
         agent = self._agent(user_id, arguments)
         if isinstance(agent, NoResults):
             return agent
-        others = [] if arguments.execution_id else [one for one in self._listed(agent, arguments) if one.id != run_id]
-        if not run_id and not others:
+        others = [] if arguments.execution_id else self._listed(agent, arguments)
+        if not arguments.execution_id and not others:
             return _no_runs(agent, running=arguments.wait_if_running > 0)
-        run = self._means.runs.look(user_id, run_id or others.pop(0).id)
+        run = self._means.runs.look(user_id, arguments.execution_id or others.pop(0).id)
         if run is None or run.library_agent_id != agent.id:
             return NoResults(message=_NO_RUN, suggestions=["Leave out execution_id to see the latest run."])
         return _Found(agent, run, others)

@@ -153,6 +153,11 @@ def test_what_is_wrong_is_listed_with_what_was_brought(ada: Builder) -> None:
     assert answer["details"]["agent_json"]["success"] is True
 
 
+def test_a_plan_that_is_larger_than_can_be_kept_is_refused(ada: Builder, outside: Generator) -> None:
+    answer = ada.ask("create_agent", description="endless")
+    assert (answer["code"], saved(ada)) == ("generator_invalid_response", [])
+
+
 def test_questions_and_goals_come_from_the_plan(ada: Builder, outside: Generator) -> None:
     """Then nothing is generated."""
     assert ada.ask("create_agent", description="vague")["suggested_goal"] == "Greet each new customer by name."
@@ -249,6 +254,22 @@ def test_a_service_that_never_answers_is_left() -> None:
     """At the time-out."""
     with Stranger(holds=True) as stranger, pytest.raises(ToolError) as raised:
         Exchange(FakeClock(), Cancellation(), timeout_seconds=0.05).post(stranger.url, {}, {})
+    assert raised.value.code == "generator_timeout"
+
+
+class HastyClock(FakeClock):
+    """Minutes pass whenever somebody looks."""
+
+    def now(self) -> float:
+        self.advance(700)
+        return super().now()
+
+
+def test_an_answer_that_trickles_is_left() -> None:
+    """At the time-out, though there is always something more to come."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"
+    with Stranger(head, holds=True) as stranger, pytest.raises(ToolError) as raised:
+        Exchange(HastyClock(), Cancellation()).post(stranger.url, {}, {})
     assert raised.value.code == "generator_timeout"
 
 

@@ -242,6 +242,27 @@ def test_the_same_call_starts_one_run(caller: Caller, greeter: dict[str, Any]) -
     assert log.events.count("copilot_agent_run_success") == 2
 
 
+def test_a_call_that_is_made_again_answers_for_its_run_whatever_has_changed(
+    caller: Caller, greeter: dict[str, Any]
+) -> None:
+    """Its worker was killed before the answer was stored; then the agent was deleted."""
+    first = caller.run(call_id="call", inputs={"City": "Paris"}, **greeter)
+    caller.agents.library.delete(caller.agents.library.get("ada", greeter["library_agent_id"]))
+    assert caller.run(call_id="call", inputs={"City": "Paris"}, **greeter) == first
+
+
+def test_whatever_is_in_the_way_links_to_the_agent(caller: Caller, greeter: dict[str, Any]) -> None:
+    answer = caller.run(inputs={"City": "Paris"}, schedule_name="Daily", **greeter)
+    assert answer["code"] == "missing_cron"
+    assert f"/#agent={greeter['library_agent_id']}" in answer["message"]
+
+
+def test_null_is_what_was_left_out(caller: Caller, greeter: dict[str, Any]) -> None:
+    """Models write it."""
+    nothing = dict.fromkeys(("inputs", "use_defaults", "schedule_name", "cron", "wait_for_result", "dry_run"))
+    assert caller.run(**nothing, **greeter)["type"] == "agent_details"
+
+
 @pytest.mark.parametrize(("session", "argument"), [(True, False), (False, True)])
 def test_a_dry_run(caller: Caller, greeter: dict[str, Any], *, session: bool, argument: bool) -> None:
     """Of the session, or of the call alone."""

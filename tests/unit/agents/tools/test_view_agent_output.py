@@ -250,3 +250,16 @@ def test_a_newer_run_does_not_take_the_place_of_the_one_that_is_waited_for(
     shown = answer.model_dump()  # type: ignore[union-attr]
     assert shown["execution"]["execution_id"] == waited
     assert [one["execution_id"] for one in shown["available_executions"]] == [newer]
+
+
+def test_what_was_waited_for_is_shown_though_another_agent_has_its_name_by_now(
+    caller: Caller, greeter: LibraryAgent
+) -> None:
+    run_id = ran(caller, greeter, finish=False)
+    asked: dict[str, Any] = {"agent_name": "Greeter of towns", "wait_if_running": 60}
+    waited = caller.view(**asked)
+    assert waited["type"] == "wait"
+    caller.agents.agent(GREETER.model_copy(update={"name": "Greeter of towns"}))
+    caller.parley.drain_runs()
+    shown = caller.wake_view(waited, **asked)
+    assert (shown["type"], shown["execution"]["execution_id"]) == ("agent_output", run_id)
