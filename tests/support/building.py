@@ -84,6 +84,7 @@ def builder(
     secret: str = "",
     has_read: bool = True,
     permissions: Permissions | None = None,
+    dry_run: bool = False,
     **environment: str,
 ) -> Builder:
     """One who has read the guide, or not; `environment` is the deployment's."""
@@ -92,7 +93,9 @@ def builder(
     needs = ToolDependencies(settings, parley.database, parley.clock, lambda _name: secret, objects, sub_sessions)
     parley.with_tools(*chat_tools(needs, Answers(), Runs(parley.services, Library(parley.database, parley.clock))))
     bound = permissions.to_item() if permissions else None
-    session = create_session(parley.database, parley.clock, parley.services.ids, user, permissions=bound)
+    session = create_session(
+        parley.database, parley.clock, parley.services.ids, user, permissions=bound, dry_run=dry_run
+    )
     if has_read:
         parley.database.write(Put({"pk": f"SESSION#{session.id}", "sk": "GUIDE", "v": 1, "seq": -1}))
     return Builder(parley, session)

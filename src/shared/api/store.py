@@ -8,14 +8,8 @@ from pydantic import Field, StringConstraints
 
 from shared.accounts.users import User
 from shared.agents.library.library import Library
-from shared.agents.library.marketplace import (
-    MAX_SLUG_CHARACTERS,
-    SLUG_PATTERN,
-    USERNAME_PATTERN,
-    Marketplace,
-    Published,
-    slug_from,
-)
+from shared.agents.library.marketplace import Marketplace, Published
+from shared.agents.library.slugs import MAX_SLUG_CHARACTERS, SLUG_PATTERN, USERNAME_PATTERN, slug_from
 from shared.api.agents import MAX_ID_CHARACTERS, Cursor, Limit, Search
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest

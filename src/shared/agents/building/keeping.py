@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from shared.agents.graphs.model import Graph
 from shared.agents.library.library import Library
-from shared.agents.library.marketplace import Marketplace, is_slug
+from shared.agents.library.marketplace import Marketplace
 from shared.agents.library.records import LibraryAgent
+from shared.agents.library.slugs import is_slug
 from shared.kernel.errors import Conflict, NotFound, ToolError
 from shared.kernel.ids import derived_id
 from shared.tools.contract import ToolContext

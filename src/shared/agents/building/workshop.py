@@ -20,7 +20,6 @@ from shared.agents.building.parts import Parts
 from shared.agents.building.responses import AgentPreview, AgentSaved, ClarificationNeeded, SuggestedGoal
 from shared.agents.building.showing import not_saved, preview, refused
 from shared.agents.graphs.model import Graph
-from shared.agents.library.records import LibraryAgent
 from shared.agents.offered import OfferedBlocks
 from shared.kernel.errors import ToolError, UserInputError
 from shared.tools.contract import ErrorResponse, ToolContext
@@ -40,6 +39,8 @@ class Job:
     save: bool = True
     edits: str = ""
     """The user's agent that is changed; empty: a new one is made."""
+    version: int = 0
+    """The version of it that was changed; 0: the one that runs."""
     copies: str = ""
     """The published or own agent of which a changed copy is made."""
 
@@ -64,11 +65,11 @@ class Workshop:
         Raises:
             ToolError: it can't be read, or there is no such agent to be changed.
         """
-        base = _base(self._keeper.find(context.user_id, job.edits)) if job.edits else None
+        base = self._found(context, job) if job.edits else None
         done = self._checked(context, self._reader.read(context, given))
         if done.graph is None:
             return refused(done, "agent_json has problems; nothing was saved.")
-        if not job.save:
+        if not job.save or context.dry_run:
             return preview(done.graph, done)
         try:
             return self._saved(context, base, done.graph, done)
@@ -105,7 +106,7 @@ class Workshop:
         if done.graph is None:
             message = "The generator has brought no agent that could run; nothing was saved."
             return refused(done, message, code="generator_invalid_response", brought=brought)
-        if not job.save:
+        if not job.save or context.dry_run:
             return preview(done.graph, done)
         try:
             return self._saved(context, self._base(context, job), done.graph, done)
@@ -135,8 +136,12 @@ class Workshop:
         """The agent that is changed, as it was at first: what is built is built upon that."""
         if not job.edits:
             return None
-        found = context.journal.once("base", lambda: asdict(_base(self._keeper.find(context.user_id, job.edits))))
+        found = context.journal.once("base", lambda: asdict(self._found(context, job)))
         return Base(**found)
+
+    def _found(self, context: ToolContext, job: Job) -> Base:
+        agent = self._keeper.find(context.user_id, job.edits)
+        return Base(agent.id, agent.graph_id, job.version or agent.version)
 
     def _saved(self, context: ToolContext, base: Base | None, graph: Graph, done: Checked) -> AgentSaved:
         agent = self._keeper.change(context.user_id, base, graph) if base else self._keeper.add(context, graph)
@@ -153,10 +158,6 @@ class Workshop:
 
 
 _ASKING_BACK = frozenset({"clarifying_questions", "vague_goal", "unachievable_goal"})
-
-
-def _base(agent: LibraryAgent) -> Base:
-    return Base(agent.id, agent.graph_id, agent.version)
 
 
 def _without_secrets(graph: Graph) -> dict[str, Any]:

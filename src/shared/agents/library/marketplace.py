@@ -3,7 +3,8 @@
 | record    | pk                            | sk              | notes                                              |
 |-----------|-------------------------------|-----------------|----------------------------------------------------|
 | username  | `STORE_USERNAME#{username}`   | `META`          | whose it is; taken once                            |
-| publisher | `USER#{id}`                   | `STORE_PROFILE` | the user's username; never changes                 |
+| publisher | `USER#{id}`                   | `STORE_PROFILE` | the user's username, which never changes; how many |
+|           |                               |                 | they have `published`                              |
 | published | `STORE#{username}`            | `AGENT#{slug}`  | on GSI1 under `STORE`, the last published first;   |
 |           |                               |                 | `title` is the name and the description's beginning |
 
@@ -11,7 +12,6 @@ What is published is a copy: a graph of its own, whose versions stay when its pu
 withdraws it. A withdrawn one keeps its record, so that its versions are counted on.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -20,10 +20,11 @@ from typing import Any
 from shared.agents.graphs.model import Graph
 from shared.agents.library.matching import Candidate, matches
 from shared.agents.library.records import LibraryAgent
-from shared.agents.library.shipped import PUBLISHER, Shipped, shipped_agent, shipped_agents
+from shared.agents.library.shipped import Shipped, shipped_agent, shipped_agents
+from shared.agents.library.slugs import RESERVED_USERNAMES, is_slug
 from shared.agents.library.versions import GraphVersions, Version
 from shared.aws.database import Database, TransactionFailed
-from shared.aws.writes import Item, Key, Put
+from shared.aws.writes import Item, Key, Put, Update
 from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, Invalid, LimitReached, NotFound
@@ -35,13 +36,6 @@ MAX_PUBLISHED = 100
 """By one user, withdrawn ones included."""
 MOST_SEARCHED = 5_000
 """How many published agents one search looks at, the last published first."""
-MAX_SLUG_CHARACTERS = 60
-SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-USERNAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-RESERVED_USERNAMES = frozenset(
-    {PUBLISHER, "admin", "administrator", "anonymous", "api", "guest", "help", "library", "me", "moderator", "null"}
-    | {"official", "owner", "root", "security", "staff", "store", "support", "system", "team", "undefined"}
-)
 _SUMMARY_CHARACTERS = 300
 _NEW = "attribute_not_exists(#pk)"
 
@@ -208,8 +202,6 @@ class Marketplace:
         before = self._record(slug)
         if before is not None and before.agent_id != agent.id and not before.withdrawn:
             raise Conflict("Another agent is published under this slug; choose another.", code="SLUG_TAKEN")
-        if before is None:
-            self._require_room(username)
         news = self._next(slug, agent, graph, before)
         if before is not None and before == replace(news, version=before.version, updated_at=before.updated_at):
             return before
@@ -218,9 +210,13 @@ class Marketplace:
             condition="#version = :seen AND #withdrawn = :withdrawn" if before else _NEW,
             values={"seen": before.version, "withdrawn": before.withdrawn} if before else {},
         )
+        counted = [] if before else [_one_more(agent.user_id)]
         try:
-            self._database.transact([as_seen, *self._versions.puts(news.graph_id, news.version, graph)])
+            self._database.transact([as_seen, *self._versions.puts(news.graph_id, news.version, graph), *counted])
         except TransactionFailed as failure:
+            if counted and 0 not in failure.failed:
+                message = f"A user may publish {MAX_PUBLISHED} agents."
+                raise LimitReached(message, code="TOO_MANY_PUBLISHED", details={"limit": MAX_PUBLISHED}) from failure
             raise Conflict("It was published meanwhile; look again.", code="PUBLISHED_MEANWHILE") from failure
         log_event("agent.published", user_id=agent.user_id, library_agent_id=agent.id)
         return news
@@ -339,12 +335,6 @@ class Marketplace:
             graph_id=_graph_id(slug),
         )
 
-    def _require_room(self, username: str) -> None:
-        mine = self._database.query("#pk = :pk", {"pk": f"STORE#{username}"}, limit=MAX_PUBLISHED)
-        if len(list(mine)) >= MAX_PUBLISHED:
-            message = f"A user may publish {MAX_PUBLISHED} agents."
-            raise LimitReached(message, code="TOO_MANY_PUBLISHED", details={"limit": MAX_PUBLISHED})
-
     def _record(self, slug: str) -> Published | None:
         if not is_slug(slug):
             return None
@@ -352,16 +342,13 @@ class Marketplace:
         return Published.from_item(item) if item else None
 
 
-def is_slug(written: str) -> bool:
-    """Whether it is of the form `username/agent-slug`."""
-    username, _, agent_slug = written.partition("/")
-    fits = re.fullmatch(USERNAME_PATTERN, username) and re.fullmatch(SLUG_PATTERN, agent_slug)
-    return bool(fits) and max(len(username), len(agent_slug)) <= MAX_SLUG_CHARACTERS
-
-
-def slug_from(name: str) -> str:
-    """A slug for an agent of that name; may be empty, if nothing of it can be written so."""
-    return "-".join(re.findall("[a-z0-9]+", name.lower()))[:MAX_SLUG_CHARACTERS].strip("-")
+def _one_more(user_id: str) -> Update:
+    return Update(
+        _publisher_key(user_id),
+        "ADD #published :one",
+        condition="attribute_not_exists(#published) OR #published < :most",
+        values={"one": 1, "most": MAX_PUBLISHED},
+    )
 
 
 def _graph_id(slug: str) -> str:

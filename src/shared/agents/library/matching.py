@@ -17,6 +17,7 @@ _ALIKE = 0.75
 _NAME_ALIKE = 0.7
 _OF_DESCRIPTION = 0.6
 """What a word of a description is worth, next to one of a name."""
+_PART_OF_NAME = 0.8
 _LEAST = 0.3
 
 ItemT = TypeVar("ItemT")
@@ -102,6 +103,9 @@ def _best(likeness: dict[str, float], present: frozenset[str]) -> float:
 
 
 def _name_score(query: str, name: str) -> float:
-    """For names that are written as one word, or taken apart."""
+    """For names that are written as one word, or taken apart; parts of them in scripts that write no spaces."""
+    name = " ".join(name.casefold().split())
+    if query and not query.isascii() and query in name:
+        return _PART_OF_NAME
     matcher = SequenceMatcher(a="", b=query, autojunk=False)
-    return _ratio(matcher, " ".join(name.casefold().split()), _NAME_ALIKE)
+    return _ratio(matcher, name, _NAME_ALIKE)

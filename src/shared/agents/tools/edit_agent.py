@@ -14,6 +14,7 @@ class EditAgentInput(BuildingInput):
 
     agent_id: str = Field(min_length=1, max_length=100, description="Library id of the agent.")
     changes: str = Field(default="", max_length=MAX_GOAL_CHARACTERS, description="What is to change.")
+    version: int = Field(default=0, ge=0, description="The one agent_json was made of; a newer one is not replaced.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -24,7 +25,8 @@ class EditAgentInput(BuildingInput):
     def job(self) -> Job:
         """What is asked for."""
         parts = tuple(self.library_agent_ids)
-        return Job(self.changes.strip(), self.context.strip(), parts, self.save, edits=self.agent_id.strip())
+        agent_id, version = self.agent_id.strip(), self.version
+        return Job(self.changes.strip(), self.context.strip(), parts, self.save, edits=agent_id, version=version)
 
 
 class EditAgent(BuildingTool[EditAgentInput]):

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from shared.accounts.users import is_guest
-from shared.agents.library.marketplace import is_slug
 from shared.agents.library.records import LibraryAgent
+from shared.agents.library.slugs import is_slug
 from shared.agents.running import RunRequest, RunView
 from shared.agents.scheduling import AgentRun, ScheduleRequest, ScheduleView, Scheduling, When
 from shared.agents.tools import run_answers

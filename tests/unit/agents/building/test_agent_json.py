@@ -8,7 +8,7 @@ import pytest
 
 from shared.agents.building.json_answers import object_in
 from shared.agents.graphs.model import MAX_GRAPH_BYTES, Graph
-from tests.support.building import AGENT, Builder, builder
+from tests.support.building import AGENT, PLAN, Builder, builder
 from tests.support.checks import roles
 from tests.support.region import Parley
 from tests.support.workspace import build_desk
@@ -57,6 +57,23 @@ def test_problems_are_listed_and_nothing_is_saved(ada: Builder) -> None:
     assert (answer["type"], answer["code"]) == ("error", "agent_invalid")
     assert "result" in {problem["node_id"] for problem in answer["details"]["problems"]}
     assert answer["details"]["problems"][0]["message"] in answer["message"]
+    assert ada.library.page("ada", 10).agents == []
+
+
+def test_what_was_made_of_an_older_version_replaces_no_newer_one(ada: Builder) -> None:
+    made = ada.ask("create_agent", agent_json=AGENT)["library_agent_id"]
+    ada.library.save(ada.library.get("ada", made), Graph.model_validate({**AGENT, "name": "By hand"}))
+    late = {"agent_id": made, "agent_json": {**AGENT, "name": "Too late"}}
+    assert ada.ask("edit_agent", **late, version=1)["code"] == "agent_changed"
+    assert ada.library.get("ada", made).name == "By hand"
+    assert ada.ask("edit_agent", **late, version=2)["version"] == 3
+
+
+def test_in_a_dry_run_an_agent_is_only_shown(parley: Parley) -> None:
+    """Built from a graph or from words."""
+    ada = builder(parley, dry_run=True)
+    assert ada.ask("create_agent", agent_json=AGENT)["type"] == "agent_preview"
+    assert ada.ask("create_agent", PLAN, json.dumps(AGENT), description="Greet")["type"] == "agent_preview"
     assert ada.library.page("ada", 10).agents == []
 
 

@@ -135,6 +135,7 @@ def test_a_list_begins_with_the_last_updated(library: Library, parley: Parley) -
         ("summarize", "Summariser"),
         ("invoices", "Accountant"),
         ("A1", "Accountant"),
+        ("天気", "今日の天気予報"),
     ],
 )
 def test_agents_are_found_by_what_people_remember(library: Library, query: str, found: str) -> None:
@@ -142,6 +143,7 @@ def test_agents_are_found_by_what_people_remember(library: Library, query: str, 
     library.create("ada", named("Accountant", "Sorts invoices by page and date."), "A1")
     library.create("ada", named("Page watcher", "Tells when something has changed."), "A2")
     library.create("ada", named("Summariser", "Makes long texts short."), "A3")
+    library.create("ada", named("今日の天気予報", ""), "A4")
     assert library.search("ada", query, 5)[0].name == found
     assert library.search("ada", "zebra", 5) == []
 

@@ -4,10 +4,11 @@ import pytest
 
 from shared.agents.graphs.model import Graph, Node
 from shared.agents.library.library import Library
-from shared.agents.library.marketplace import MAX_PUBLISHED, Marketplace, Published, is_slug, slug_from
+from shared.agents.library.marketplace import MAX_PUBLISHED, Marketplace, Published
 from shared.agents.library.records import LibraryAgent
 from shared.agents.library.shipped import shipped_agents
-from shared.aws.writes import Put
+from shared.agents.library.slugs import is_slug, slug_from
+from shared.aws.writes import Update
 from shared.kernel.errors import Conflict, Invalid, LimitReached, NotFound
 from tests.support.region import Parley
 
@@ -217,10 +218,14 @@ def test_two_at_once_make_one(library: Library, market: Marketplace, agent: Libr
 def test_a_user_publishes_so_many_and_no_more(
     library: Library, market: Marketplace, agent: LibraryAgent, parley: Parley
 ) -> None:
-    for number in range(MAX_PUBLISHED):
-        parley.database.write(Put({"pk": "STORE#ada", "sk": f"AGENT#s{number}"}))
+    """Counted in the transaction that publishes, so that two at once don't pass the limit together."""
+    publish(library, market, agent)
+    counter = {"pk": "USER#ada", "sk": "STORE_PROFILE"}
+    assert parley.database.get(counter, consistent=True)["published"] == 1  # type: ignore[index]
+    parley.database.write(Update(counter, "SET #published = :most", values={"most": MAX_PUBLISHED}))
     with pytest.raises(LimitReached):
-        publish(library, market, agent)
+        market.publish(agent, library.exported(agent), "another")
+    assert publish(library, market, agent).slug == SLUG  # there is one already
 
 
 def test_an_agent_that_parley_ships_is_added_without_being_published(library: Library, market: Marketplace) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from shared.agents.graphs.schemas import execution_modes, input_schema, output_schema, providers_of
 from shared.agents.graphs.validation import problems
-from shared.agents.library.marketplace import is_slug
 from shared.agents.library.shipped import Shipped, shipped_agents
+from shared.agents.library.slugs import is_slug
 
 INPUTS = {
     "parley/compare-two-texts": (["first_text", "second_text"], ["focus"]),
