@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import boto3
 import jwt
 import pytest
 from aws_lambda_powertools.utilities import parameters
@@ -38,6 +37,7 @@ from shared.tasks.records import Task
 from shared.tasks.store import get_task
 from shared.tasks.wait import Wait, pause_awaited
 from shared.tasks.waits import waiters
+from tests.support.aws import aws_client
 from tests.support.gateway_http import HttpGateway
 from tests.support.region import create_tables
 from tests.support.time import FakeClock
@@ -156,10 +156,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def deployment(environment: Callable[..., None]) -> Iterator[Deployment]:
     """Tables, queue, parameters."""
     with mock_aws():
-        create_tables(boto3.client("dynamodb", region_name=REGION))
-        sqs = boto3.client("sqs", region_name=REGION)
+        create_tables(aws_client("dynamodb"))
+        sqs = aws_client("sqs")
         url = sqs.create_queue(QueueName="turns")["QueueUrl"]
-        ssm = boto3.client("ssm", region_name=REGION)
+        ssm = aws_client("ssm")
         ssm.put_parameter(Name="/parley/jwt-secret", Value=SECRET, Type="SecureString")
         ssm.put_parameter(Name="/parley/model-key", Value="a-key", Type="SecureString")
         parameters.clear_caches()  # type: ignore[no-untyped-call]
@@ -455,7 +455,7 @@ def test_a_review_that_is_decided_wakes_who_waits(deployment: Deployment) -> Non
 
 def test_a_tick_purges(deployment: Deployment, environment: Callable[..., None]) -> None:
     """What a session has left that was deleted long ago: its rows, and its files in the bucket of the environment."""
-    s3 = boto3.client("s3", region_name="us-east-1")
+    s3 = aws_client("s3", "us-east-1")
     s3.create_bucket(Bucket="workspace")
     environment(WORKSPACE_BUCKET="workspace")
     session = deployment.turn().session_id
@@ -494,7 +494,7 @@ def test_a_completion(deployment: Deployment, environment: Callable[..., None]) 
     refused = deployment.call("api", "http_complete", TASK=task.id, KEY="the key")
     environment(OPERATIONS_API_KEY_PARAMETER="/parley/operations-key")
     parameter = {"Name": "/parley/operations-key", "Value": "the key", "Type": "SecureString"}
-    boto3.client("ssm", region_name=REGION).put_parameter(**parameter)
+    aws_client("ssm").put_parameter(**parameter)
 
     answer = deployment.call("api", "http_complete", TASK=task.id, KEY="the key")
 

@@ -8,7 +8,7 @@ from shared.agents.running import AgentRuns
 from shared.agents.scheduling import AgentRun, ScheduleRequest, ScheduleView
 from shared.agents.tools.agent_means import AgentMeans
 from shared.agents.tools.run_agent import RunAgent
-from shared.agents.tools.view_agent_output import ViewAgentOutput
+from shared.agents.tools.view_agent_output import ViewAgentOutput, ViewAgentOutputInput
 from shared.kernel.errors import ToolError
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
@@ -97,7 +97,7 @@ class Caller:
     def wake_view(self, waited: dict[str, Any], **arguments: Any) -> dict[str, Any]:
         """What `view_agent_output` goes on with when its wait is over."""
         tool = ViewAgentOutput(self.means)
-        answer = tool.resume(self.context(), tool.input_model.model_validate(arguments), waited["note"])
+        answer = tool.resume(self.context(), ViewAgentOutputInput.model_validate(arguments), waited["note"])
         assert not isinstance(answer, Wait)
         return answer.model_dump(mode="json")
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import boto3
 from botocore.exceptions import EndpointConnectionError
 
 from shared.accounts.credentials.new_credentials import NewCredential
@@ -21,6 +20,7 @@ from shared.aws.keys import DataKeys, KmsClient
 from shared.kernel.clock import Clock
 from shared.kernel.ids import RandomIds
 from shared.kernel.settings import OAuthProvider
+from tests.support.aws import aws_client
 
 TOKEN = "a-bearer-token-nobody-may-see"
 SIGNING_SECRET = "whsec_" + "QUJD" * 8
@@ -94,7 +94,7 @@ def open_safe(
     server: TokenServer | None = None,
 ) -> Safe:
     """A vault with a key of its own; must be called inside `mock_aws`."""
-    client = boto3.client("kms", region_name="eu-central-1")
+    client = aws_client("kms")
     keys = DataKeys(lambda: cast("KmsClient", client), client.create_key()["KeyMetadata"]["Arn"])
     store, ids, server = CredentialStore(database, clock), RandomIds(clock), server or TokenServer()
     endpoints = TokenEndpoints(server, lambda _parameter: "the client's secret", clock)

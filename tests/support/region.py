@@ -1,11 +1,9 @@
 """Parley's storage in moto, and the use cases built on it in fake time."""
 
-import functools
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends as moto_backends
 from moto.sqs.models import sqs_backends as moto_queues
@@ -44,6 +42,7 @@ from shared.tasks.sweep import Sweep
 from shared.tasks.wait import pause_awaited
 from shared.tasks.waits import wake_waiters
 from shared.tools.registry import Toolbox
+from tests.support.aws import aws_client
 from tests.support.faults import AwsWatch
 from tests.support.model import Script, ScriptedModel
 from tests.support.sockets import FakeSockets
@@ -318,23 +317,15 @@ def _reviews() -> list[tuple[str, str]]:
     return [(row["pk"].value, row["status"].value) for row in rows if row["pk"].value.startswith("REVIEW#")]
 
 
-@functools.cache
-def _aws() -> boto3.session.Session:
-    """One session for all tests: it reads botocore's large data files once. Moto answers its clients."""
-    return boto3.session.Session(
-        aws_access_key_id="testing", aws_secret_access_key="testing", region_name="eu-central-1"
-    )
-
-
 def build_parley(clock: FakeClock | None = None) -> Parley:
     """A deployment in moto; must be called inside `mock_aws`."""
     clock = clock or FakeClock()
-    client = _aws().client("dynamodb")
+    client = aws_client("dynamodb")
     create_tables(client)
-    sqs = _aws().client("sqs")
+    sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName="turns")["QueueUrl"]
     run_url = sqs.create_queue(QueueName="runs")["QueueUrl"]
-    consumer = _aws().client("sqs")  # the event source mapping's, not watched
+    consumer = aws_client("sqs")  # the event source mapping's, not watched
     watch = AwsWatch()
     watch.attach(client)
     watch.attach(sqs)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import jwt
 from mangum import Mangum
 from moto import mock_aws
@@ -43,6 +42,7 @@ from shared.tasks.lease import Leases
 from shared.tasks.store import get_task, request_cancel
 from shared.tools.contract import Tool
 from shared.tools.registry import Toolbox
+from tests.support.aws import aws_client
 from tests.support.gateway_http import HttpGateway
 from tests.support.gateway_websocket import WebSocketGateway
 from tests.support.queue_workers import NotifyingQueue, QueueWorkers
@@ -157,9 +157,9 @@ def _stop(parley: LiveParley) -> None:
 
 def _assemble(model_url: str, concurrency: int, posts: ThreadPoolExecutor, tools: Sequence[Tool[Any]]) -> LiveParley:
     clock, echo, asking = LiveClock(), Echo(), Asking()
-    client = boto3.client("dynamodb", region_name="eu-central-1")
+    client = aws_client("dynamodb")
     create_tables(client)
-    sqs = boto3.client("sqs", region_name="eu-central-1")
+    sqs = aws_client("sqs")
     url, run_url = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("turns", "runs"))
     database = Database(client, {"state": "state", "chunks": "chunks"}, clock)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-import boto3
 from moto import mock_aws
 
 from shared.aws.database import Database
@@ -18,6 +17,7 @@ from shared.tools.workspace.outputs import ToolOutputs
 from shared.tools.workspace.records import usage_row
 from shared.tools.workspace.store import Workspace
 from shared.tools.write_workspace_file import WorkspaceFileWritten, WriteWorkspaceFile, WriteWorkspaceFileInput
+from tests.support.aws import aws_client
 from tests.support.faults import AwsWatch
 from tests.support.region import create_tables
 from tests.support.time import FakeClock
@@ -82,9 +82,9 @@ class Desk:
 
 def build_desk(database: Database, clock: FakeClock, watch: AwsWatch) -> Desk:
     """A desk with a bucket of its own; must be called inside `mock_aws`."""
-    consumer = boto3.client("s3", region_name="us-east-1")
+    consumer = aws_client("s3", "us-east-1")
     consumer.create_bucket(Bucket=BUCKET)
-    s3 = boto3.client("s3", region_name="us-east-1")
+    s3 = aws_client("s3", "us-east-1")
     watch.attach(s3)
     return Desk(database, S3Objects(lambda: s3, BUCKET), clock, consumer, watch)
 
@@ -93,7 +93,7 @@ def desks() -> Iterator[Desk]:
     """A desk with tables of its own, for as long as moto is there."""
     with mock_aws():
         clock, watch = FakeClock(), AwsWatch()
-        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+        dynamodb = aws_client("dynamodb")
         create_tables(dynamodb)
         watch.attach(dynamodb)
         yield build_desk(Database(dynamodb, {"state": "state", "chunks": "chunks"}, clock), clock, watch)

@@ -16,6 +16,7 @@ from shared.accounts.identity import Identity
 from shared.api.application import build_application
 from shared.kernel.ids import RandomIds
 from shared.kernel.settings import IdentitySettings
+from tests.support.aws import aws_client
 from tests.support.credentials import BEARER, TOKEN, Safe, open_safe, tokens
 from tests.support.description import held_to_description
 from tests.support.logs import logged
@@ -176,7 +177,6 @@ def test_only_providers_to_sign_in_at_are_begun(client: TestClient, parley: Parl
 
 
 def _rows() -> list[dict[str, Any]]:
-    import boto3
 
-    items: list[dict[str, Any]] = boto3.client("dynamodb").scan(TableName="state")["Items"]
+    items: list[dict[str, Any]] = aws_client("dynamodb").scan(TableName="state")["Items"]
     return items

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from shared.aws.objects import NewObject, S3Objects
 from shared.kernel.errors import Retryable
+from tests.support.aws import aws_client
 
 
 @pytest.fixture
 def objects() -> Iterator[S3Objects]:
     """An empty bucket."""
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
+        client = aws_client("s3", "us-east-1")
         client.create_bucket(Bucket="bucket")
         yield S3Objects(lambda: client, "bucket")
 
@@ -61,7 +61,7 @@ def test_a_list_has_what_begins_with_the_prefix(objects: S3Objects) -> None:
 def test_a_bucket_that_does_not_answer_is_retryable() -> None:
     """Every operation says so in the same way."""
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
+        client = aws_client("s3", "us-east-1")
         objects = S3Objects(lambda: client, "nobody-made-this-one")
 
         def unreachable(**_: object) -> None:

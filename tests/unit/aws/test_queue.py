@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from shared.aws.queue import TurnQueue
+from tests.support.aws import aws_client
 
 
 @pytest.fixture
 def turns() -> Iterator[tuple[TurnQueue, Any, str]]:
     """A queue in moto, its client and its URL."""
     with mock_aws():
-        client = boto3.client("sqs")
+        client = aws_client("sqs")
         url = client.create_queue(QueueName="turns")["QueueUrl"]
         yield TurnQueue(client, url, url), client, url
 

@@ -24,6 +24,7 @@ from shared.chat.sessions import Session
 from shared.chat.sub_sessions import SubSessionTurns
 from shared.tools.get_current_time import GetCurrentTime
 from tests.support.authority import Authority
+from tests.support.aws import aws_client
 from tests.support.checks import check_over
 from tests.support.credentials import BEARER, TOKEN, Safe, open_safe
 from tests.support.logs import logged
@@ -81,9 +82,8 @@ def echoing(connection: socket.socket, request: bytes) -> None:
 
 
 def rows_of(table: str) -> list[dict[str, Any]]:
-    import boto3
 
-    items: list[dict[str, Any]] = boto3.client("dynamodb").scan(TableName=table)["Items"]
+    items: list[dict[str, Any]] = aws_client("dynamodb").scan(TableName=table)["Items"]
     return items
 
 

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -27,6 +26,7 @@ from shared.kernel.errors import NotFound, Retryable
 from shared.tasks.pools import Pool
 from shared.tasks.wait import Wait
 from shared.tools.contract import Tool, ToolContext, ToolInput, ToolResponse
+from tests.support.aws import aws_client
 from tests.support.checks import check_over
 from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.model import calls, says
@@ -116,7 +116,7 @@ def house() -> Iterator[House]:
     with mock_aws():
         parley = build_parley()
         desk = build_desk(parley.database, parley.clock, parley.watch)
-        yield House(parley, desk, boto3.client("dynamodb"))
+        yield House(parley, desk, aws_client("dynamodb"))
 
 
 def gone(look: Callable[[], object]) -> bool:

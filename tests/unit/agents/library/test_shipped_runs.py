@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import boto3
 import pytest
 
 from shared.agents.blocks.contract import BlockServices
@@ -11,6 +10,7 @@ from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.agents.running import RunView
 from shared.aws.objects import S3Objects
 from shared.tools.workspace.store import Workspace
+from tests.support.aws import aws_client
 from tests.support.credentials import SIGNING, Safe, open_safe
 from tests.support.model import says
 from tests.support.region import Parley
@@ -40,7 +40,7 @@ class Shipped(Agents):
 
 @pytest.fixture
 def agents(parley: Parley, web: Web) -> Shipped:
-    s3 = boto3.client("s3", region_name="eu-central-1")
+    s3 = aws_client("s3")
     s3.create_bucket(Bucket="workspace", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     files = Workspace(parley.database, S3Objects(lambda: s3, "workspace"), parley.clock, 1_000_000)
     gate = InputReviews(Reviews(parley.database, parley.clock), parley.clock)

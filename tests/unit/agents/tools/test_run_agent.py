@@ -259,7 +259,9 @@ def test_whatever_is_in_the_way_links_to_the_agent(caller: Caller, greeter: dict
 
 def test_null_is_what_was_left_out(caller: Caller, greeter: dict[str, Any]) -> None:
     """Models write it."""
-    nothing = dict.fromkeys(("inputs", "use_defaults", "schedule_name", "cron", "wait_for_result", "dry_run"))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("inputs", "use_defaults", "schedule_name", "cron", "wait_for_result", "dry_run")
+    )
     assert caller.run(**nothing, **greeter)["type"] == "agent_details"
 
 
