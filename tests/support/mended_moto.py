@@ -3,12 +3,14 @@
 - Its backends are not made for threads: a transaction that fails puts back a copy of the table, and with it what others
   wrote meanwhile. Here one call is made at a time.
 - That copy is of every item, for every write of the transaction. Here it is of the items that are written.
-- It looks for each member of an attribute's value under several names. Here items are answered as they are.
+- It looks for each member of an attribute's value under several names, and for its own methods at each call. Here items
+  are answered as they are, and methods are looked for once.
 - Reads with a key that DynamoDB refuses for its size find nothing in moto; here they are refused as well.
 """
 
 import base64
 import copy
+import functools
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.model import StructureShape
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -34,6 +37,7 @@ def mended_moto() -> Iterator[None]:
         _serialise(patch)
         _copy_only_what_is_written(patch)
         _refuse_long_keys(patch)
+        patch.setattr("moto.core.responses.method_names_from_class", functools.cache(method_names_from_class))
         patch.setitem(SERVICE_SPECIFIC_SERIALIZERS, "dynamodb", {"json": _ItemsAsTheyAre})
         yield
 
