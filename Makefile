@@ -9,8 +9,8 @@ STAGE ?= staging
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status setup environments clients clean test crash test-unit test-template test-e2e lint format type bench \
-	build validate deploy lock
+.PHONY: help run stop status setup clients clean test test-region test-here test-unit test-template crash lint format \
+	type bench build validate deploy lock
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,10 +34,14 @@ clean: stop ## Stop it and forget its data and everything that was installed or 
 
 # ---------------------------------------------------------------- checks
 
-test: setup clients ## Run every test: unit, contract, template, end to end, clients, browser
+test: test-region test-here ## Run every test: on a region of their own, and without one
+
+test-region: setup clients ## Run the tests that are end to end, with the official clients, in a browser, or of the template
+	$(VENV)/pytest tests --ignore tests/unit --ignore tests/crash --numprocesses 2 --dist loadgroup $(ARGS)
+
+test-here: setup ## Run the tests that need nothing but Python (and Node, if it is there)
 	@if command -v node >/dev/null; then node --test --test-reporter=dot tests/clients/*.test.mjs; fi
 	$(VENV)/pytest tests/unit tests/crash --numprocesses 2 $(ARGS)
-	$(VENV)/pytest tests --ignore tests/unit --ignore tests/crash $(ARGS)
 
 crash: ## Strike every call to AWS of every scripted turn, and of others, by every kind of fault (make test takes a sample)
 	@$(PYTHON) local/environments.py dev
@@ -49,9 +53,6 @@ test-unit: ## Run the tests that need nothing but Python
 
 test-template: setup ## Run the tests of the template and of what is built from it
 	$(VENV)/pytest tests/template $(ARGS)
-
-test-e2e: setup clients ## Run the tests against a region of their own
-	$(VENV)/pytest tests/e2e tests/clients tests/browser $(ARGS)
 
 clients: ## Install the official npm clients, which tests drive
 	@if command -v npm >/dev/null; then \

@@ -13,6 +13,14 @@ from tests.support.region import Parley, build_parley
 from tests.support.stand_in.web import StandInWeb, stand_in_web
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a region, or what was built, share a worker of pytest-xdist."""
+    for item in items:
+        used = {*getattr(item, "fixturenames", ()), *item.path.parts}
+        for shared in {"region", "stack", "template"} & used:
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(autouse=True)
 def _no_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test ever meets a real account."""
