@@ -6,7 +6,8 @@ from shared.aws.writes import Update, Write
 from shared.chat.services import Services
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.schedules.records import Fire, Result, Schedule, changing, fired_key
+from shared.schedules.planning import after_failure
+from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Result, Schedule, changing, fired_key
 from shared.schedules.store import ScheduleStore
 from shared.stream import frames
 from shared.stream.notices import notify_user
@@ -14,7 +15,6 @@ from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 
 _ATTEMPTS = 6
-_MOST_ERROR = 500
 _RESULTS: dict[TaskStatus, Result] = {
     TaskStatus.COMPLETED: "completed",
     TaskStatus.FAILED: "failed",
@@ -34,9 +34,7 @@ def settle_fire(services: Services, task_id: str) -> None:
     store = ScheduleStore(services.database)
     for _ in range(_ATTEMPTS):
         schedule = store.find(task.user_id, task.schedule_id)
-        fire = next(
-            (fire for fire in store.fires(task.schedule_id, services.clock.now()) if fire.task_id == task_id), None
-        )
+        fire = store.fire_of(task.schedule_id, task_id, services.clock.now())
         if schedule is None or (fire.result if fire else schedule.last_task != task_id or schedule.last_counted):
             return
         after = _after(schedule, task)
@@ -70,10 +68,7 @@ def _after(schedule: Schedule, task: Task) -> Schedule:
         return replace(schedule, failures=0, last_error="") if schedule.failures or schedule.last_error else schedule
     if task.status is not TaskStatus.FAILED:
         return schedule
-    after = replace(schedule, failures=schedule.failures + 1, last_error=_error_of(task))
-    if after.status == "active" and 0 < after.max_failures <= after.failures:
-        return after.stopped("paused", "failures")
-    return after
+    return after_failure(schedule, _error_of(task))
 
 
 def _result(fire: Fire, task: Task) -> Write:
@@ -86,4 +81,4 @@ def _result(fire: Fire, task: Task) -> Write:
 
 
 def _error_of(task: Task) -> str:
-    return task.error["message"][:_MOST_ERROR] if task.error else ""
+    return task.error["message"][:MOST_ERROR_CHARACTERS] if task.error else ""

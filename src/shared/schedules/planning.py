@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shared.schedules.cron import next_fire
-from shared.schedules.records import Schedule
+from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Schedule
 
 MISSED_AFTER_MILLIS = 300_000
 """So much later than it is due a fire is missed: the tick has stood still."""
@@ -43,6 +43,33 @@ def later(schedule: Schedule, now: int) -> Schedule:
 def refused(schedule: Schedule, now: int) -> Schedule:
     """The same, because a limit of its user keeps it from starting."""
     return replace(later(schedule, now), waits_since=schedule.waits_since or now)
+
+
+def after_fire(schedule: Schedule, record: Fire) -> Schedule | None:
+    """The schedule, which has been moved on, behind a fire; None: it has fired once, and goes."""
+    after = replace(schedule, fires=record.place + 1)
+    if record.outcome == "started":
+        after = replace(
+            after,
+            last_fire=record.fire,
+            last_task=record.task_id,
+            last_counted=False,
+            last_session=record.session_id,
+        )
+        if not after.recurs and not after.next_fire and after.status == "active":
+            return None
+    if after.status == "active" and not after.next_fire:
+        return after.stopped("disabled", record.reason or "ended")
+    return after
+
+
+def after_failure(schedule: Schedule, message: str) -> Schedule:
+    """The schedule, of which one more in a row has failed; too many pause it."""
+    failures, error = schedule.failures + 1, message[:MOST_ERROR_CHARACTERS]
+    after = replace(schedule, failures=failures, last_error=error)
+    if after.status == "active" and 0 < after.max_failures <= failures:
+        return after.stopped("paused", "failures")
+    return after
 
 
 def next_step(schedule: Schedule, now: int, *, before_runs: bool) -> Step:

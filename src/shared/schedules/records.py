@@ -17,12 +17,14 @@ from typing import Any, Literal
 from shared.agents.scheduling import ScheduleKind, ScheduleStatus
 from shared.aws.writes import Delete, Item, Key, Put, Update, Write
 from shared.kernel.ids import dated_id, derived_id, stable_number
+from shared.tasks.lineage import Lineage
 
 RECORD_VERSION = 1
 SHARDS = 16
 MAX_SCHEDULES = 100
 """Of one user."""
 KEPT_FIRES = 50
+MOST_ERROR_CHARACTERS = 500
 _FIRES_KEPT_SECONDS = 90 * 86_400
 
 Overlap = Literal["skip", "queue", "cancel"]
@@ -32,6 +34,31 @@ CatchUp = Literal["run", "skip"]
 Outcome = Literal["started", "skipped", "missed", "failed"]
 Result = Literal["completed", "failed", "cancelled"]
 ANY_DEVICE = "any"
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Why a schedule starts something now. What it starts has its ids from the `key`: one key, one run or message."""
+
+    kind: Literal["due", "now", "first"]
+    fire: int
+    """The time that the history has."""
+    key: str
+
+    @classmethod
+    def due(cls, schedule: "Schedule") -> "Occasion":
+        """Its time has come."""
+        return cls("due", schedule.next_fire, str(schedule.next_fire))
+
+    @classmethod
+    def now(cls, schedule: "Schedule", now: int) -> "Occasion":
+        """Its user wants it at once. Until that is recorded, or another fire is, a second click means the same."""
+        return cls("now", now, f"now-{schedule.fires}")
+
+    @classmethod
+    def first(cls, schedule: "Schedule") -> "Occasion":
+        """Its device has come, and it has never run."""
+        return cls("first", schedule.created_at, "first")
 
 
 @dataclass(frozen=True)
@@ -107,17 +134,27 @@ class Schedule:
         """By how many milliseconds each of its fires is late on purpose."""
         return stable_number(self.id, self.jitter_seconds + 1) * 1000
 
-    def run_of(self, fire: int, mark: str = "") -> str:
-        """The id of the run that a fire starts: the same, however often it is tried. `mark`: for what has no time."""
-        return dated_id(fire, "fire", self.id, mark)
+    def run_of(self, occasion: Occasion) -> str:
+        """The id of the run that is started: the same, however often it is tried."""
+        return dated_id(occasion.fire, "fire", self.id, occasion.key)
 
-    def message_of(self, fire: int, mark: str = "") -> str:
-        """The same for the message that it sends."""
-        return derived_id("fired-message", self.id, str(fire), mark)
+    def message_of(self, occasion: Occasion) -> str:
+        """The same for the message that is sent."""
+        return derived_id("fired-message", self.id, occasion.key)
 
-    def session_of(self, fire: int, mark: str = "") -> str:
+    def session_of(self, occasion: Occasion) -> str:
         """The same for the session in which that is heard."""
-        return self.session_id or derived_id("fired-session", self.id, str(fire), mark)
+        return self.session_id or derived_id("fired-session", self.id, occasion.key)
+
+    @property
+    def lineage(self) -> Lineage:
+        """What binds what it starts."""
+        return Lineage(
+            permissions=self.permissions,
+            tree_max_tokens=self.max_tokens,
+            tree_max_micros=self.max_cost_micros,
+            schedule_id=self.id,
+        )
 
     def to_item(self) -> Item:
         """The stored form; what is as usual is left out."""
@@ -159,6 +196,13 @@ class Fire:
     result: Result | None = None
     """How what was started has ended."""
     error: str = ""
+
+    @classmethod
+    def of(
+        cls, schedule: Schedule, occasion: Occasion, now: int, outcome: Outcome = "started", reason: str = ""
+    ) -> "Fire":
+        """The schedule's next one."""
+        return cls(schedule.id, schedule.fires, occasion.fire, now, outcome, reason)
 
     def to_item(self) -> Item:
         """The stored form."""
@@ -243,6 +287,11 @@ def removing(seen: Schedule) -> list[Write]:
     gone = Delete(schedule_key(seen.user_id, seen.id), condition="#revision = :seen", values={"seen": seen.revision})
     counted = Update(count_key(seen.user_id), "ADD #schedules :less", values={"less": -1})
     return [gone, counted, *_rows_away(seen)]
+
+
+def recording(seen: Schedule, after: Schedule | None, record: Fire) -> list[Write]:
+    """The writes behind a fire: its record, and the schedule as it is then; None: it goes. The first fails as above."""
+    return [*(changing(seen, after) if after else removing(seen)), Put(record.to_item())]
 
 
 def _rows_of(schedule: Schedule) -> list[Write]:

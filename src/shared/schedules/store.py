@@ -106,6 +106,10 @@ class ScheduleStore:
         there = (Fire.from_item(row) for row in rows if row["expires_at"] > now)
         return sorted(there, key=lambda fire: fire.place, reverse=True)
 
+    def fire_of(self, schedule_id: str, task_id: str, now: float) -> Fire | None:
+        """The one of these that has started the task, or None."""
+        return next((fire for fire in self.fires(schedule_id, now) if fire.task_id == task_id), None)
+
     def due(self, shard: int, now: int, limit: int | None = None) -> Iterator[DueRow]:
         """The rows of a shard that are due, the oldest first; a row of this second may be missing still."""
         values = {"pk": f"FIRE#{shard}", "latest": f"{now:013d}#~"}
