@@ -4,6 +4,7 @@
 |----------|---------------------|-------------------------------|---------------------------------------------------|
 | schedule | `SCHEDULES#{user}`  | `SCHEDULE#{id}`               | `revision` rises with each change                 |
 | number   | `SCHEDULES#{user}`  | `COUNT`                       | how many the user has                             |
+| made     | `SCHEDULES#{user}`  | `MADE#{id}`                   | stays 30 days: an id makes one schedule           |
 | due      | `FIRE#{shard}`      | `{due, 13 digits}#{schedule}` | one, as long as the schedule is to fire           |
 | fired    | `SCHEDULE#{id}`     | `FIRED#{place, 2 digits}`     | the last 50: a new one takes the oldest's place   |
 
@@ -26,6 +27,8 @@ MAX_SCHEDULES = 100
 KEPT_FIRES = 50
 MOST_ERROR_CHARACTERS = 500
 _FIRES_KEPT_SECONDS = 90 * 86_400
+_MADE_KEPT_SECONDS = 30 * 86_400
+"""Longer than the call that has asked for it can be repeated."""
 
 Overlap = Literal["skip", "queue", "cancel"]
 """What happens while the run before still runs: this one is left out, waits for its end, or stops it."""
@@ -252,6 +255,11 @@ def count_key(user_id: str) -> Key:
     return {"pk": f"SCHEDULES#{user_id}", "sk": "COUNT"}
 
 
+def made_key(user_id: str, schedule_id: str) -> Key:
+    """Where it is kept that this schedule was made, though it may be gone."""
+    return {"pk": f"SCHEDULES#{user_id}", "sk": f"MADE#{schedule_id}"}
+
+
 def fired_key(schedule_id: str, place: int) -> Key:
     """Where what became of a fire is."""
     return {"pk": f"SCHEDULE#{schedule_id}", "sk": f"FIRED#{place % KEPT_FIRES:02d}"}
@@ -263,14 +271,21 @@ def due_key(schedule_id: str, due: int) -> Key:
 
 
 def creating(schedule: Schedule) -> list[Write]:
-    """The writes that make a schedule; the second fails if its user has as many as one may have."""
+    """The writes that make a schedule: the first fails if it was made before, the second if there are too many."""
+    made = {
+        **made_key(schedule.user_id, schedule.id),
+        "v": RECORD_VERSION,
+        "next_fire": schedule.next_fire,
+        "expires_at": schedule.created_at // 1000 + _MADE_KEPT_SECONDS,
+    }
     counted = Update(
         count_key(schedule.user_id),
         "SET #v = :v ADD #schedules :one",
         condition="attribute_not_exists(#schedules) OR #schedules < :most",
         values={"v": RECORD_VERSION, "one": 1, "most": MAX_SCHEDULES},
     )
-    return [Put(schedule.to_item(), condition="attribute_not_exists(#pk)"), counted, *_rows_of(schedule)]
+    new = "attribute_not_exists(#pk)"
+    return [Put(made, condition=new), counted, Put(schedule.to_item(), condition=new), *_rows_of(schedule)]
 
 
 def changing(seen: Schedule, schedule: Schedule) -> list[Write]:

@@ -1,9 +1,10 @@
 """Reading and writing schedules."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from shared.aws.database import Database, TransactionFailed
-from shared.aws.writes import Write
+from shared.aws.writes import Item, Write
 from shared.kernel.errors import LimitReached, NotFound, Retryable
 from shared.schedules.records import (
     KEPT_FIRES,
@@ -50,7 +51,7 @@ class ScheduleStore:
         return sorted((Schedule.from_item(row) for row in rows), key=lambda schedule: schedule.created_at)
 
     def create(self, schedule: Schedule) -> Schedule:
-        """Put a new one; with an id that is there already: what is there.
+        """Put a new one. With an id that was used before: what is there, or, if that is gone, what was made.
 
         Raises:
             LimitReached: the user has as many as one may have.
@@ -58,11 +59,15 @@ class ScheduleStore:
         try:
             self._database.transact(creating(schedule))
         except TransactionFailed as failure:
-            if 0 in failure.failed:
-                return self.get(schedule.user_id, schedule.id)
+            if failure.failed.keys() != {1}:
+                return self._made_before(schedule, failure.failed.get(0))
             message = f"You have {MAX_SCHEDULES} schedules; delete one first."
             raise LimitReached(message, code="too_many_schedules", details={"limit": MAX_SCHEDULES}) from failure
         return schedule
+
+    def _made_before(self, schedule: Schedule, made: Item | None) -> Schedule:
+        next_fire = made["next_fire"] if made else schedule.next_fire
+        return self.find(schedule.user_id, schedule.id) or replace(schedule, next_fire=next_fire, due=0)
 
     def change(self, user_id: str, schedule_id: str, changed: Callable[[Schedule], Schedule]) -> Schedule:
         """Put `changed(schedule)` in the schedule's place, whoever else changes it.
