@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.writes import Item, Write
 from shared.kernel.errors import LimitReached, NotFound, Retryable
+from shared.kernel.telemetry import count, log_problem
 from shared.schedules.records import (
     KEPT_FIRES,
     MAX_SCHEDULES,
@@ -116,10 +118,22 @@ class ScheduleStore:
         return next((fire for fire in self.fires(schedule_id, now) if fire.task_id == task_id), None)
 
     def due(self, shard: int, now: int, limit: int | None = None) -> Iterator[DueRow]:
-        """The rows of a shard that are due, the oldest first; a row of this second may be missing still."""
+        """The rows of a shard that are due, the oldest first; a row of this second may be missing still.
+
+        What can't be read as a row is left out, and left where it is.
+        """
         values = {"pk": f"FIRE#{shard}", "latest": f"{now:013d}#~"}
-        rows = self._database.query("#pk = :pk AND #sk <= :latest", values, consistent=False, limit=limit)
-        yield from map(DueRow.from_item, rows)
+        rows = self._database.query("#pk = :pk AND #sk <= :latest", values, consistent=False, portion=limit)
+        yield from islice((row for row in map(_read, rows) if row), limit)
+
+
+def _read(item: Item) -> DueRow | None:
+    try:
+        return DueRow.from_item(item)
+    except (KeyError, ValueError):
+        log_problem("schedule.failed", code="unreadable_row")
+        count("WorkFailed")
+        return None
 
 
 def _busy() -> Retryable:

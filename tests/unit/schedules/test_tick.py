@@ -1,15 +1,24 @@
 """The minute tick: few reads when there is nothing, and much at once spread over invocations."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
+from shared import wiring
 from shared.aws.writes import Put
+from shared.chat.accept import Requester
+from shared.chat.resume import SocketReplay
 from shared.kernel.errors import Retryable
 from shared.kernel.ids import stable_number
 from shared.schedules.records import SHARDS, DueRow
 from shared.schedules.tick import AT_ONCE, ERRAND, PORTION, Tick
-from tests.support.schedules import Planner
+from shared.socket.connections import remember_connection
+from tests.support.moto_threads import threads_allowed
+from tests.support.schedules import HOURLY, Planner
+from tests.support.time import InlineExecutor
 
 
 @dataclass
@@ -112,6 +121,61 @@ def test_one_schedules_trouble_does_not_keep_the_others(planner: Planner) -> Non
     failing.planner_first = next(planner.store.due(2, 10**13 - 1)).schedule_id
     assert tick_of(planner, failing).look() == 5
     assert [row.schedule_id for row in planner.store.due(2, 10**13 - 1)] == [failing.planner_first]
+
+
+def test_a_row_that_nobody_can_read_stops_nothing(planner: Planner) -> None:
+    """Not those behind it in its shard either, however many such rows there are."""
+    for number in range(AT_ONCE + 2):
+        planner.parley.database.write(Put({"pk": "FIRE#3", "sk": f"{number:013d}#broken"}))
+    due_now(planner, 2, shard=3)
+    assert tick_of(planner, Looked(planner)).look() == 2
+
+
+def test_a_shard_that_can_not_be_read_stops_no_other(planner: Planner) -> None:
+    """It is looked at again a minute later."""
+    due_now(planner, 20)
+
+    def throttled() -> None:
+        raise Retryable("throttled")
+
+    looked = Looked(planner)
+    planner.meanwhile("Query", throttled, nth=SHARDS)
+    first = tick_of(planner, looked).look()
+    assert 0 < first < 20
+    assert first + tick_of(planner, looked).look() == 20
+
+
+class Posting(InlineExecutor):
+    """Notes whether anything was submitted from within: it would wait behind what waits for it."""
+
+    def __init__(self) -> None:
+        self.deepest = 0
+        self._depth = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._depth += 1
+        self.deepest = max(self.deepest, self._depth)
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            self._depth -= 1
+
+
+def test_what_a_schedule_has_posted_does_not_wait_behind_schedules(planner: Planner) -> None:
+    """One that stops the turn before waits until its viewers have their end: the threads that post do nothing else."""
+    parley, posting = planner.parley, Posting()
+    session = parley.new_session()
+    schedule = planner.message_schedule(HOURLY, session.id, overlap="cancel")
+    planner.tick_at("2025-06-15T16:00:10")
+    remember_connection(parley.database, parley.clock, "c1", "ada")
+    turn = parley.task(planner.again(schedule).last_task)
+    SocketReplay(parley.services, Requester("c1", "r1")).show(turn)
+    parley.clock.advance(3_600)
+    needs = replace(parley.services, executor=posting)
+    with threads_allowed():
+        assert wiring.tick(needs, "scheduler", lambda: True).look() == 1
+    assert posting.deepest == 1
+    assert [frame["type"] for frame in parley.sockets.frames["c1"]][-1] == "end"
 
 
 @pytest.mark.parametrize("sent", [{"shard": SHARDS}, {"shard": 0, "rows": [[1, 2]]}, {"shard": 0, "more": 1}])
