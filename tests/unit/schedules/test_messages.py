@@ -3,10 +3,11 @@
 import pytest
 
 from shared.chat.deletion import delete_session
-from shared.kernel.errors import Retryable
+from shared.kernel.errors import Conflict, Retryable
 from shared.schedules.requests import ScheduleChange
 from tests.support.model import says
 from tests.support.schedules import HOURLY, Planner, asked
+from tests.unit.chat.test_approvals import Deployment as Paused
 
 
 def test_a_message_is_sent_to_its_session_and_answered(planner: Planner) -> None:
@@ -39,17 +40,37 @@ def test_a_message_without_a_session_gets_a_new_one_each_time(planner: Planner) 
     assert [fire.result for fire in (first, second)] == ["completed", "completed"]
 
 
-def test_a_message_that_comes_while_a_turn_runs_waits_for_it(planner: Planner) -> None:
-    """The session keeps it, as it keeps those of its user."""
+def test_a_message_that_comes_while_a_turn_runs_is_sent_when_that_has_ended(planner: Planner) -> None:
+    """It has a turn of its own: with the schedule's budget, and its end in the history."""
     parley = planner.parley
     session = parley.new_session()
-    parley.scripted(says("Yes?"), says("It has."))
+    parley.scripted(says("Yes?"), says("Title"), says("It has."))
     parley.send(session)
-    planner.message_schedule({"delay_seconds": 60}, session.id)
-    planner.minutes(2)
-    assert parley.session(session.id).pending_count == 1
+    schedule = planner.message_schedule(HOURLY, session.id, max_tokens=1_000)
+    planner.tick_at("2025-06-15T16:00:10")
+    assert (planner.fires(schedule), parley.session(session.id).pending_count) == ([], 0)
     parley.settle()
-    assert "Any news?" in [row.content for row in parley.transcript(parley.session(session.id))]
+    planner.minutes()
+    parley.settle()
+    (fire,) = planner.fires(schedule)
+    task = parley.task(fire.task_id)
+    assert (fire.result, task.schedule_id, task.tree_max_tokens) == ("completed", schedule.id, 1_000)
+    assert asked(parley, session) == ["Hello", "Any news?"]
+
+
+def test_a_message_does_not_take_away_what_its_user_is_asked(planner: Planner) -> None:
+    """It waits for the answer; or for the end of the time in which one could be given."""
+    parley = planner.parley
+    paused = Paused(parley)
+    schedule = planner.message_schedule(HOURLY, paused.session.id)
+    planner.tick_at("2025-06-15T16:00:10")
+    with pytest.raises(Conflict) as refused:
+        planner.firing.run_now("ada", schedule.id)
+    assert (refused.value.code, planner.fires(schedule)) == ("approval_open", [])
+    assert [one["status"] for one in paused.asked] == ["open"]
+    parley.clock.advance_to(parley.engine.approval_seconds + parley.clock.now())
+    planner.tick()
+    assert planner.again(schedule).last_task
 
 
 def test_a_message_is_sent_once_though_the_schedule_was_not_moved_on(planner: Planner) -> None:
