@@ -32,6 +32,7 @@ from shared.schedules.planning import (
     next_step,
     past,
     refused,
+    step_now,
 )
 from shared.schedules.records import (
     ANY_DEVICE,
@@ -111,6 +112,8 @@ class Firing:
         if step == "skip":
             self._leave_out(schedule, after, "skipped", "still_running")
             return None
+        if step == "stop_first":
+            self._starting.stop_before(schedule)
         return self._start(schedule, after, due)
 
     # -- on demand -----------------------------------------------------------------------------
@@ -127,8 +130,11 @@ class Firing:
         schedule = self._store.get(user_id, schedule_id)
         occasion = Occasion.now(schedule, self._now())
         for _ in range(_ATTEMPTS):
-            if schedule.overlap == "skip" and self._starting.before_runs(schedule):
+            step = step_now(schedule, before_runs=self._starting.before_runs(schedule))
+            if step == "skip":
                 raise Conflict("What it has started before still runs.", code="schedule_running")
+            if step == "stop_first":
+                self._starting.stop_before(schedule)
             try:
                 return self._begin(schedule, schedule, occasion)
             except Unfit as error:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shared.schedules.cron import next_fire
-from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Schedule
+from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Overlap, Schedule
 
 MISSED_AFTER_MILLIS = 300_000
 """So much later than it is due a fire is missed: the tick has stood still."""
@@ -13,6 +13,7 @@ GIVE_UP_AFTER_MILLIS = 3_600_000
 """What a limit of its user keeps from starting is tried for so long."""
 
 Step = Literal["fire", "miss", "skip", "wait", "stop_first"]
+_WHILE_BEFORE_RUNS: dict[Overlap, Step] = {"skip": "skip", "queue": "wait", "cancel": "stop_first"}
 
 
 def planned(schedule: Schedule, after: int) -> Schedule:
@@ -76,14 +77,12 @@ def next_step(schedule: Schedule, now: int, *, before_runs: bool) -> Step:
     """What is to be done with a schedule that is due; `before_runs`: what it has started before has not ended."""
     if schedule.catch_up == "skip" and now - schedule.due > MISSED_AFTER_MILLIS:
         return "miss"
-    if not before_runs:
-        return "fire"
-    if schedule.overlap == "cancel":
-        return "stop_first"
-    if schedule.overlap == "skip":
-        return "skip"
-    # A session keeps messages in order by itself.
-    return "fire" if schedule.kind == "message" else "wait"
+    return step_now(schedule, before_runs=before_runs)
+
+
+def step_now(schedule: Schedule, *, before_runs: bool) -> Step:
+    """The same, whenever it was due."""
+    return _WHILE_BEFORE_RUNS[schedule.overlap] if before_runs else "fire"
 
 
 def _next(schedule: Schedule, after: int) -> int:

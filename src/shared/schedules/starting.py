@@ -4,12 +4,14 @@ The ids of both are made from the occasion, so however often this is repeated, o
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from shared.agents.library.library import Library
 from shared.agents.running import RunRequest, RunView
 from shared.aws.writes import Write
+from shared.chat.cancel import cancel_turn
 from shared.chat.opening import Submission
 from shared.chat.sending import Sending
 from shared.chat.services import Services
@@ -60,6 +62,14 @@ class Starting:
         task = get_task(self._database, schedule.last_task) if schedule.last_task else None
         return task is not None and not task.status.ended
 
+    def stop_before(self, schedule: Schedule) -> None:
+        """Stop what it has started before, and nothing else; a turn has ended then, a run has been asked to."""
+        if schedule.kind == "agent":
+            self._runs.stop(schedule.user_id, schedule.last_task)
+            return
+        with suppress(NotFound):  # its session was deleted, and that stops it as well
+            cancel_turn(self._services, schedule.user_id, schedule.last_session, only_task=schedule.last_task)
+
     def begin(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire:
         """Start it, and record that with the schedule as it is `after`.
 
@@ -74,8 +84,6 @@ class Starting:
 
     def _begin_run(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire:
         agent, inputs = agent_of(self._library, schedule)
-        if schedule.overlap == "cancel" and self.before_runs(schedule):
-            self._runs.stop(schedule.user_id, schedule.last_task)
         run_id = schedule.run_of(occasion)
         record = replace(Fire.of(schedule, occasion, self._now()), task_id=run_id)
         after = replace(after, graph_id=agent.graph_id, checked_version=agent.version)
@@ -98,9 +106,8 @@ class Starting:
         shown = local_time(occasion.fire, schedule.timezone)
         told = f"Sent by the user's schedule {schedule.name!r}, which was due at {shown}."
         submission = Submission(message_id, schedule.message, told, schedule.lineage)
-        policy: Literal["interrupt", "enqueue"] = "interrupt" if schedule.overlap == "cancel" else "enqueue"
         try:
-            accepted = self._sending.submit(schedule.user_id, session_id, submission, policy)
+            accepted = self._sending.submit(schedule.user_id, session_id, submission)
         except NotFound as error:
             raise Unfit("session_deleted", "The session was deleted.") from error
         task_id = accepted.task.id

@@ -168,3 +168,36 @@ def test_a_message_that_is_sent_at_once_is_sent_once_though_its_schedule_is_chan
     assert asked(parley, session) == ["Any news?"]
     assert [one.task_id for one in planner.fires(schedule)] == [fire.task_id]
     assert planner.again(schedule).name == "Other"
+
+
+@pytest.mark.parametrize(
+    ("overlap", "outcomes", "statuses"),
+    [
+        ("skip", ["started", "skipped"], ["queued"]),
+        ("queue", ["started"], ["queued"]),
+        ("cancel", ["started", "started"], ["cancelled", "queued"]),
+    ],
+)
+def test_while_the_turn_before_runs(planner: Planner, overlap: str, outcomes: list[str], statuses: list[str]) -> None:
+    """Also in a new session each time: one of the schedule's turns runs at most."""
+    schedule = planner.message_schedule(HOURLY, overlap=overlap)
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.tick_at("2025-06-15T17:00:10")
+    fires = planner.fires(schedule)
+    assert [fire.outcome for fire in fires] == outcomes
+    assert [planner.parley.task(fire.task_id).status for fire in fires if fire.task_id] == statuses
+
+
+def test_its_users_own_turn_is_not_stopped_for_it(planner: Planner) -> None:
+    """`cancel` is for what the schedule has started before; for the user's turn it waits."""
+    parley = planner.parley
+    session = parley.new_session()
+    schedule = planner.message_schedule(HOURLY, session.id, overlap="cancel")
+    mine = parley.send(session).task.id
+    planner.tick_at("2025-06-15T16:00:10")
+    assert parley.task(mine).status == "queued"
+    assert planner.fires(schedule) == []
+    parley.scripted(says("Yes?"), says("Title"), says("It has."))
+    parley.settle()
+    planner.minutes()
+    assert [fire.outcome for fire in planner.fires(schedule)] == ["started"]
