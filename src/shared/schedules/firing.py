@@ -21,7 +21,7 @@ from shared.aws.writes import Delete
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Conflict, LimitReached, Retryable, TooLarge
-from shared.kernel.telemetry import count, log_event, measure_seconds
+from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
 from shared.schedules.agents import Unfit
 from shared.schedules.outcomes import tell_stopped
 from shared.schedules.planning import (
@@ -82,13 +82,19 @@ class Firing:
         if schedule is None or schedule.due != row.due:
             self._database.write(Delete(due_key(row.schedule_id, row.due)))
             return False
-        if schedule.device and not self._is_there(schedule.user_id, schedule.device):
-            self._store.write(changing(schedule, replace(schedule, due=0)))
-            return False
         try:
+            if schedule.device and not self._is_there(schedule.user_id, schedule.device):
+                return self._leave_to_device(schedule)
             return self._deal_with(schedule) is not None
         except Changed:
             return False
+
+    def _leave_to_device(self, schedule: Schedule) -> bool:
+        """It waits without a row; a device that has come a moment ago may not have found it waiting."""
+        self._change(schedule, replace(schedule, due=0))
+        if not self._is_there(schedule.user_id, schedule.device):
+            return False
+        return self._catch_up(self._store.find(schedule.user_id, schedule.id), schedule.device) is not None
 
     def _deal_with(self, schedule: Schedule) -> Fire | None:
         """What was started, if anything was.
@@ -107,7 +113,7 @@ class Firing:
             self._change(schedule, later(schedule, now))
             return None
         if step == "miss":
-            self._leave_out(schedule, after, "missed", "tick_was_late")
+            self._leave_out(schedule, after, "missed", "tick_was_late" if schedule.due else "device_was_away")
             return None
         if step == "skip":
             self._leave_out(schedule, after, "skipped", "still_running")
@@ -144,19 +150,37 @@ class Firing:
         raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
 
     def device_returned(self, user_id: str, device_id: str) -> list[Fire]:
-        """A device has connected: start what waits for it, or for any, and is overdue or has never run."""
-        started = []
+        """A device has connected: start what waits for it, or for any, and is overdue or has never run.
+
+        Raises:
+            Retryable: some may not have been started; call it again.
+        """
+        started, failed = [], False
         for schedule in self._store.all(user_id):
-            if schedule.status != "active" or schedule.device not in {device_id, ANY_DEVICE}:
-                continue
-            if schedule.next_fire and schedule.next_fire + schedule.offset <= self._now():
-                fire = self._deal_with(schedule)
-            elif schedule.recurs and not schedule.last_fire:
-                fire = self._start(schedule, schedule, Occasion.first(schedule))
-            else:
-                continue
-            started += [fire] if fire else []
+            try:
+                fire = self._catch_up(schedule, device_id)
+                started += [fire] if fire else []
+            except Exception as error:  # noqa: BLE001 - one schedule's trouble must not keep the others
+                log_failure("schedule.failed", error, schedule_id=schedule.id, user_id=user_id)
+                count("WorkFailed")
+                failed = True
+        if failed:
+            raise Retryable("Not all that waits for this device was started.", code="schedule_busy")
         return started
+
+    def _catch_up(self, schedule: Schedule | None, device_id: str) -> Fire | None:
+        for _ in range(_ATTEMPTS):
+            if schedule is None or schedule.status != "active" or schedule.device not in {device_id, ANY_DEVICE}:
+                return None
+            try:
+                if schedule.next_fire and schedule.next_fire + schedule.offset <= self._now():
+                    return self._deal_with(schedule)
+                if schedule.recurs and not schedule.last_fire:
+                    return self._start(schedule, schedule, Occasion.first(schedule))
+                return None
+            except Changed:
+                schedule = self._store.find(schedule.user_id, schedule.id)
+        raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
 
     # -- starting ------------------------------------------------------------------------------
 

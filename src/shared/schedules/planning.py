@@ -75,7 +75,8 @@ def after_failure(schedule: Schedule, message: str) -> Schedule:
 
 def next_step(schedule: Schedule, now: int, *, before_runs: bool) -> Step:
     """What is to be done with a schedule that is due; `before_runs`: what it has started before has not ended."""
-    if schedule.catch_up == "skip" and now - schedule.due > MISSED_AFTER_MILLIS:
+    due = schedule.due or schedule.next_fire + schedule.offset  # without a row it has waited for its device
+    if schedule.catch_up == "skip" and now - due > MISSED_AFTER_MILLIS:
         return "miss"
     return step_now(schedule, before_runs=before_runs)
 
