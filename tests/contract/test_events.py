@@ -1,6 +1,6 @@
 """The entry points under recorded events: each function as AWS calls it, on moto, configured by its environment.
 
-In events/*.json TOKEN, TICKET, KEY, SESSION, TASK and ENDED stand for what a test has made.
+In events/*.json TOKEN, TICKET, KEY, SESSION, TASK, ENDED and STOPPED stand for what a test has made.
 """
 
 import importlib.util
@@ -34,6 +34,7 @@ from shared.chat.transcript import load_messages
 from shared.kernel.settings import StorageSettings
 from shared.schedules.book import ScheduleBook, Terms
 from shared.schedules.requests import Times
+from shared.schedules.store import ScheduleStore
 from shared.socket.connections import remember_connection, user_of
 from shared.stream.viewers import find_view
 from shared.tasks.records import Task
@@ -471,6 +472,22 @@ def test_a_tick_purges(deployment: Deployment, environment: Callable[..., None])
     assert deployment.call("scheduler", "scheduler_tick")["purged"] == 1
     assert "Contents" not in s3.list_objects_v2(Bucket="workspace")
     assert load_messages(deployment.services.database, session, 0) == []
+
+
+def test_a_schedule_that_has_stopped(deployment: Deployment) -> None:
+    """Its user is told on their sockets."""
+    deployment.connect()
+    store = ScheduleStore(deployment.services.database)
+    made = ScheduleBook(deployment.services.database, FakeClock(time.time())).schedule_message(
+        "ada", "s1", Times(cron="0 9 * * *"), Terms("Ask"), "Any news?", ""
+    )
+    store.change("ada", made.id, lambda seen: seen.stopped("disabled", "ended"))
+
+    assert deployment.call("state_changes", "stream_schedule_stopped", STOPPED=made.id) == {"batchItemFailures": []}
+
+    (told,) = deployment.posted()
+    assert (told["type"], told["kind"], told["schedule_id"]) == ("notify", "schedule-paused", made.id)
+    assert (told["name"], told["status"], told["reason"], told["error"]) == ("Ask", "disabled", "ended", "")
 
 
 def begun(deployment: Deployment, tool: str) -> Task:

@@ -33,7 +33,7 @@ from shared.runs.outside import fail_task
 from shared.runs.preparing import RunBench
 from shared.runs.telling import tell_run_ended
 from shared.runs.work import advance_run
-from shared.schedules.outcomes import settle_fire
+from shared.schedules.outcomes import settle_fire, tell_stopped
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
@@ -102,6 +102,8 @@ class Parley:
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
     ends_told: set[str] = field(default_factory=set)
+    schedules_told: set[tuple[str, str]] = field(default_factory=set)
+    """Which rest, and that is known."""
     run_bench: RunBench | None = None
     """What runs work with; None: there are none."""
 
@@ -236,11 +238,15 @@ class Parley:
         for awaited in asking:
             wake_waiters(self.database, self.services.queue, self.clock, awaited.partition(" ")[0])
             self.ends_told.add(awaited)
+        resting = _resting_schedules()
+        for pk, sk in resting - self.schedules_told:
+            tell_stopped(self.services, pk.removeprefix("SCHEDULES#"), sk.removeprefix("SCHEDULE#"))
+        news, self.schedules_told = len(resting - self.schedules_told), resting
         reviews = [(pk, status) for pk, status in _reviews() if f"{pk} {status}" not in self.ends_told]
         for pk, status in reviews:
             review_changed(self.services, pk.removeprefix("REVIEW#"))
             self.ends_told.add(f"{pk} {status}")
-        return len(ended) + len(asking) + len(reviews)
+        return len(ended) + len(asking) + len(reviews) + news
 
     def settle(self) -> None:
         """Let workers and the stream do what there is to do, until there is nothing."""
@@ -268,6 +274,7 @@ class Parley:
         for queue in moto_queues[ACCOUNT_ID]["eu-central-1"].queues.values():
             queue._messages.clear()  # also those with a delay, which passes in real time
         self.ends_told.clear()
+        self.schedules_told.clear()
         self.sockets.frames.clear()
         self.model.requests.clear()
 
@@ -310,6 +317,13 @@ def _asking_tasks() -> list[str]:
     waiting = [row for row in tasks if row["status"].value == "waiting" and "asks" in row and row["asks"].value]
     ids = [(row["pk"].value.removeprefix("TASK#"), row["epoch"].value) for row in waiting]
     return [f"{pause_awaited(task_id)} {epoch}" for task_id, epoch in ids]
+
+
+def _resting_schedules() -> set[tuple[str, str]]:
+    """The keys of schedules that are not active, as the emulator itself has them."""
+    found = [rows for key, rows in _table("state").items.items() if key.value.startswith("SCHEDULES#")]
+    rows = [row.attrs for rows in found for row in rows.values()]
+    return {(row["pk"].value, row["sk"].value) for row in rows if "status" in row and row["status"].value != "active"}
 
 
 def _reviews() -> list[tuple[str, str]]:

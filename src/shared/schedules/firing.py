@@ -23,7 +23,6 @@ from shared.kernel.clock import to_millis
 from shared.kernel.errors import Conflict, LimitReached, Retryable, TooLarge
 from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
 from shared.schedules.agents import Unfit
-from shared.schedules.outcomes import tell_stopped
 from shared.schedules.planning import (
     GIVE_UP_AFTER_MILLIS,
     after_failure,
@@ -63,7 +62,6 @@ class Firing:
     """Deals with schedules that are due."""
 
     def __init__(self, services: Services, runs: ScheduledRuns, is_there: Presence = nobody_is_there) -> None:
-        self._services = services
         self._database = services.database
         self._clock = services.clock
         self._store = ScheduleStore(services.database)
@@ -228,15 +226,12 @@ class Firing:
         self._record(schedule, after, Fire.of(schedule, Occasion.due(schedule), self._now(), "failed", code))
         log_event("schedule.failed", schedule_id=schedule.id, user_id=schedule.user_id, code=code)
         count("ScheduleFailed")
-        if after.status != "active":
-            tell_stopped(self._services, after)
 
     def _disable(self, schedule: Schedule, occasion: Occasion, reason: str, message: str) -> None:
         after = replace(schedule.stopped("disabled", reason), last_error=message[:MOST_ERROR_CHARACTERS])
         self._record(schedule, after, Fire.of(schedule, occasion, self._now(), "failed", reason))
         log_event("schedule.disabled", schedule_id=schedule.id, user_id=schedule.user_id, reason=reason)
         count("ScheduleFailed")
-        tell_stopped(self._services, after)
 
     def _record(self, schedule: Schedule, after: Schedule, record: Fire) -> None:
         if not self._store.write(recording(schedule, after_fire(after, record), record)):

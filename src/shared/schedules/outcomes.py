@@ -1,4 +1,7 @@
-"""How what a schedule has started has ended: it is in its history, and too many failures in a row pause it."""
+"""How what a schedule has started has ended, and that a schedule has stopped: what the State table's stream brings.
+
+The end is in the history, and too many failures in a row pause the schedule. Whatever has stopped it, its user is told.
+"""
 
 from dataclasses import replace
 
@@ -45,22 +48,24 @@ def settle_fire(services: Services, task_id: str) -> None:
             if after.status != schedule.status:
                 log_event("schedule.paused", schedule_id=schedule.id, user_id=schedule.user_id, reason=after.reason)
                 count("ScheduleFailed")
-                tell_stopped(services, after)
             return
     raise Retryable("The schedule changes too fast.", code="schedule_busy")
 
 
-def tell_stopped(services: Services, schedule: Schedule) -> None:
-    """Tell the user that a schedule fires no more, and why."""
+def tell_stopped(services: Services, user_id: str, schedule_id: str) -> None:
+    """Tell its user that a schedule fires no more, and why; of one that its user has paused nobody is told."""
+    schedule = ScheduleStore(services.database).find(user_id, schedule_id)
+    if schedule is None or schedule.status == "active" or schedule.reason == "user":
+        return
     frame = frames.notify(
-        "schedule-stopped",
+        "schedule-paused",
         schedule_id=schedule.id,
         name=schedule.name,
         status=schedule.status,
         reason=schedule.reason,
         error=schedule.last_error,
     )
-    notify_user(services.database, services.sockets, schedule.user_id, frame)
+    notify_user(services.database, services.sockets, user_id, frame)
 
 
 def _after(schedule: Schedule, task: Task) -> Schedule:

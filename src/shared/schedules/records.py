@@ -162,7 +162,8 @@ class Schedule:
     def to_item(self) -> Item:
         """The stored form; what is as usual is left out."""
         known = {name: value for name, value in vars(self).items() if value != _USUAL.get(name)}
-        return {**known, **schedule_key(self.user_id, self.id), "v": RECORD_VERSION, "revision": self.revision}
+        always = {"v": RECORD_VERSION, "revision": self.revision, "status": self.status}  # the stream's filter wants it
+        return {**known, **schedule_key(self.user_id, self.id), **always}
 
     @classmethod
     def from_item(cls, item: Item) -> "Schedule":

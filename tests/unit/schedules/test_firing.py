@@ -209,12 +209,36 @@ def test_failures_in_a_row_pause_it_and_its_user_is_told(planner: Planner) -> No
     assert (after.status, after.reason, after.failures, planner.due()) == ("paused", "failures", 2, [])
     assert after.last_error
     assert [fire.result for fire in planner.fires(schedule)] == ["failed", "failed"]
-    notices = [frame for frame in planner.parley.sockets.frames["c1"] if frame.get("kind") == "schedule-stopped"]
-    assert [(notice["schedule_id"], notice["reason"]) for notice in notices] == [(schedule.id, "failures")]
+    assert told_of(planner) == [(schedule.id, "failures")]
     planner.tick_at("2025-06-15T18:00:10")
     assert len(planner.runs(schedule)) == 2
     resumed = planner.book.resume("ada", schedule.id)
     assert (resumed.status, resumed.failures) == ("active", 0)
+
+
+def told_of(planner: Planner) -> list[tuple[str, str]]:
+    """Which schedules have stopped, and why, as their user has heard."""
+    frames = planner.parley.sockets.frames.get("c1", [])
+    return [(frame["schedule_id"], frame["reason"]) for frame in frames if frame.get("kind") == "schedule-paused"]
+
+
+def test_whatever_stops_a_schedule_its_user_is_told(planner: Planner) -> None:
+    """But not of what they have paused themselves."""
+    parley, gone = planner.parley, planner.agents.agent(GREETER)
+    remember_connection(parley.database, parley.clock, "c1", "ada")
+    planner.message_schedule({**HOURLY, "ends_at": "2025-06-15T16:30:00Z"}, id="ending")
+    planner.agent_schedule({"at": "2025-06-15T16:00:00Z"}, catch_up="skip", id="missed")
+    planner.agent_schedule(HOURLY, gone, id="without")
+    planner.agents.library.delete(gone)
+    planner.agent_schedule(HOURLY, id="paused")
+    planner.book.pause("ada", "paused")
+    planner.tick_at("2025-06-15T16:10:00")
+    parley.state_changes()
+    assert sorted(told_of(planner)) == [
+        ("ending", "ended"),
+        ("missed", "tick_was_late"),
+        ("without", "agent_deleted"),
+    ]
 
 
 def test_a_failure_counts_however_many_fires_were_left_out_meanwhile(planner: Planner) -> None:
