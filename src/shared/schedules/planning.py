@@ -87,7 +87,12 @@ def step_now(schedule: Schedule, *, before_runs: bool) -> Step:
 
 
 def _next(schedule: Schedule, after: int) -> int:
-    if not schedule.cron:
-        return schedule.at if schedule.at > after else 0
-    fire = next_fire(schedule.cron, schedule.timezone, after) or 0
-    return 0 if schedule.ends_at and fire > schedule.ends_at else fire
+    if schedule.cron:
+        fire = next_fire(schedule.cron, schedule.timezone, after) or 0
+    else:
+        fire = schedule.at if schedule.at > after else 0
+    return 0 if _is_past_end(schedule, fire) else fire
+
+
+def _is_past_end(schedule: Schedule, fire: int) -> bool:
+    return 0 < schedule.ends_at < fire + schedule.offset
