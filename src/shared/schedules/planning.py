@@ -26,6 +26,25 @@ def planned(schedule: Schedule, after: int) -> Schedule:
     return replace(schedule, next_fire=fire, due=fire + schedule.offset if fire else 0, waits_since=0)
 
 
+def replanned(seen: Schedule, changed: Schedule, now: int) -> Schedule:
+    """The active schedule `changed`, which was `seen`: other times count from now on, else it keeps the fire it has.
+
+    It has none any more if that is behind its end.
+
+    Raises:
+        ValueError: as for `planned`.
+    """
+    if _times(seen) != _times(changed):
+        return planned(changed, now)
+    if _is_past_end(changed, changed.next_fire):
+        return replace(changed, next_fire=0, due=0, waits_since=0)
+    if seen.due == seen.next_fire + seen.offset:
+        return replace(changed, due=changed.next_fire + changed.offset)
+    if not seen.due and seen.device != changed.device:  # it has waited for a device that it is no longer bound to
+        return replace(changed, due=now)
+    return changed
+
+
 def past(schedule: Schedule, now: int) -> Schedule:
     """The schedule with the fire behind the one that is dealt with; those that were missed meanwhile are left out.
 
@@ -92,6 +111,10 @@ def _next(schedule: Schedule, after: int) -> int:
     else:
         fire = schedule.at if schedule.at > after else 0
     return 0 if _is_past_end(schedule, fire) else fire
+
+
+def _times(schedule: Schedule) -> tuple[str, int, str]:
+    return schedule.cron, schedule.at, schedule.timezone if schedule.cron else ""
 
 
 def _is_past_end(schedule: Schedule, fire: int) -> bool:

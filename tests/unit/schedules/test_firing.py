@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from shared.agents.library.records import LibraryAgent
-from shared.kernel.errors import Conflict, Invalid, NotFound
+from shared.kernel.errors import Conflict, NotFound
 from shared.schedules.outcomes import settle_fire
-from shared.schedules.planning import past
 from shared.schedules.records import KEPT_FIRES, MAX_SCHEDULES, Occasion, count_key
 from shared.schedules.requests import ScheduleChange
 from shared.socket.connections import remember_connection
@@ -143,27 +142,6 @@ def test_an_end_date_ends_it(planner: Planner) -> None:
     planner.tick_at("2025-06-15T17:00:10")
     after = planner.again(schedule)
     assert (after.status, after.reason, len(planner.runs(schedule)), planner.due()) == ("disabled", "ended", 2, [])
-
-
-@pytest.mark.parametrize("times", [{"at": "2025-06-15T16:30:00Z"}, {"delay_seconds": 3_600}, {"cron": "30 16 * * *"}])
-def test_no_time_behind_the_end_is_taken(planner: Planner, times: dict[str, Any]) -> None:
-    """However it is given."""
-    with pytest.raises(Invalid) as refused:
-        planner.agent_schedule({**times, "ends_at": "2025-06-15T16:00:00Z"})
-    assert refused.value.code == "never_fires"
-
-
-def test_jitter_takes_no_fire_behind_the_end(planner: Planner) -> None:
-    """The last is the last that is due before it."""
-    late = planner.agent_schedule({**HOURLY, "ends_at": "2025-06-15T20:00:00Z"}, jitter_seconds=3_600, id="jittery")
-    assert 0 < late.offset < 3_600_000
-    dues = [late.due]
-    while late.next_fire:
-        late = past(late, late.due)
-        dues.append(late.due)
-    assert dues[-1] == 0
-    assert [told(due - late.offset) for due in dues[:-1]] == [f"2025-06-15T{hour}:00" for hour in (16, 17, 18, 19)]
-    assert told(dues[-2]) < "2025-06-15T20:00"
 
 
 @pytest.mark.parametrize("times", [{"delay_seconds": 60}, {"at": "2025-06-15T15:30:00Z"}, {"cron": "30 15 * * *"}])
