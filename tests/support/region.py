@@ -2,10 +2,12 @@
 
 import functools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
+from boto3.dynamodb.types import TypeSerializer
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends as moto_backends
 from moto.sqs.models import sqs_backends as moto_queues
@@ -13,6 +15,7 @@ from moto.sqs.models import sqs_backends as moto_queues
 from shared.accounts.tickets import issue_ticket
 from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
+from shared.aws.writes import Item
 from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
 from shared.chat.operations.callbacks import Callbacks
@@ -49,6 +52,7 @@ from tests.support.model import Script, ScriptedModel
 from tests.support.sockets import FakeSockets
 from tests.support.time import CountingIds, FakeClock, InlineExecutor, InlineWorkers
 
+_to_wire = TypeSerializer().serialize
 LAMBDA_SECONDS = 900.0
 COMPLETION_KEY = "the key of who completes operations"
 
@@ -296,6 +300,13 @@ class Parley:
 
 def _table(name: str) -> Any:
     return moto_backends[ACCOUNT_ID]["eu-central-1"].tables[name]
+
+
+def put_rows(items: Iterable[Item]) -> None:
+    """Put many into the State table at once, straight into the emulator."""
+    table = _table("state")
+    for item in items:
+        table.put_item({name: _to_wire(value) for name, value in item.items()})
 
 
 def _ended_tasks() -> list[str]:

@@ -199,18 +199,19 @@ class Firing:
 
     def _begin(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire:
         started = self._starting.begin(schedule, after, occasion)
-        waited = occasion.kind != "due" or schedule.device  # nobody was late
-        lag = 0 if waited else (started.at - started.fire - schedule.offset) / 1000
+        is_timed = occasion.kind == "due" and not schedule.device  # what waits for a user or a device is never late
+        lag = round((started.at - started.fire - schedule.offset) / 1000, 3) if is_timed else None
         log_event(
             "schedule.fired",
             schedule_id=schedule.id,
             user_id=schedule.user_id,
             task_id=started.task_id,
             session_id=started.session_id,
-            seconds=round(lag, 3),
+            seconds=lag,
         )
         count("ScheduleFired")
-        measure_seconds("ScheduleLag", lag)
+        if lag is not None:
+            measure_seconds("ScheduleLag", lag)
         return started
 
     # -- recording -----------------------------------------------------------------------------
