@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -328,6 +329,20 @@ def _asking_tasks() -> list[str]:
     waiting = [row for row in tasks if row["status"].value == "waiting" and "asks" in row and row["asks"].value]
     ids = [(row["pk"].value.removeprefix("TASK#"), row["epoch"].value) for row in waiting]
     return [f"{pause_awaited(task_id)} {epoch}" for task_id, epoch in ids]
+
+
+def due_rows(now: float) -> list[tuple[str, str, str]]:
+    """What the tick would find, as the emulator itself has it: partition key, sort key and user of each row."""
+    found = [rows for key, rows in _table("state").items.items() if key.value.startswith("FIRE#")]
+    rows = [{name: value.value for name, value in row.attrs.items()} for rows in found for row in rows.values()]
+    return [(row["pk"], row["sk"], row["user_id"]) for row in rows if row["sk"] <= f"{int(now * 1000):013d}#~"]
+
+
+def tasks_by_kind() -> Counter[tuple[str, str]]:
+    """How many tasks of each kind and status there are, as the emulator itself has them."""
+    rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
+    tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
+    return Counter((row["kind"].value, row["status"].value) for row in tasks)
 
 
 def _resting_schedules() -> set[tuple[str, str]]:

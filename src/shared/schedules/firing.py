@@ -45,7 +45,7 @@ from shared.schedules.records import (
     due_key,
     recording,
 )
-from shared.schedules.starting import Changed, ScheduledRuns, Starting
+from shared.schedules.starting import Changed, Recorded, ScheduledRuns, Starting
 from shared.schedules.store import ScheduleStore
 
 _ATTEMPTS = 4
@@ -143,6 +143,8 @@ class Firing:
                 return self._begin(schedule, schedule, occasion)
             except Unfit as error:
                 raise Conflict(str(error), code=error.reason) from error
+            except Recorded as known:
+                return known.fire
             except Changed:
                 schedule = self._store.get(user_id, schedule_id)
         raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")

@@ -31,6 +31,14 @@ class Changed(Exception):
     """Somebody has changed the schedule meanwhile, or has dealt with it; nothing was recorded."""
 
 
+class Recorded(Changed):
+    """The same was started and recorded already: that is `fire`."""
+
+    def __init__(self, fire: Fire) -> None:
+        super().__init__()
+        self.fire = fire
+
+
 class ScheduledRuns(Protocol):
     """Starts and stops runs of agents."""
 
@@ -112,7 +120,7 @@ class Starting:
             raise Unfit("session_deleted", "The session was deleted.") from error
         task_id = accepted.task.id
         if accepted.outcome == "repeated" and (known := self._store.fire_of(schedule.id, task_id, self._clock.now())):
-            return known
+            raise Recorded(known)
         record = replace(Fire.of(schedule, occasion, self._now()), task_id=task_id, session_id=session_id)
         if not self._store.write(recording(schedule, after_fire(after, record), record)):
             raise Changed

@@ -64,36 +64,6 @@ def test_the_history_goes_after_ninety_days(planner: Planner) -> None:
     assert planner.fires(schedule) == []
 
 
-def test_two_ticks_of_one_minute_and_two_processes_start_one_run(planner: Planner) -> None:
-    """The row goes in the transaction that starts the run."""
-    schedule = planner.agent_schedule(HOURLY)
-    planner.parley.clock.advance(3_600)
-    row = planner.due_row()
-    first, second = planner.firing, planner.firing
-    assert [first.look_at(row), second.look_at(row), planner.tick()] == [True, False, 0]
-    assert len(planner.runs(schedule)) == 1
-
-
-def test_two_processes_that_have_both_read_the_schedule_start_one_run(planner: Planner) -> None:
-    """One transaction finds the schedule as it was seen, the other one doesn't."""
-    schedule = planner.agent_schedule(HOURLY)
-    planner.parley.clock.advance(3_600)
-    row = planner.due_row()
-    watch, other = planner.parley.watch, planner.firing
-    watch.reset()
-
-    def meanwhile(name: str, _: int) -> None:
-        if name == "TransactWriteItems":
-            watch.on_call = None
-            assert other.look_at(row)
-
-    watch.on_call = meanwhile
-    assert not planner.firing.look_at(row)
-    assert len(planner.runs(schedule)) == 1
-    assert len(planner.parley.runs_waiting()) == 1
-    assert len(planner.fires(schedule)) == 1
-
-
 @pytest.mark.parametrize(
     ("looked_at", "then"), [("2025-06-15T17:00:10", "2025-06-15T18:00"), ("2025-06-16T17:30:00", "2025-06-16T18:00")]
 )
@@ -357,7 +327,7 @@ def test_the_history_keeps_the_last_fifty(planner: Planner) -> None:
     schedule = planner.agent_schedule({"cron": "* * * * *"}, catch_up="skip")
     for _ in range(KEPT_FIRES + 3):
         planner.parley.clock.advance(360)
-        planner.tick()
+        planner.look_at_due()
     fires = planner.fires(schedule)
     assert (len(fires), fires[0].place, fires[-1].place) == (KEPT_FIRES, 3, KEPT_FIRES + 2)
 
