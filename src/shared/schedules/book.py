@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.accounts.budgets.amounts import MICROS
 from shared.accounts.profile import Profiles
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
@@ -17,12 +18,11 @@ from shared.kernel.telemetry import log_event
 from shared.schedules.agents import check_fit, stored_inputs
 from shared.schedules.cron import next_fires
 from shared.schedules.planning import planned, replanned
-from shared.schedules.records import Fire, Schedule
+from shared.schedules.records import CatchUp, Fire, Overlap, Schedule
 from shared.schedules.requests import ScheduleChange, Times, millis_of
 from shared.schedules.store import ScheduleStore
 
 PREVIEWED = 5
-_MICROS = 1_000_000
 _AS_THEY_ARE = ("name", "cron", "timezone", "once", "overlap", "catch_up", "jitter_seconds", "max_failures", "message")
 
 
@@ -32,8 +32,8 @@ class Terms:
 
     name: str
     once: bool = False
-    overlap: Any = "skip"
-    catch_up: Any = "run"
+    overlap: Overlap = "skip"
+    catch_up: CatchUp = "run"
     jitter_seconds: int = 0
     max_failures: int = 3
     max_tokens: int = 0
@@ -285,4 +285,4 @@ def _given(change: ScheduleChange) -> dict[str, Any]:
 
 def micros_of(dollars: float | None) -> int:
     """Millionths of a dollar; 0: no bound."""
-    return round(dollars * _MICROS) if dollars else 0
+    return round(dollars * MICROS) if dollars else 0

@@ -1,17 +1,18 @@
 """One schedule that is due: what it starts, and what is recorded of it, in one transaction.
 
-| what is found                             | then                                                            |
-|-------------------------------------------|-----------------------------------------------------------------|
-| it was changed, or is gone                | forget the row                                                  |
-| its device is away                        | it waits for that, without a row                                |
-| its fire was missed, and is not made up for | record that, and the next fire                                |
-| the run before still runs                 | record that it was left out, look again in a minute, or stop it |
-| its user has too much at work             | look again in a minute; after an hour record that it failed     |
-| its agent, or its session, is gone        | it fires no more, and says why                                  |
-| else                                      | start it, with the next fire and the record, or nothing of all  |
+| what is found                               | then                                                            |
+|---------------------------------------------|-----------------------------------------------------------------|
+| it was changed, or is gone                  | forget the row                                                  |
+| its device is away                          | it waits for that, without a row                                |
+| its fire was missed, and is not made up for | record that, and the next fire                                  |
+| what it has started before still runs       | record that it was left out, look again in a minute, or stop it |
+| its user has too much at work, or the       | look again in a minute; after an hour record that it failed     |
+| message's session is busy                   |                                                                 |
+| its agent, or its session, is gone          | it fires no more, and says why                                  |
+| else                                        | start it, with the next fire and the record, or nothing of all  |
 
 A run begins in the transaction that moves the schedule on. A message is sent as any message is, before that: its id
-is made from the fire's, so it is sent once, however often this is repeated.
+is made from the fire's, so it is sent once, however often this is repeated. See `starting`.
 """
 
 from collections.abc import Callable
