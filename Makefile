@@ -83,6 +83,7 @@ bench: ## Measure what the design promises
 	PYTHONPATH=src $(VENV)/python -m bench.turn_cost
 	PYTHONPATH=src $(VENV)/python -m bench.session_age
 	PYTHONPATH=src $(VENV)/python -m bench.run_cost
+	PYTHONPATH=src $(VENV)/python -m bench.due_schedules
 
 # ---------------------------------------------------------------- AWS
 

@@ -6,6 +6,7 @@ import { Chat } from './chat.js';
 import { Chats } from './chats.js';
 import { setText } from './dom.js';
 import { claims, forget, keep, signedInToken } from './identity.js';
+import { noticeOf } from './notices.js';
 import { Pages } from './pages/host.js';
 import { PendingReviews } from './pages/pending_reviews.js';
 import { hrefOf, routeOf } from './router.js';
@@ -216,6 +217,9 @@ function somethingChanged() {
 function notified(frame) {
   chats.load();
   somethingChanged();
+  const words = noticeOf(frame);
+  if (words && pages.open) setText(page.status, words);
+  else if (words) showProblem({ code: frame.kind, message: words });
   if (chat && (frame.session_id === undefined || frame.session_id === chat.id)) chat.turnStarted();
 }
 

@@ -1,4 +1,4 @@
-"""Hears from the State table's stream what has ended or is asked: wakes who waits, stops children, tells users."""
+"""Hears from the State table's stream what has ended, stopped or is asked: wakes who waits, stops children, tells."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from shared.chat.stopping import stop_children
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
 from shared.runs.telling import tell_run_ended
-from shared.schedules.outcomes import settle_fire
+from shared.schedules.outcomes import settle_fire, tell_stopped
 from shared.tasks.wait import pause_awaited
 from shared.tasks.waits import wake_waiters
 
@@ -29,6 +29,10 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
         awaited: str = record.dynamodb.keys["pk"]
         if awaited.startswith("REVIEW#"):
             review_changed(_services, awaited.removeprefix("REVIEW#"))
+            return
+        if awaited.startswith("SCHEDULES#"):
+            schedule_id: str = record.dynamodb.keys["sk"]
+            tell_stopped(_services, awaited.removeprefix("SCHEDULES#"), schedule_id.removeprefix("SCHEDULE#"))
             return
         if record.dynamodb.new_image.get("status") == "waiting":
             awaited = pause_awaited(awaited.removeprefix("TASK#"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from shared.aws import clients
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from shared.tools.catalogue import ToolDependencies
 
 _POSTING_THREADS = 8
+_FIRING_THREADS = 8
 
 
 def tables(settings: TableSettings, clock: Clock) -> Database:
@@ -146,6 +147,12 @@ def runs(needs: Services) -> "Runs":
     return Runs(needs, Library(needs.database, needs.clock))
 
 
+@cache
+def _firing_pool() -> ThreadPoolExecutor:
+    """Apart from the threads that post: a schedule may stop a turn, and then waits for what is posted."""
+    return ThreadPoolExecutor(max_workers=_FIRING_THREADS, thread_name_prefix="fire")
+
+
 def tick(needs: Services, function: str, may_go_on: Callable[[], bool]) -> "Tick":
     """What is due of schedules; what is too much for one invocation is left to others of `function`."""
     from shared.aws.invocations import Invocations
@@ -157,7 +164,7 @@ def tick(needs: Services, function: str, may_go_on: Callable[[], bool]) -> "Tick
         return Firing(needs, runs(needs))
 
     hand_on = Invocations(clients.functions, function).ask
-    return Tick(needs.database, needs.clock, firing, hand_on, needs.executor, may_go_on)
+    return Tick(needs.database, needs.clock, firing, hand_on, _firing_pool(), may_go_on)
 
 
 def run_bench(needs: Services, engine: TurnEngine, read_secret: Callable[[str], str]) -> "RunBench":

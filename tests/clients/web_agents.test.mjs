@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { noticeOf } from '../../clients/web/notices.js';
 import { inOrder } from '../../clients/web/pages/graph_order.js';
 import { kindOf, shownDefault, valueOf } from '../../clients/web/pages/input_values.js';
 import { onItsClocks } from '../../clients/web/pages/local_time.js';
@@ -20,6 +21,14 @@ test('each address leads to its page, and any other to a new chat', () => {
 
 test('an address that was made leads back to what it was made of', () => {
   for (const id of ['01K0', 'ada/tide-table', 'copilot-node-a:b', 'ä &=#']) assert.equal(routeOf(hrefOf('run', id)).id, id);
+});
+
+test('a schedule that stops by itself is told in words', () => {
+  const frame = { type: 'notify', kind: 'schedule-paused', name: 'Tides', status: 'paused', reason: 'failures', error: 'The model is away.' };
+  assert.equal(noticeOf(frame), 'The schedule “Tides” fires no more: The model is away.');
+  assert.equal(noticeOf({ ...frame, reason: 'ended', error: '' }), 'The schedule “Tides” fires no more: its end has come');
+  assert.equal(noticeOf({ ...frame, reason: 'too_many_runs', error: '' }), 'The schedule “Tides” fires no more: too_many_runs');
+  assert.equal(noticeOf({ type: 'notify', kind: 'run-finished' }), '');
 });
 
 test('only links to pages of ours are links', () => {

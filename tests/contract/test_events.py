@@ -1,6 +1,6 @@
 """The entry points under recorded events: each function as AWS calls it, on moto, configured by its environment.
 
-In events/*.json TOKEN, TICKET, KEY, SESSION, TASK and ENDED stand for what a test has made.
+In events/*.json TOKEN, TICKET, KEY, SESSION, TASK, ENDED and STOPPED stand for what a test has made.
 """
 
 import importlib.util
@@ -31,6 +31,9 @@ from shared.chat.services import Services
 from shared.chat.sessions import Session, create_session, owned_session
 from shared.chat.transcript import load_messages
 from shared.kernel.settings import StorageSettings
+from shared.schedules.book import ScheduleBook, Terms
+from shared.schedules.requests import Times
+from shared.schedules.store import ScheduleStore
 from shared.socket.connections import remember_connection, user_of
 from shared.stream.viewers import find_view
 from shared.tasks.records import Task
@@ -399,15 +402,18 @@ def test_a_tick(deployment: Deployment) -> None:
     assert [deployment.task(task.id).takeovers for task in (forgotten, fresh)] == [0, 0]
 
 
-def test_a_tick_that_fails_recovers_turns_all_the_same(deployment: Deployment) -> None:
-    """Whatever is wrong with the schedules, the sweep has had its minute."""
-    forgotten = deployment.turn(seconds_ago=60)
-    deployment.services.database.write(Put({"pk": "FIRE#0", "sk": "0000000000001#broken"}))
+def test_a_tick_recovers_turns_before_it_fires_schedules(deployment: Deployment) -> None:
+    """They may take all there is of its minute. A row that nobody can read stops neither."""
+    forgotten, session = deployment.turn(seconds_ago=60), deployment.session()
+    database = deployment.services.database
+    book = ScheduleBook(database, FakeClock(time.time() - 120))
+    book.schedule_message("ada", "s1", Times(delay_seconds=60), Terms("Ask"), "Any news?", session.id)
+    database.write(Put({"pk": "FIRE#0", "sk": "0000000000001#broken"}))
 
-    with pytest.raises(KeyError):
-        deployment.call("scheduler", "scheduler_tick")
+    assert deployment.call("scheduler", "scheduler_tick") == {"fires": 1, "timers": 1, "purged": 0}
 
-    assert deployment.queued() == [forgotten.id]
+    fired = owned_session(database, session.id, "ada").active_task
+    assert deployment.queued() == [forgotten.id, fired]
 
 
 def test_the_end_of_a_task(deployment: Deployment) -> None:
@@ -466,6 +472,22 @@ def test_a_tick_purges(deployment: Deployment, environment: Callable[..., None])
     assert deployment.call("scheduler", "scheduler_tick")["purged"] == 1
     assert "Contents" not in s3.list_objects_v2(Bucket="workspace")
     assert load_messages(deployment.services.database, session, 0) == []
+
+
+def test_a_schedule_that_has_stopped(deployment: Deployment) -> None:
+    """Its user is told on their sockets."""
+    deployment.connect()
+    store = ScheduleStore(deployment.services.database)
+    made = ScheduleBook(deployment.services.database, FakeClock(time.time())).schedule_message(
+        "ada", "s1", Times(cron="0 9 * * *"), Terms("Ask"), "Any news?", ""
+    )
+    store.change("ada", made.id, lambda seen: seen.stopped("disabled", "ended"))
+
+    assert deployment.call("state_changes", "stream_schedule_stopped", STOPPED=made.id) == {"batchItemFailures": []}
+
+    (told,) = deployment.posted()
+    assert (told["type"], told["kind"], told["schedule_id"]) == ("notify", "schedule-paused", made.id)
+    assert (told["name"], told["status"], told["reason"], told["error"]) == ("Ask", "disabled", "ended", "")
 
 
 def begun(deployment: Deployment, tool: str) -> Task:

@@ -1,9 +1,12 @@
 """Parley's storage in moto, and the use cases built on it in fake time."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from boto3.dynamodb.types import TypeSerializer
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends as moto_backends
 from moto.sqs.models import sqs_backends as moto_queues
@@ -11,6 +14,7 @@ from moto.sqs.models import sqs_backends as moto_queues
 from shared.accounts.tickets import issue_ticket
 from shared.aws.database import Database
 from shared.aws.queue import TurnQueue
+from shared.aws.writes import Item
 from shared.chat.accept import Accepted, Policy, Requester
 from shared.chat.opening import Submission
 from shared.chat.operations.callbacks import Callbacks
@@ -31,7 +35,7 @@ from shared.runs.outside import fail_task
 from shared.runs.preparing import RunBench
 from shared.runs.telling import tell_run_ended
 from shared.runs.work import advance_run
-from shared.schedules.outcomes import settle_fire
+from shared.schedules.outcomes import settle_fire, tell_stopped
 from shared.socket.handle import SocketHandler
 from shared.stream.chunk_log import ChunkLog
 from shared.tasks.lease import Leases
@@ -48,6 +52,7 @@ from tests.support.model import Script, ScriptedModel
 from tests.support.sockets import FakeSockets
 from tests.support.time import CountingIds, FakeClock, InlineExecutor, InlineWorkers
 
+_to_wire = TypeSerializer().serialize
 LAMBDA_SECONDS = 900.0
 COMPLETION_KEY = "the key of who completes operations"
 
@@ -101,6 +106,8 @@ class Parley:
     watch: AwsWatch = field(default_factory=AwsWatch)
     workers_started: int = field(default=0)
     ends_told: set[str] = field(default_factory=set)
+    schedules_told: set[tuple[str, str]] = field(default_factory=set)
+    """Which rest, and that is known."""
     run_bench: RunBench | None = None
     """What runs work with; None: there are none."""
 
@@ -235,11 +242,15 @@ class Parley:
         for awaited in asking:
             wake_waiters(self.database, self.services.queue, self.clock, awaited.partition(" ")[0])
             self.ends_told.add(awaited)
+        resting = _resting_schedules()
+        for pk, sk in resting - self.schedules_told:
+            tell_stopped(self.services, pk.removeprefix("SCHEDULES#"), sk.removeprefix("SCHEDULE#"))
+        news, self.schedules_told = len(resting - self.schedules_told), resting
         reviews = [(pk, status) for pk, status in _reviews() if f"{pk} {status}" not in self.ends_told]
         for pk, status in reviews:
             review_changed(self.services, pk.removeprefix("REVIEW#"))
             self.ends_told.add(f"{pk} {status}")
-        return len(ended) + len(asking) + len(reviews)
+        return len(ended) + len(asking) + len(reviews) + news
 
     def settle(self) -> None:
         """Let workers and the stream do what there is to do, until there is nothing."""
@@ -267,6 +278,7 @@ class Parley:
         for queue in moto_queues[ACCOUNT_ID]["eu-central-1"].queues.values():
             queue._messages.clear()  # also those with a delay, which passes in real time
         self.ends_told.clear()
+        self.schedules_told.clear()
         self.sockets.frames.clear()
         self.model.requests.clear()
 
@@ -290,6 +302,13 @@ def _table(name: str) -> Any:
     return moto_backends[ACCOUNT_ID]["eu-central-1"].tables[name]
 
 
+def put_rows(items: Iterable[Item]) -> None:
+    """Put many into the State table at once, straight into the emulator."""
+    table = _table("state")
+    for item in items:
+        table.put_item({name: _to_wire(value) for name, value in item.items()})
+
+
 def _ended_tasks() -> list[str]:
     """The partition keys of tasks that have ended, as the emulator itself has them."""
     rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
@@ -309,6 +328,27 @@ def _asking_tasks() -> list[str]:
     waiting = [row for row in tasks if row["status"].value == "waiting" and "asks" in row and row["asks"].value]
     ids = [(row["pk"].value.removeprefix("TASK#"), row["epoch"].value) for row in waiting]
     return [f"{pause_awaited(task_id)} {epoch}" for task_id, epoch in ids]
+
+
+def due_rows(now: float) -> list[tuple[str, str, str]]:
+    """What the tick would find, as the emulator itself has it: partition key, sort key and user of each row."""
+    found = [rows for key, rows in _table("state").items.items() if key.value.startswith("FIRE#")]
+    rows = [{name: value.value for name, value in row.attrs.items()} for rows in found for row in rows.values()]
+    return [(row["pk"], row["sk"], row["user_id"]) for row in rows if row["sk"] <= f"{int(now * 1000):013d}#~"]
+
+
+def tasks_by_kind() -> Counter[tuple[str, str]]:
+    """How many tasks of each kind and status there are, as the emulator itself has them."""
+    rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
+    tasks = [row for row in rows if row["sk"].value == "META" and row["pk"].value.startswith("TASK#")]
+    return Counter((row["kind"].value, row["status"].value) for row in tasks)
+
+
+def _resting_schedules() -> set[tuple[str, str]]:
+    """The keys of schedules that are not active, as the emulator itself has them."""
+    found = [rows for key, rows in _table("state").items.items() if key.value.startswith("SCHEDULES#")]
+    rows = [row.attrs for rows in found for row in rows.values()]
+    return {(row["pk"].value, row["sk"].value) for row in rows if "status" in row and row["status"].value != "active"}
 
 
 def _reviews() -> list[tuple[str, str]]:

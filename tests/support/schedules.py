@@ -7,15 +7,18 @@ from typing import Any
 
 from shared.agents.library.records import LibraryAgent
 from shared.chat.requests import validated
+from shared.chat.sessions import Session
 from shared.runs.records import Run, load_run
 from shared.schedules.book import ScheduleBook, Terms
 from shared.schedules.firing import Firing, Presence, nobody_is_there
-from shared.schedules.records import SHARDS, Fire, Schedule
+from shared.schedules.records import SHARDS, DueRow, Fire, Schedule
 from shared.schedules.requests import Times
 from shared.schedules.store import ScheduleStore
 from shared.schedules.tick import ERRAND, Tick
-from tests.support.region import Parley
+from tests.support.region import Parley, due_rows
 from tests.support.runs import GREETER, Agents
+
+HOURLY = {"cron": "0 * * * *"}
 
 
 def at(text: str) -> float:
@@ -26,6 +29,11 @@ def at(text: str) -> float:
 def told(millis: int) -> str:
     """The same for people."""
     return datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def asked(parley: Parley, session: Session) -> list[str]:
+    """What the user has said in a session."""
+    return [row.content for row in parley.transcript(parley.session(session.id)) if row.role == "user"]
 
 
 @dataclass
@@ -64,10 +72,16 @@ class Planner:
         )
 
     def minutes(self, count: int = 1) -> None:
-        """Let time pass, with a tick each minute."""
+        """Let time pass, and each minute look at what is due. How `tick` finds that is left out: it takes long."""
         for _ in range(count):
             self.parley.clock.advance(60)
-            self.tick()
+            self.look_at_due()
+
+    def look_at_due(self) -> None:
+        """What the tick would do, on the emulator's own word of what is due."""
+        for pk, sk, user in due_rows(self.parley.clock.now()):
+            due, _, schedule_id = sk.partition("#")
+            self.one_tick().do({"shard": int(pk.removeprefix("FIRE#")), "rows": [(int(due), schedule_id, user)]})
 
     def tick_at(self, instant: str) -> int:
         """Jump to an instant and tick."""
@@ -100,6 +114,23 @@ class Planner:
         """What it has started, the oldest first."""
         found = [load_run(self.parley.database, fire.task_id) for fire in self.fires(schedule) if fire.task_id]
         return [run for run in found if run]
+
+    def due_row(self) -> DueRow:
+        """The first row by which the tick finds something, due or not."""
+        return next(row for shard in range(SHARDS) for row in self.store.due(shard, 10**13 - 1))
+
+    def meanwhile(self, call: str, happens: Callable[[], object], nth: int = 1) -> None:
+        """Have something happen right before the n-th of such calls to AWS from now on."""
+        watch, left = self.parley.watch, nth
+
+        def on_call(name: str, _: int) -> None:
+            nonlocal left
+            left -= name == call
+            if left == 0:
+                watch.on_call = None
+                happens()
+
+        watch.on_call = on_call
 
     def due(self) -> list[str]:
         """When the tick looks at what."""

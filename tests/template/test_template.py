@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.schedules.records import Schedule
 from tests.template.conftest import ROOT, of_type, run_sam
 
 Resources = dict[str, dict[str, Any]]
@@ -97,8 +98,37 @@ def test_a_stream_is_read_from_its_start_in_time_and_not_without_end(resources: 
         assert (mapping["MaximumRetryAttempts"], mapping["MaximumRecordAgeInSeconds"]) == (10, 3600)
         for one in mapping["FilterCriteria"]["Filters"]:
             pattern = json.loads(one["Pattern"])
-            assert pattern["dynamodb"]["Keys"]["sk"] == {"S": ["META"]}
+            assert pattern["dynamodb"]["Keys"]["sk"] in ({"S": ["META"]}, {"S": [{"prefix": "SCHEDULE#"}]})
             assert pattern["eventName"] in (["MODIFY"], ["INSERT"])
+
+
+@pytest.mark.parametrize(
+    ("stopped", "told"),
+    [(("disabled", "ended"), True), (("paused", "failures"), True), (("active", ""), False)],
+)
+def test_the_stream_tells_of_schedules_that_stop(resources: Resources, stopped: Any, told: bool) -> None:
+    """The filter is held against records as they are stored: what is as usual is not left out of them there."""
+    schedule = Schedule("s1", "ada", "Tides", "message", "UTC", 0, 0, next_fire=1, due=1)
+    old, new = schedule.to_item(), schedule.stopped(*stopped).to_item()
+    images = {"Keys": {"pk": new["pk"], "sk": new["sk"]}, "OldImage": old, "NewImage": new}
+    (mapping,) = _of_streams(of_type(resources, "AWS::Lambda::EventSourceMapping").values())
+    patterns = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
+    assert len(patterns) <= 5  # Lambda's own bound
+    assert any(one["eventName"] == ["MODIFY"] and _lets_through(one["dynamodb"], images) for one in patterns) is told
+
+
+def _lets_through(pattern: dict[str, Any], images: dict[str, Any]) -> bool:
+    """What is wanted of strings: one of these, or a beginning."""
+    return all(
+        any(
+            str(images[image].get(name)).startswith(one["prefix"])
+            if isinstance(one, dict)
+            else images[image].get(name) == one
+            for one in wanted.get("S", [])
+        )
+        for image, fields in pattern.items()
+        for name, wanted in fields.items()
+    )
 
 
 def test_no_message_becomes_visible_while_it_is_worked_on(resources: Resources, functions: Resources) -> None:

@@ -13,7 +13,7 @@ from shared.accounts.limits import RateLimit
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Item, Put, Update, Write
-from shared.chat.approvals import WENT_ON, closing_writes
+from shared.chat.approvals import WENT_ON, closing_writes, still_asks
 from shared.chat.opening import Submission, activate, bound_by, may_ride, new_task_writes, user_row
 from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import put_message
@@ -99,10 +99,10 @@ class Acceptance:
 
         Raises:
             NotFound: the session does not exist for this user.
-            TurnRunning: a turn runs, and the policy is not `enqueue`, or it may do more than this message's sender.
+            TurnRunning: a turn runs, and the policy is not `enqueue`, or it must not hear this message (`may_ride`).
+            Conflict: a schedule sends it, and the session's user is asked something: `approval_open`.
             LimitReached: the user has sent too many, has spent too much or has too many turns, or ten messages wait
                 already; nothing was kept.
-                was kept.
             Retryable: nothing was decided; the same message may be sent again.
         """
         for _ in range(_ATTEMPTS):
@@ -110,6 +110,7 @@ class Acceptance:
             repeated = self._find_repeated(session_id, submission.message_id)
             if repeated:
                 return repeated
+            self._let_answer(session, submission)
             if self._usage:
                 self._usage.require_left(user_id)
             if self._limit:
@@ -190,9 +191,15 @@ class Acceptance:
             writes += viewer.puts(self._clock)
         return writes
 
+    def _let_answer(self, session: Session, submission: Submission) -> None:
+        """A user who sends something instead of an answer withdraws the question; a schedule must not do so."""
+        now = to_millis(self._clock.now())
+        if submission.lineage.schedule_id and still_asks(self._database, session, now):
+            raise Conflict("The session's user is asked for an approval; answer that first.", code="approval_open")
+
     def _may_ride(self, active_task: str, lineage: Lineage) -> bool:
         """A user's own message may always wait for the turn that runs; others must not get around what binds them."""
-        running = get_task(self._database, active_task) if lineage.parent or lineage.permissions else None
+        running = get_task(self._database, active_task) if lineage != Lineage() else None
         return running is None or may_ride(lineage, running)
 
     def _keep(self, session: Session, active_task: str, submission: Submission) -> Task | None:

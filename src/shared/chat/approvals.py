@@ -206,6 +206,14 @@ def answers_to(database: Database, session_id: str, task_id: str) -> Mapping[str
     return {approval.tool_call_id: approval for approval in approvals_of(database, session_id, task_id)}
 
 
+def still_asks(database: Database, session: Session, now: int) -> bool:
+    """Whether the session's user can still answer what its paused turn asks."""
+    if session.awaiting is None:
+        return False
+    asked = approvals_of(database, session.id, session.awaiting.task)
+    return any(one.state is ApprovalState.OPEN and not one.is_expired(now) for one in asked)
+
+
 def awaiting_is(session: Session) -> str:
     """The condition that nobody has answered since the session was read, and no notice came; see `awaiting_values`."""
     unheard = "(attribute_not_exists(#notices) OR #notices = :notices)"

@@ -39,7 +39,14 @@ def bound_by(lineage: Lineage, dry_run: bool, permissions: Mapping[str, Any]) ->
 
 
 def may_ride(lineage: Lineage, running: Task) -> bool:
-    """Whether a message of this lineage may be heard by a task that runs already: it must not be let do more."""
+    """Whether a message of this lineage may be heard by a task that runs already.
+
+    It must not be let do more, and what it uses counts where it belongs: a budget of its own binds a turn of its tree,
+    and what a schedule sends has its end in the schedule's history.
+    """
+    has_budget = lineage.tree_max_tokens or lineage.tree_max_micros
+    if lineage.schedule_id or (has_budget and lineage.root != running.tree):
+        return False
     binds = Permissions.from_item(running.permissions).is_within(Permissions.from_item(lineage.permissions))
     return binds and (running.dry_run or not lineage.dry_run)
 

@@ -120,7 +120,7 @@ def _told_to_the_model() -> Iterator[None]:
     except NotFound as error:
         raise ToolError("There is no such sub-session.", code="sub_session_not_found") from error
     except Conflict as error:
-        message = "A turn runs there that may do more than this one; wait for its end."
+        message = "A turn runs there that may do or spend more than this one; wait for its end."
         raise ToolError(message, code="sub_session_busy") from error
     except (LimitReached, Retryable) as error:
         raise ToolError(error.message, code=error.code) from error

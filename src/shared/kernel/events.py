@@ -89,6 +89,7 @@ Event = Literal[
     "schedule.failed",
     "schedule.disabled",
     "schedules.looked_at",
+    "schedules.unread",
     "schedules.handed_on",
     # a run of an agent
     "run.started",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.accounts.budgets.amounts import MICROS
 from shared.accounts.profile import Profiles
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
@@ -16,13 +17,12 @@ from shared.kernel.errors import Invalid
 from shared.kernel.telemetry import log_event
 from shared.schedules.agents import check_fit, stored_inputs
 from shared.schedules.cron import next_fires
-from shared.schedules.planning import planned
-from shared.schedules.records import Fire, Schedule
+from shared.schedules.planning import planned, replanned
+from shared.schedules.records import CatchUp, Fire, Overlap, Schedule
 from shared.schedules.requests import ScheduleChange, Times, millis_of
 from shared.schedules.store import ScheduleStore
 
 PREVIEWED = 5
-_MICROS = 1_000_000
 _AS_THEY_ARE = ("name", "cron", "timezone", "once", "overlap", "catch_up", "jitter_seconds", "max_failures", "message")
 
 
@@ -32,8 +32,8 @@ class Terms:
 
     name: str
     once: bool = False
-    overlap: Any = "skip"
-    catch_up: Any = "run"
+    overlap: Overlap = "skip"
+    catch_up: CatchUp = "run"
     jitter_seconds: int = 0
     max_failures: int = 3
     max_tokens: int = 0
@@ -114,39 +114,26 @@ class ScheduleBook:
 
     def _draft(self, user_id: str, schedule_id: str, times: Times, terms: Terms) -> Schedule:
         now = to_millis(self._clock.now())
-        return self._planned(
-            Schedule(
-                id=schedule_id,
-                user_id=user_id,
-                kind="agent",
-                timezone=times.timezone or self.zone_of(user_id) or "UTC",
-                created_at=now,
-                updated_at=now,
-                cron=times.cron or "",
-                at=self._instant(times),
-                ends_at=millis_of(times.ends_at),
-                **{**vars(terms), "permissions": dict(terms.permissions)},
-            )
+        draft = Schedule(
+            id=schedule_id,
+            user_id=user_id,
+            kind="agent",
+            timezone=times.timezone or self.zone_of(user_id) or "UTC",
+            created_at=now,
+            updated_at=now,
+            cron=times.cron or "",
+            at=self._instant(times),
+            ends_at=millis_of(times.ends_at),
+            **{**vars(terms), "permissions": dict(terms.permissions)},
         )
+        return _firing(planned(draft, now))
 
     def _instant(self, times: Times) -> int:
         if times.delay_seconds is not None:
             return to_millis(self._clock.now()) + times.delay_seconds * 1000
         return millis_of(times.at)
 
-    def _planned(self, schedule: Schedule) -> Schedule:
-        """The schedule with its first fire from now on.
-
-        Raises:
-            Invalid: there is none.
-        """
-        found = planned(schedule, to_millis(self._clock.now()))
-        if not found.next_fire:
-            message = "No such time is to come: give a later `at` or `ends_at`, such as '2030-01-31T09:00:00Z'."
-            raise Invalid(message, code="never_fires")
-        return found
-
-    # -- showing -------------------------------------------------------------------------------
+    # -- showing ---    # -- showing -------------------------------------------------------------------------------
 
     def zone_of(self, user_id: str) -> str:
         """The time zone of the user's profile; empty if they have said none."""
@@ -195,18 +182,12 @@ class ScheduleBook:
         given = _given(change)
 
         def changed(seen: Schedule) -> Schedule:
-            self._refuse_foreign(seen, change)
-            after = replace(seen, **given, updated_at=to_millis(self._clock.now()))
+            _refuse_foreign(seen, change)
+            now = to_millis(self._clock.now())
+            after = replace(seen, **given, updated_at=now)
             if change.inputs is not None:
-                agent = self._library.get(user_id, seen.library_agent_id)
-                check_fit(self._library, agent, change.inputs)
-                after = replace(after, graph_id=agent.graph_id, checked_version=agent.version)
-            if after.status != "active":
-                return after
-            if any(getattr(seen, name) != getattr(after, name) for name in _TIMING):
-                return self._planned(after)
-            waited = seen.device != after.device and not seen.due  # for a device that it is no longer bound to
-            return replace(after, due=after.updated_at) if waited else after
+                after = self._checked(after)
+            return _firing(replanned(seen, after, now)) if after.status == "active" else after
 
         schedule = self._store.change(user_id, schedule_id, changed)
         log_event("schedule.changed", schedule_id=schedule_id, user_id=user_id)
@@ -236,12 +217,11 @@ class ScheduleBook:
             if seen.status == "active":
                 return seen
             if seen.kind == "agent":
-                agent = self._library.get(user_id, seen.library_agent_id)
-                check_fit(self._library, agent, json.loads(seen.inputs))
-                seen = replace(seen, graph_id=agent.graph_id, checked_version=agent.version)
+                seen = self._checked(seen)
             elif seen.session_id:
                 owned_session(self._database, seen.session_id, user_id)
-            return self._planned(replace(seen, status="active", reason="", failures=0))
+            goes_on = replace(seen, status="active", reason="", failures=0)
+            return _firing(planned(goes_on, to_millis(self._clock.now())))
 
         schedule = self._store.change(user_id, schedule_id, resumed)
         log_event("schedule.resumed", schedule_id=schedule_id, user_id=user_id)
@@ -257,12 +237,27 @@ class ScheduleBook:
         log_event("schedule.deleted", schedule_id=schedule_id, user_id=user_id)
         return schedule
 
-    def _refuse_foreign(self, seen: Schedule, change: ScheduleChange) -> None:
-        if (change.inputs is not None and seen.kind != "agent") or (change.message and seen.kind != "message"):
-            raise Invalid(f"This is a schedule of kind {seen.kind}: it has no such field.", code="wrong_kind")
+    def _checked(self, schedule: Schedule) -> Schedule:
+        """The schedule, whose agent as it is now takes its inputs.
+
+        Raises:
+            NotFound, Invalid: it doesn't, or is gone.
+        """
+        agent = self._library.get(schedule.user_id, schedule.library_agent_id)
+        check_fit(self._library, agent, json.loads(schedule.inputs))
+        return replace(schedule, graph_id=agent.graph_id, checked_version=agent.version)
 
 
-_TIMING = ("cron", "at", "timezone", "once", "ends_at", "jitter_seconds")
+def _refuse_foreign(seen: Schedule, change: ScheduleChange) -> None:
+    if (change.inputs is not None and seen.kind != "agent") or (change.message and seen.kind != "message"):
+        raise Invalid(f"This is a schedule of kind {seen.kind}: it has no such field.", code="wrong_kind")
+
+
+def _firing(schedule: Schedule) -> Schedule:
+    if not schedule.next_fire:
+        message = "No such time is to come: give a later `at` or `ends_at`, such as '2030-01-31T09:00:00Z'."
+        raise Invalid(message, code="never_fires")
+    return schedule
 
 
 def _given(change: ScheduleChange) -> dict[str, Any]:
@@ -290,4 +285,4 @@ def _given(change: ScheduleChange) -> dict[str, Any]:
 
 def micros_of(dollars: float | None) -> int:
     """Millionths of a dollar; 0: no bound."""
-    return round(dollars * _MICROS) if dollars else 0
+    return round(dollars * MICROS) if dollars else 0

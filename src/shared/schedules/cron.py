@@ -3,8 +3,9 @@
 The dialect is croniter's: names, lists, ranges, steps, `L`, `W`, `L5` (the last Friday), `5#3` (the third Friday).
 Weekdays are crontab's: 0 and 7 are Sunday. If both the day of the month and the weekday are given, either is enough.
 
-croniter is asked for local times alone; which instants these are is decided here. One that the clocks skip is at the
-end of the gap, together with whatever else that gap holds; one that they show twice is the first time.
+Ranges are read here (see `ranges`). croniter is asked for local times alone; which instants these are is decided here.
+One that the clocks skip is at the end of the gap, together with whatever else that gap holds; one that they show twice
+is the first time.
 """
 
 import heapq
@@ -15,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from shared.kernel.time_zones import known_time_zone
+from shared.schedules.ranges import spelled_out
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -76,7 +78,7 @@ def _makes_sense(position: int, field: str) -> bool:
     if field.lower().startswith(("h", "r")):  # croniter's hashed and random values: different at each look
         return False
     fields = ["*"] * len(_FIELDS)
-    fields[position] = field
+    fields[position] = spelled_out(position, field)
     try:
         croniter.expand(" ".join(fields))
     except (ValueError, TypeError, KeyError):
@@ -106,7 +108,8 @@ def _local_times(expression: str, after: datetime) -> Iterator[datetime]:
 def _by_croniter(fields: Sequence[str], after: datetime) -> Iterator[datetime]:
     from croniter import CroniterBadDateError, croniter
 
-    times = croniter(" ".join(fields), after, max_years_between_matches=_MOST_YEARS)
+    listed = [spelled_out(position, field) for position, field in enumerate(fields)]
+    times = croniter(" ".join(listed), after, max_years_between_matches=_MOST_YEARS)
     try:
         while True:
             yield times.get_next(datetime)

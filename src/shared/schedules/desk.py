@@ -7,9 +7,10 @@ from shared.chat.requests import validated
 from shared.chat.services import Services
 from shared.schedules import showing
 from shared.schedules.book import ScheduleBook, Terms, micros_of
-from shared.schedules.firing import Firing, ScheduledRuns
+from shared.schedules.firing import Firing
 from shared.schedules.records import Schedule
 from shared.schedules.requests import AgentTarget, NewSchedule, PreviewRequest, ScheduleChange
+from shared.schedules.starting import ScheduledRuns
 
 
 class ScheduleDesk:

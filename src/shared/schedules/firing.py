@@ -1,60 +1,57 @@
 """One schedule that is due: what it starts, and what is recorded of it, in one transaction.
 
-| what is found                             | then                                                            |
-|-------------------------------------------|-----------------------------------------------------------------|
-| it was changed, or is gone                | forget the row                                                  |
-| its device is away                        | it waits for that, without a row                                |
-| its fire was missed, and is not made up for | record that, and the next fire                                |
-| the run before still runs                 | record that it was left out, look again in a minute, or stop it |
-| its user has too much at work             | look again in a minute; after an hour record that it failed     |
-| its agent, or its session, is gone        | it fires no more, and says why                                  |
-| else                                      | start it, with the next fire and the record, or nothing of all  |
+| what is found                               | then                                                            |
+|---------------------------------------------|-----------------------------------------------------------------|
+| it was changed, or is gone                  | forget the row                                                  |
+| its device is away                          | it waits for that, without a row                                |
+| its fire was missed, and is not made up for | record that, and the next fire                                  |
+| what it has started before still runs       | record that it was left out, look again in a minute, or stop it |
+| its user has too much at work, or the       | look again in a minute; after an hour record that it failed     |
+| message's session is busy                   |                                                                 |
+| its agent, or its session, is gone          | it fires no more, and says why                                  |
+| else                                        | start it, with the next fire and the record, or nothing of all  |
 
 A run begins in the transaction that moves the schedule on. A message is sent as any message is, before that: its id
-is made from the fire's, so it is sent once, however often this is repeated.
+is made from the fire's, so it is sent once, however often this is repeated. See `starting`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol
 
-from shared.agents.library.library import Library
-from shared.agents.running import RunRequest, RunView
-from shared.aws.writes import Delete, Put, Write
-from shared.chat.opening import Submission
-from shared.chat.sending import Sending
+from shared.aws.writes import Delete
 from shared.chat.services import Services
-from shared.chat.sessions import create_session_once
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable, TooLarge
-from shared.kernel.telemetry import count, log_event, measure_seconds
-from shared.schedules.agents import Unfit, agent_of
-from shared.schedules.outcomes import settle_fire, tell_stopped
-from shared.schedules.planning import GIVE_UP_AFTER_MILLIS, later, next_step, past, refused
-from shared.schedules.records import ANY_DEVICE, DueRow, Fire, Outcome, Schedule, changing, due_key, removing
-from shared.schedules.showing import local_time
+from shared.kernel.errors import Conflict, LimitReached, Retryable, TooLarge
+from shared.kernel.telemetry import count, log_event, log_failure, measure_seconds
+from shared.schedules.agents import Unfit
+from shared.schedules.planning import (
+    GIVE_UP_AFTER_MILLIS,
+    after_failure,
+    after_fire,
+    later,
+    next_step,
+    past,
+    refused,
+    step_now,
+)
+from shared.schedules.records import (
+    ANY_DEVICE,
+    MOST_ERROR_CHARACTERS,
+    DueRow,
+    Fire,
+    Occasion,
+    Outcome,
+    Schedule,
+    changing,
+    due_key,
+    recording,
+)
+from shared.schedules.starting import Changed, Recorded, ScheduledRuns, Starting
 from shared.schedules.store import ScheduleStore
-from shared.tasks.lineage import Lineage
-from shared.tasks.store import get_task
 
 _ATTEMPTS = 4
-_MOST_ERROR = 500
 Presence = Callable[[str, str], bool]
 """Whether the user has that device, or any, connected now."""
-
-
-class ScheduledRuns(Protocol):
-    """Starts and stops runs of agents."""
-
-    def start_with(self, request: RunRequest, writes: Sequence[Write]) -> bool:
-        """Begin the run in one transaction with `writes`; False: it has begun before, or one of them was refused.
-
-        Raises:
-            LimitReached, NotFound, TooLarge, Retryable: as `agents.running.AgentRuns.start`.
-        """
-
-    def stop(self, user_id: str, run_id: str) -> RunView | None:
-        """Have it stop; None if there is no such run."""
 
 
 def nobody_is_there(_user_id: str, _device: str) -> bool:
@@ -66,13 +63,10 @@ class Firing:
     """Deals with schedules that are due."""
 
     def __init__(self, services: Services, runs: ScheduledRuns, is_there: Presence = nobody_is_there) -> None:
-        self._services = services
         self._database = services.database
         self._clock = services.clock
         self._store = ScheduleStore(services.database)
-        self._library = Library(services.database, services.clock)
-        self._sending = Sending(services)
-        self._runs = runs
+        self._starting = Starting(services, runs)
         self._is_there = is_there
 
     # -- the tick ------------------------------------------------------------------------------
@@ -87,37 +81,50 @@ class Firing:
         if schedule is None or schedule.due != row.due:
             self._database.write(Delete(due_key(row.schedule_id, row.due)))
             return False
-        if schedule.device and not self._is_there(schedule.user_id, schedule.device):
-            self._store.write(changing(schedule, replace(schedule, due=0)))
+        try:
+            if schedule.device and not self._is_there(schedule.user_id, schedule.device):
+                return self._leave_to_device(schedule)
+            return self._deal_with(schedule) is not None
+        except Changed:
             return False
-        return self._deal_with(schedule) is not None
+
+    def _leave_to_device(self, schedule: Schedule) -> bool:
+        """It waits without a row; a device that has come a moment ago may not have found it waiting."""
+        self._change(schedule, replace(schedule, due=0))
+        if not self._is_there(schedule.user_id, schedule.device):
+            return False
+        return self._catch_up(self._store.find(schedule.user_id, schedule.id), schedule.device) is not None
 
     def _deal_with(self, schedule: Schedule) -> Fire | None:
-        """What was started, if anything was."""
-        now = self._now()
+        """What was started, if anything was.
+
+        Raises:
+            Changed: nothing was done.
+        """
+        now, due = self._now(), Occasion.due(schedule)
         try:
             after = past(schedule, now)
         except ValueError as error:
-            self._disable(schedule, "invalid_times", str(error))
+            self._disable(schedule, due, "invalid_times", str(error))
             return None
-        step = next_step(schedule, now, before_runs=self._before_runs(schedule))
+        step = next_step(schedule, now, before_runs=self._starting.before_runs(schedule))
         if step == "wait":
-            self._store.write(changing(schedule, later(schedule, now)))
+            self._change(schedule, later(schedule, now))
             return None
-        if step in {"miss", "skip"}:
-            outcome: Outcome = "missed" if step == "miss" else "skipped"
-            self._leave_out(schedule, after, outcome, "tick_was_late" if step == "miss" else "still_running")
+        if step == "miss":
+            self._leave_out(schedule, after, "missed", "tick_was_late" if schedule.due else "device_was_away")
             return None
-        return self._start(schedule, after, schedule.next_fire)
-
-    def _before_runs(self, schedule: Schedule) -> bool:
-        task = get_task(self._database, schedule.last_task) if schedule.last_task else None
-        return task is not None and not task.status.ended
+        if step == "skip":
+            self._leave_out(schedule, after, "skipped", "still_running")
+            return None
+        if step == "stop_first":
+            self._starting.stop_before(schedule)
+        return self._start(schedule, after, due)
 
     # -- on demand -----------------------------------------------------------------------------
 
     def run_now(self, user_id: str, schedule_id: str) -> Fire:
-        """Start it at once, also one that is paused; its next fire stays.
+        """Start it at once, also one that is paused; its next fire stays. Two clicks at once are one.
 
         Raises:
             NotFound: there is none, or it is somebody else's.
@@ -125,176 +132,118 @@ class Firing:
             LimitReached: its user has too much at work.
             Retryable: others change it all the time.
         """
+        schedule = self._store.get(user_id, schedule_id)
+        occasion = Occasion.now(schedule, self._now())
         for _ in range(_ATTEMPTS):
-            schedule = self._store.get(user_id, schedule_id)
-            if schedule.overlap == "skip" and self._before_runs(schedule):
+            step = step_now(schedule, before_runs=self._starting.before_runs(schedule))
+            if step == "skip":
                 raise Conflict("What it has started before still runs.", code="schedule_running")
+            if step == "stop_first":
+                self._starting.stop_before(schedule)
             try:
-                fire = self._begin(schedule, schedule, self._now(), mark=f"now-{schedule.revision}")
+                return self._begin(schedule, schedule, occasion)
             except Unfit as error:
                 raise Conflict(str(error), code=error.reason) from error
-            if fire:
-                return fire
+            except Recorded as known:
+                return known.fire
+            except Changed:
+                schedule = self._store.get(user_id, schedule_id)
         raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
 
     def device_returned(self, user_id: str, device_id: str) -> list[Fire]:
-        """A device has connected: start what waits for it, or for any, and is overdue or has never run."""
-        started = []
+        """A device has connected: start what waits for it, or for any, and is overdue or has never run.
+
+        Raises:
+            Retryable: some may not have been started; call it again.
+        """
+        started, failed = [], False
         for schedule in self._store.all(user_id):
-            if schedule.status != "active" or schedule.device not in {device_id, ANY_DEVICE}:
-                continue
-            if schedule.next_fire and schedule.next_fire + schedule.offset <= self._now():
-                fire = self._deal_with(schedule)
-            elif schedule.recurs and not schedule.last_fire:
-                fire = self._start(schedule, schedule, schedule.created_at, mark="first")
-            else:
-                continue
-            started += [fire] if fire else []
+            try:
+                fire = self._catch_up(schedule, device_id)
+                started += [fire] if fire else []
+            except Exception as error:  # noqa: BLE001 - one schedule's trouble must not keep the others
+                log_failure("schedule.failed", error, schedule_id=schedule.id, user_id=user_id)
+                count("WorkFailed")
+                failed = True
+        if failed:
+            raise Retryable("Not all that waits for this device was started.", code="schedule_busy")
         return started
+
+    def _catch_up(self, schedule: Schedule | None, device_id: str) -> Fire | None:
+        for _ in range(_ATTEMPTS):
+            if schedule is None or schedule.status != "active" or schedule.device not in {device_id, ANY_DEVICE}:
+                return None
+            try:
+                if schedule.next_fire and schedule.next_fire + schedule.offset <= self._now():
+                    return self._deal_with(schedule)
+                if schedule.recurs and not schedule.last_fire:
+                    return self._start(schedule, schedule, Occasion.first(schedule))
+                return None
+            except Changed:
+                schedule = self._store.find(schedule.user_id, schedule.id)
+        raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
 
     # -- starting ------------------------------------------------------------------------------
 
-    def _start(self, schedule: Schedule, after: Schedule, fire: int, mark: str = "") -> Fire | None:
+    def _start(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire | None:
         try:
-            return self._begin(schedule, after, fire, mark)
+            return self._begin(schedule, after, occasion)
         except Unfit as error:
-            self._disable(schedule, error.reason, str(error))
+            self._disable(schedule, occasion, error.reason, str(error))
         except (LimitReached, Conflict, TooLarge) as error:
             now = self._now()
-            if mark:  # no fire is due: it is tried again when its device returns
+            if occasion.kind == "first":  # no fire is due: it is tried again when its device returns
                 return None
             if now - (schedule.waits_since or now) < GIVE_UP_AFTER_MILLIS:
-                self._store.write(changing(schedule, refused(schedule, now)))
+                self._change(schedule, refused(schedule, now))
             else:
                 self._fail(schedule, after, error.code, error.message)
         return None
 
-    def _begin(self, schedule: Schedule, after: Schedule, fire: int, mark: str = "") -> Fire | None:
-        """What was started; None: somebody has changed the schedule, or has started it already."""
-        begun = self._begin_run if schedule.kind == "agent" else self._send_message
-        started = begun(schedule, after, fire, mark)
-        if started:
-            waited = mark or schedule.device  # nobody was late
-            lag = 0 if waited else (started.at - fire - schedule.offset) / 1000
-            log_event(
-                "schedule.fired",
-                schedule_id=schedule.id,
-                user_id=schedule.user_id,
-                task_id=started.task_id,
-                session_id=started.session_id,
-                seconds=round(lag, 3),
-            )
-            count("ScheduleFired")
+    def _begin(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire:
+        started = self._starting.begin(schedule, after, occasion)
+        is_timed = occasion.kind == "due" and not schedule.device  # what waits for a user or a device is never late
+        lag = round((started.at - started.fire - schedule.offset) / 1000, 3) if is_timed else None
+        log_event(
+            "schedule.fired",
+            schedule_id=schedule.id,
+            user_id=schedule.user_id,
+            task_id=started.task_id,
+            session_id=started.session_id,
+            seconds=lag,
+        )
+        count("ScheduleFired")
+        if lag is not None:
             measure_seconds("ScheduleLag", lag)
         return started
 
-    def _begin_run(self, schedule: Schedule, after: Schedule, fire: int, mark: str) -> Fire | None:
-        agent, inputs = agent_of(self._library, schedule)
-        run_id = schedule.run_of(fire, mark)
-        record = self._record(schedule, fire, "started", task_id=run_id)
-        after = replace(after, graph_id=agent.graph_id, checked_version=agent.version)
-        if schedule.overlap == "cancel" and self._before_runs(schedule):
-            self._runs.stop(schedule.user_id, schedule.last_task)
-        request = RunRequest(
-            run_id,
-            agent,
-            inputs,
-            "schedule",
-            Lineage(
-                permissions=schedule.permissions,
-                tree_max_tokens=schedule.max_tokens,
-                tree_max_micros=schedule.max_cost_micros,
-                schedule_id=schedule.id,
-            ),
-            schedule.chat_session_id,
-            schedule.id,
-        )
-        try:
-            begun = self._runs.start_with(request, self._moving(schedule, after, record))
-        except NotFound as error:
-            raise Unfit("agent_deleted", "The agent was deleted.") from error
-        return record if begun else None
-
-    def _send_message(self, schedule: Schedule, after: Schedule, fire: int, mark: str) -> Fire | None:
-        session_id = schedule.session_of(fire, mark)
-        if not schedule.session_id:
-            create_session_once(
-                self._database, self._clock, session_id, schedule.user_id, schedule.name, schedule.permissions
-            )
-        shown = local_time(fire, schedule.timezone)
-        submission = Submission(
-            schedule.message_of(fire, mark),
-            schedule.message,
-            f"Sent by the user's schedule {schedule.name!r}, which was due at {shown}.",
-            Lineage(
-                permissions=schedule.permissions,
-                tree_max_tokens=schedule.max_tokens,
-                tree_max_micros=schedule.max_cost_micros,
-                schedule_id=schedule.id,
-            ),
-        )
-        policy: Literal["interrupt", "enqueue"] = "interrupt" if schedule.overlap == "cancel" else "enqueue"
-        try:
-            accepted = self._sending.submit(schedule.user_id, session_id, submission, policy)
-        except NotFound as error:
-            raise Unfit("session_deleted", "The session was deleted.") from error
-        record = self._record(schedule, fire, "started", task_id=accepted.task.id, session_id=session_id)
-        if not self._store.write(self._moving(schedule, after, record)):
-            return None
-        settle_fire(self._services, accepted.task.id)  # it may have ended before this was recorded
-        return record
-
     # -- recording -----------------------------------------------------------------------------
 
-    def _record(
-        self, schedule: Schedule, fire: int, outcome: Outcome, reason: str = "", task_id: str = "", session_id: str = ""
-    ) -> Fire:
-        return Fire(schedule.id, schedule.fires, fire, self._now(), outcome, reason, task_id, session_id)
-
-    def _moving(self, schedule: Schedule, after: Schedule, record: Fire) -> list[Write]:
-        """The writes behind a fire: its record, and the schedule as it is then. One that has fired once goes."""
-        put = Put(record.to_item())
-        if record.outcome == "started":
-            after = replace(
-                after,
-                last_fire=record.fire,
-                last_task=record.task_id,
-                last_counted=False,
-                last_session=record.session_id,
-            )
-            if not after.recurs and not after.next_fire and after.status == "active":
-                return [*removing(schedule), put]
-        after = replace(after, fires=schedule.fires + 1)
-        if after.status == "active" and not after.next_fire:
-            after = after.stopped("disabled", record.reason or "ended")
-        return [*changing(schedule, after), put]
-
     def _leave_out(self, schedule: Schedule, after: Schedule, outcome: Outcome, reason: str) -> None:
-        record = self._record(schedule, schedule.next_fire, outcome, reason)
-        if self._store.write(self._moving(schedule, after, record)):
-            log_event("schedule.left_out", schedule_id=schedule.id, user_id=schedule.user_id, reason=reason)
+        self._record(schedule, after, Fire.of(schedule, Occasion.due(schedule), self._now(), outcome, reason))
+        log_event("schedule.left_out", schedule_id=schedule.id, user_id=schedule.user_id, reason=reason)
 
     def _fail(self, schedule: Schedule, after: Schedule, code: str, message: str) -> None:
-        record = self._record(schedule, schedule.next_fire, "failed", code)
-        failures = schedule.failures + 1
-        after = replace(after, failures=failures, last_error=message[:_MOST_ERROR])
+        after = after_failure(after, message)
         if not after.recurs:
             after = after.stopped("disabled", code)
-        elif 0 < after.max_failures <= failures:
-            after = after.stopped("paused", "failures")
-        if self._store.write(self._moving(schedule, after, record)):
-            log_event("schedule.failed", schedule_id=schedule.id, user_id=schedule.user_id, code=code)
-            count("ScheduleFailed")
-            if after.status != "active":
-                tell_stopped(self._services, after)
+        self._record(schedule, after, Fire.of(schedule, Occasion.due(schedule), self._now(), "failed", code))
+        log_event("schedule.failed", schedule_id=schedule.id, user_id=schedule.user_id, code=code)
+        count("ScheduleFailed")
 
-    def _disable(self, schedule: Schedule, reason: str, message: str) -> None:
-        after = replace(schedule.stopped("disabled", reason), last_error=message[:_MOST_ERROR])
-        record = self._record(schedule, schedule.next_fire, "failed", reason)
-        if self._store.write(self._moving(schedule, after, record)):
-            log_event("schedule.disabled", schedule_id=schedule.id, user_id=schedule.user_id, reason=reason)
-            count("ScheduleFailed")
-            tell_stopped(self._services, after)
+    def _disable(self, schedule: Schedule, occasion: Occasion, reason: str, message: str) -> None:
+        after = replace(schedule.stopped("disabled", reason), last_error=message[:MOST_ERROR_CHARACTERS])
+        self._record(schedule, after, Fire.of(schedule, occasion, self._now(), "failed", reason))
+        log_event("schedule.disabled", schedule_id=schedule.id, user_id=schedule.user_id, reason=reason)
+        count("ScheduleFailed")
+
+    def _record(self, schedule: Schedule, after: Schedule, record: Fire) -> None:
+        if not self._store.write(recording(schedule, after_fire(after, record), record)):
+            raise Changed
+
+    def _change(self, schedule: Schedule, after: Schedule) -> None:
+        if not self._store.write(changing(schedule, after)):
+            raise Changed
 
     def _now(self) -> int:
         return to_millis(self._clock.now())

@@ -1,4 +1,7 @@
-"""How what a schedule has started has ended: it is in its history, and too many failures in a row pause it."""
+"""How what a schedule has started has ended, and that a schedule has stopped: what the State table's stream brings.
+
+The end is in the history, and too many failures in a row pause the schedule. Whatever has stopped it, its user is told.
+"""
 
 from dataclasses import replace
 
@@ -6,7 +9,8 @@ from shared.aws.writes import Update, Write
 from shared.chat.services import Services
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.schedules.records import Fire, Result, Schedule, changing, fired_key
+from shared.schedules.planning import after_failure
+from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Result, Schedule, changing, fired_key
 from shared.schedules.store import ScheduleStore
 from shared.stream import frames
 from shared.stream.notices import notify_user
@@ -14,7 +18,6 @@ from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 
 _ATTEMPTS = 6
-_MOST_ERROR = 500
 _RESULTS: dict[TaskStatus, Result] = {
     TaskStatus.COMPLETED: "completed",
     TaskStatus.FAILED: "failed",
@@ -34,9 +37,7 @@ def settle_fire(services: Services, task_id: str) -> None:
     store = ScheduleStore(services.database)
     for _ in range(_ATTEMPTS):
         schedule = store.find(task.user_id, task.schedule_id)
-        fire = next(
-            (fire for fire in store.fires(task.schedule_id, services.clock.now()) if fire.task_id == task_id), None
-        )
+        fire = store.fire_of(task.schedule_id, task_id, services.clock.now())
         if schedule is None or (fire.result if fire else schedule.last_task != task_id or schedule.last_counted):
             return
         after = _after(schedule, task)
@@ -47,22 +48,24 @@ def settle_fire(services: Services, task_id: str) -> None:
             if after.status != schedule.status:
                 log_event("schedule.paused", schedule_id=schedule.id, user_id=schedule.user_id, reason=after.reason)
                 count("ScheduleFailed")
-                tell_stopped(services, after)
             return
     raise Retryable("The schedule changes too fast.", code="schedule_busy")
 
 
-def tell_stopped(services: Services, schedule: Schedule) -> None:
-    """Tell the user that a schedule fires no more, and why."""
+def tell_stopped(services: Services, user_id: str, schedule_id: str) -> None:
+    """Tell its user that a schedule fires no more, and why; of one that its user has paused nobody is told."""
+    schedule = ScheduleStore(services.database).find(user_id, schedule_id)
+    if schedule is None or schedule.status == "active" or schedule.reason == "user":
+        return
     frame = frames.notify(
-        "schedule-stopped",
+        "schedule-paused",
         schedule_id=schedule.id,
         name=schedule.name,
         status=schedule.status,
         reason=schedule.reason,
         error=schedule.last_error,
     )
-    notify_user(services.database, services.sockets, schedule.user_id, frame)
+    notify_user(services.database, services.sockets, user_id, frame)
 
 
 def _after(schedule: Schedule, task: Task) -> Schedule:
@@ -70,10 +73,7 @@ def _after(schedule: Schedule, task: Task) -> Schedule:
         return replace(schedule, failures=0, last_error="") if schedule.failures or schedule.last_error else schedule
     if task.status is not TaskStatus.FAILED:
         return schedule
-    after = replace(schedule, failures=schedule.failures + 1, last_error=_error_of(task))
-    if after.status == "active" and 0 < after.max_failures <= after.failures:
-        return after.stopped("paused", "failures")
-    return after
+    return after_failure(schedule, _error_of(task))
 
 
 def _result(fire: Fire, task: Task) -> Write:
@@ -86,4 +86,4 @@ def _result(fire: Fire, task: Task) -> Write:
 
 
 def _error_of(task: Task) -> str:
-    return task.error["message"][:_MOST_ERROR] if task.error else ""
+    return task.error["message"][:MOST_ERROR_CHARACTERS] if task.error else ""

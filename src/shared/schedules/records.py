@@ -4,6 +4,7 @@
 |----------|---------------------|-------------------------------|---------------------------------------------------|
 | schedule | `SCHEDULES#{user}`  | `SCHEDULE#{id}`               | `revision` rises with each change                 |
 | number   | `SCHEDULES#{user}`  | `COUNT`                       | how many the user has                             |
+| made     | `SCHEDULES#{user}`  | `MADE#{id}`                   | stays 30 days: an id makes one schedule           |
 | due      | `FIRE#{shard}`      | `{due, 13 digits}#{schedule}` | one, as long as the schedule is to fire           |
 | fired    | `SCHEDULE#{id}`     | `FIRED#{place, 2 digits}`     | the last 50: a new one takes the oldest's place   |
 
@@ -17,13 +18,17 @@ from typing import Any, Literal
 from shared.agents.scheduling import ScheduleKind, ScheduleStatus
 from shared.aws.writes import Delete, Item, Key, Put, Update, Write
 from shared.kernel.ids import dated_id, derived_id, stable_number
+from shared.tasks.lineage import Lineage
 
 RECORD_VERSION = 1
 SHARDS = 16
 MAX_SCHEDULES = 100
 """Of one user."""
 KEPT_FIRES = 50
+MOST_ERROR_CHARACTERS = 500
 _FIRES_KEPT_SECONDS = 90 * 86_400
+_MADE_KEPT_SECONDS = 30 * 86_400
+"""Longer than the call that has asked for it can be repeated."""
 
 Overlap = Literal["skip", "queue", "cancel"]
 """What happens while the run before still runs: this one is left out, waits for its end, or stops it."""
@@ -32,6 +37,31 @@ CatchUp = Literal["run", "skip"]
 Outcome = Literal["started", "skipped", "missed", "failed"]
 Result = Literal["completed", "failed", "cancelled"]
 ANY_DEVICE = "any"
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Why a schedule starts something now. What it starts has its ids from the `key`: one key, one run or message."""
+
+    kind: Literal["due", "now", "first"]
+    fire: int
+    """The time that the history has."""
+    key: str
+
+    @classmethod
+    def due(cls, schedule: "Schedule") -> "Occasion":
+        """Its time has come."""
+        return cls("due", schedule.next_fire, str(schedule.next_fire))
+
+    @classmethod
+    def now(cls, schedule: "Schedule", now: int) -> "Occasion":
+        """Its user wants it at once. Until that is recorded, or another fire is, a second click means the same."""
+        return cls("now", now, f"now-{schedule.fires}")
+
+    @classmethod
+    def first(cls, schedule: "Schedule") -> "Occasion":
+        """Its device has come, and it has never run."""
+        return cls("first", schedule.created_at, "first")
 
 
 @dataclass(frozen=True)
@@ -107,22 +137,33 @@ class Schedule:
         """By how many milliseconds each of its fires is late on purpose."""
         return stable_number(self.id, self.jitter_seconds + 1) * 1000
 
-    def run_of(self, fire: int, mark: str = "") -> str:
-        """The id of the run that a fire starts: the same, however often it is tried. `mark`: for what has no time."""
-        return dated_id(fire, "fire", self.id, mark)
+    def run_of(self, occasion: Occasion) -> str:
+        """The id of the run that is started: the same, however often it is tried."""
+        return dated_id(occasion.fire, "fire", self.id, occasion.key)
 
-    def message_of(self, fire: int, mark: str = "") -> str:
-        """The same for the message that it sends."""
-        return derived_id("fired-message", self.id, str(fire), mark)
+    def message_of(self, occasion: Occasion) -> str:
+        """The same for the message that is sent."""
+        return derived_id("fired-message", self.id, occasion.key)
 
-    def session_of(self, fire: int, mark: str = "") -> str:
+    def session_of(self, occasion: Occasion) -> str:
         """The same for the session in which that is heard."""
-        return self.session_id or derived_id("fired-session", self.id, str(fire), mark)
+        return self.session_id or derived_id("fired-session", self.id, occasion.key)
+
+    @property
+    def lineage(self) -> Lineage:
+        """What binds what it starts."""
+        return Lineage(
+            permissions=self.permissions,
+            tree_max_tokens=self.max_tokens,
+            tree_max_micros=self.max_cost_micros,
+            schedule_id=self.id,
+        )
 
     def to_item(self) -> Item:
         """The stored form; what is as usual is left out."""
         known = {name: value for name, value in vars(self).items() if value != _USUAL.get(name)}
-        return {**known, **schedule_key(self.user_id, self.id), "v": RECORD_VERSION, "revision": self.revision}
+        always = {"v": RECORD_VERSION, "revision": self.revision, "status": self.status}  # the stream's filter wants it
+        return {**known, **schedule_key(self.user_id, self.id), **always}
 
     @classmethod
     def from_item(cls, item: Item) -> "Schedule":
@@ -159,6 +200,13 @@ class Fire:
     result: Result | None = None
     """How what was started has ended."""
     error: str = ""
+
+    @classmethod
+    def of(
+        cls, schedule: Schedule, occasion: Occasion, now: int, outcome: Outcome = "started", reason: str = ""
+    ) -> "Fire":
+        """The schedule's next one."""
+        return cls(schedule.id, schedule.fires, occasion.fire, now, outcome, reason)
 
     def to_item(self) -> Item:
         """The stored form."""
@@ -208,6 +256,11 @@ def count_key(user_id: str) -> Key:
     return {"pk": f"SCHEDULES#{user_id}", "sk": "COUNT"}
 
 
+def made_key(user_id: str, schedule_id: str) -> Key:
+    """Where it is kept that this schedule was made, though it may be gone."""
+    return {"pk": f"SCHEDULES#{user_id}", "sk": f"MADE#{schedule_id}"}
+
+
 def fired_key(schedule_id: str, place: int) -> Key:
     """Where what became of a fire is."""
     return {"pk": f"SCHEDULE#{schedule_id}", "sk": f"FIRED#{place % KEPT_FIRES:02d}"}
@@ -219,14 +272,21 @@ def due_key(schedule_id: str, due: int) -> Key:
 
 
 def creating(schedule: Schedule) -> list[Write]:
-    """The writes that make a schedule; the second fails if its user has as many as one may have."""
+    """The writes that make a schedule: the first fails if it was made before, the second if there are too many."""
+    made = {
+        **made_key(schedule.user_id, schedule.id),
+        "v": RECORD_VERSION,
+        "next_fire": schedule.next_fire,
+        "expires_at": schedule.created_at // 1000 + _MADE_KEPT_SECONDS,
+    }
     counted = Update(
         count_key(schedule.user_id),
         "SET #v = :v ADD #schedules :one",
         condition="attribute_not_exists(#schedules) OR #schedules < :most",
         values={"v": RECORD_VERSION, "one": 1, "most": MAX_SCHEDULES},
     )
-    return [Put(schedule.to_item(), condition="attribute_not_exists(#pk)"), counted, *_rows_of(schedule)]
+    new = "attribute_not_exists(#pk)"
+    return [Put(made, condition=new), counted, Put(schedule.to_item(), condition=new), *_rows_of(schedule)]
 
 
 def changing(seen: Schedule, schedule: Schedule) -> list[Write]:
@@ -243,6 +303,11 @@ def removing(seen: Schedule) -> list[Write]:
     gone = Delete(schedule_key(seen.user_id, seen.id), condition="#revision = :seen", values={"seen": seen.revision})
     counted = Update(count_key(seen.user_id), "ADD #schedules :less", values={"less": -1})
     return [gone, counted, *_rows_away(seen)]
+
+
+def recording(seen: Schedule, after: Schedule | None, record: Fire) -> list[Write]:
+    """The writes behind a fire: its record, and the schedule as it is then; None: it goes. The first fails as above."""
+    return [*(changing(seen, after) if after else removing(seen)), Put(record.to_item())]
 
 
 def _rows_of(schedule: Schedule) -> list[Write]:

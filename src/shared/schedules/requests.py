@@ -18,14 +18,10 @@ MAX_JITTER_SECONDS = 3_600
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
-def _expression(value: str) -> str:
-    return checked_cron(value)
-
-
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE)
 ]
-CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(_expression)]
+CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(checked_cron)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
 DeviceName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
@@ -84,8 +80,8 @@ class NewSchedule(Times):
     catch_up: CatchUp = "run"
     jitter_seconds: Jitter = 0
     max_failures: Failures = 3
-    max_tokens: Tokens | None = Field(default=None, description="of each run of an agent")
-    max_cost_usd: Dollars | None = Field(default=None, description="of each run of an agent")
+    max_tokens: Tokens | None = Field(default=None, description="of each run or turn and all that it starts")
+    max_cost_usd: Dollars | None = Field(default=None, description="of each run or turn and all that it starts")
     device: DeviceName | None = Field(default=None, description="waits for this device, or for one: `any`")
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.accounts.budgets.amounts import MICROS
 from shared.agents.scheduling import ScheduleView
 from shared.kernel.clock import iso
 from shared.schedules.records import Fire, Schedule
 
-_MICROS = 1_000_000
 _PREVIEW_CHARACTERS = 200
 
 
@@ -60,7 +60,7 @@ def head(schedule: Schedule, zone: str) -> dict[str, Any]:
         "jitter_seconds": schedule.jitter_seconds,
         "max_failures": schedule.max_failures,
         "max_tokens": schedule.max_tokens or None,
-        "max_cost_usd": schedule.max_cost_micros / _MICROS if schedule.max_cost_micros else None,
+        "max_cost_usd": schedule.max_cost_micros / MICROS if schedule.max_cost_micros else None,
         "device": schedule.device or None,
         "target": _target(schedule),
         "next_fire": _iso(schedule.next_fire),

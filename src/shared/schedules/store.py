@@ -1,10 +1,13 @@
 """Reading and writing schedules."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 
 from shared.aws.database import Database, TransactionFailed
-from shared.aws.writes import Write
+from shared.aws.writes import Item, Write
 from shared.kernel.errors import LimitReached, NotFound, Retryable
+from shared.kernel.telemetry import count, log_problem
 from shared.schedules.records import (
     KEPT_FIRES,
     MAX_SCHEDULES,
@@ -50,7 +53,7 @@ class ScheduleStore:
         return sorted((Schedule.from_item(row) for row in rows), key=lambda schedule: schedule.created_at)
 
     def create(self, schedule: Schedule) -> Schedule:
-        """Put a new one; with an id that is there already: what is there.
+        """Put a new one. With an id that was used before: what is there, or, if that is gone, what was made.
 
         Raises:
             LimitReached: the user has as many as one may have.
@@ -58,11 +61,15 @@ class ScheduleStore:
         try:
             self._database.transact(creating(schedule))
         except TransactionFailed as failure:
-            if 0 in failure.failed:
-                return self.get(schedule.user_id, schedule.id)
+            if failure.failed.keys() != {1}:
+                return self._made_before(schedule, failure.failed.get(0))
             message = f"You have {MAX_SCHEDULES} schedules; delete one first."
             raise LimitReached(message, code="too_many_schedules", details={"limit": MAX_SCHEDULES}) from failure
         return schedule
+
+    def _made_before(self, schedule: Schedule, made: Item | None) -> Schedule:
+        next_fire = made["next_fire"] if made else schedule.next_fire
+        return self.find(schedule.user_id, schedule.id) or replace(schedule, next_fire=next_fire, due=0)
 
     def change(self, user_id: str, schedule_id: str, changed: Callable[[Schedule], Schedule]) -> Schedule:
         """Put `changed(schedule)` in the schedule's place, whoever else changes it.
@@ -106,11 +113,27 @@ class ScheduleStore:
         there = (Fire.from_item(row) for row in rows if row["expires_at"] > now)
         return sorted(there, key=lambda fire: fire.place, reverse=True)
 
+    def fire_of(self, schedule_id: str, task_id: str, now: float) -> Fire | None:
+        """The one of these that has started the task, or None."""
+        return next((fire for fire in self.fires(schedule_id, now) if fire.task_id == task_id), None)
+
     def due(self, shard: int, now: int, limit: int | None = None) -> Iterator[DueRow]:
-        """The rows of a shard that are due, the oldest first; a row of this second may be missing still."""
+        """The rows of a shard that are due, the oldest first; a row of this second may be missing still.
+
+        What can't be read as a row is left out, and left where it is.
+        """
         values = {"pk": f"FIRE#{shard}", "latest": f"{now:013d}#~"}
-        rows = self._database.query("#pk = :pk AND #sk <= :latest", values, consistent=False, limit=limit)
-        yield from map(DueRow.from_item, rows)
+        rows = self._database.query("#pk = :pk AND #sk <= :latest", values, consistent=False, portion=limit)
+        yield from islice((row for row in map(_read, rows) if row), limit)
+
+
+def _read(item: Item) -> DueRow | None:
+    try:
+        return DueRow.from_item(item)
+    except (KeyError, ValueError):
+        log_problem("schedule.failed", code="unreadable_row")
+        count("WorkFailed")
+        return None
 
 
 def _busy() -> Retryable:

@@ -69,11 +69,19 @@ class Tick:
         now = to_millis(self._clock.now())
         mine: list[DueRow] = []
         for shard in range(SHARDS):
-            rows = list(self._store.due(shard, now, limit=AT_ONCE + 1))
+            rows = self._due(shard, now)
             if len(rows) > AT_ONCE and self._handed_on(Errand(shard=shard)):
                 continue
             mine += rows
         return self._fire(mine)
+
+    def _due(self, shard: int, now: int) -> list[DueRow]:
+        try:
+            return list(self._store.due(shard, now, limit=AT_ONCE + 1))
+        except Retryable as error:  # the other shards fire; this one is looked at again in a minute
+            log_problem("schedules.unread", shard=shard, code=error.code)
+            count("WorkFailed")
+            return []
 
     def do(self, sent: Any) -> int:
         """What another invocation has handed on; how many rows were dealt with here."""

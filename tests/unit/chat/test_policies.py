@@ -8,11 +8,13 @@ import pytest
 from moto import mock_aws
 
 from shared.chat.accept import Accepted, Requester, TurnRunning
-from shared.chat.opening import Submission
+from shared.chat.opening import Submission, may_ride
 from shared.chat.pending import load_pending
 from shared.chat.sending import Sending
 from shared.chat.sessions import Session
 from shared.kernel.errors import LimitReached, NotFound, Retryable
+from shared.tasks.lineage import Lineage
+from shared.tasks.records import Task, TaskStatus
 from tests.support.model import says
 from tests.support.region import Parley, build_parley
 from tests.support.time import FakeClock
@@ -358,3 +360,19 @@ def test_a_window_costs_one_write(parley: Parley) -> None:
     parley.watch.reset()
     parley.send(limited)
     assert len(parley.watch.calls) == free + 1
+
+
+@pytest.mark.parametrize(
+    ("lineage", "rides"),
+    [
+        (Lineage("root", "root", 1), True),
+        (Lineage("root", "root", 1, tree_max_tokens=1_000), False),
+        (Lineage("root", "root", 1, tree_max_micros=1_000), False),
+        (Lineage("other", "tree", 1, tree_max_tokens=1_000), True),
+        (Lineage(schedule_id="s1"), False),
+    ],
+)
+def test_what_has_a_budget_of_its_own_is_heard_by_no_turn_outside_of_it(lineage: Lineage, rides: bool) -> None:
+    """Else it would spend what nobody counts; and the end of what a schedule sends is its turn's."""
+    running = Task("t1", "session", "ada", TaskStatus.RUNNING, 0, 0, root="tree")
+    assert may_ride(lineage, running) is rides

@@ -7,19 +7,15 @@ from typing import Any
 import pytest
 
 from shared.agents.library.records import LibraryAgent
-from shared.chat.deletion import delete_session
-from shared.kernel.errors import Conflict, NotFound, Retryable
+from shared.kernel.errors import Conflict, NotFound
 from shared.schedules.outcomes import settle_fire
-from shared.schedules.records import KEPT_FIRES, MAX_SCHEDULES, count_key
+from shared.schedules.records import KEPT_FIRES, MAX_SCHEDULES, Occasion, count_key
 from shared.schedules.requests import ScheduleChange
 from shared.socket.connections import remember_connection
 from shared.tasks.pools import PoolLimit, SlotLimits
 from shared.tasks.records import TaskStatus
-from tests.support.model import says
 from tests.support.runs import GREETER, given, graph, node, result
-from tests.support.schedules import Planner, told
-
-HOURLY = {"cron": "0 * * * *"}
+from tests.support.schedules import HOURLY, Planner, told
 
 
 def failing(planner: Planner) -> LibraryAgent:
@@ -35,7 +31,7 @@ def test_a_due_schedule_starts_a_run_and_has_its_next_fire(planner: Planner) -> 
     assert planner.tick() == 0
     assert planner.tick_at("2025-06-15T16:00:30") == 1
     (run,) = planner.runs(schedule)
-    assert (run.id, run.origin, run.schedule_id) == (schedule.run_of(schedule.next_fire), "schedule", schedule.id)
+    assert (run.id, run.origin, run.schedule_id) == (schedule.run_of(Occasion.due(schedule)), "schedule", schedule.id)
     assert planner.parley.runs_waiting() == [run.id]
     after = planner.again(schedule)
     assert (told(after.next_fire), told(after.last_fire), after.last_task) == (
@@ -68,42 +64,6 @@ def test_the_history_goes_after_ninety_days(planner: Planner) -> None:
     assert planner.fires(schedule) == []
 
 
-def test_two_ticks_of_one_minute_and_two_processes_start_one_run(planner: Planner) -> None:
-    """The row goes in the transaction that starts the run."""
-    schedule = planner.agent_schedule(HOURLY)
-    planner.parley.clock.advance(3_600)
-    rows = list(planner.store.due(*shard_of(planner)))
-    first, second = planner.firing, planner.firing
-    assert [first.look_at(rows[0]), second.look_at(rows[0]), planner.tick()] == [True, False, 0]
-    assert len(planner.runs(schedule)) == 1
-
-
-def shard_of(planner: Planner) -> tuple[int, int]:
-    """The shard with something due, and an instant after it."""
-    later = 10**13 - 1
-    return next(shard for shard in range(16) if list(planner.store.due(shard, later))), later
-
-
-def test_two_processes_that_have_both_read_the_schedule_start_one_run(planner: Planner) -> None:
-    """One transaction finds the schedule as it was seen, the other one doesn't."""
-    schedule = planner.agent_schedule(HOURLY)
-    planner.parley.clock.advance(3_600)
-    (row,) = planner.store.due(*shard_of(planner))
-    watch, other = planner.parley.watch, planner.firing
-    watch.reset()
-
-    def meanwhile(name: str, _: int) -> None:
-        if name == "TransactWriteItems":
-            watch.on_call = None
-            assert other.look_at(row)
-
-    watch.on_call = meanwhile
-    assert not planner.firing.look_at(row)
-    assert len(planner.runs(schedule)) == 1
-    assert len(planner.parley.runs_waiting()) == 1
-    assert len(planner.fires(schedule)) == 1
-
-
 @pytest.mark.parametrize(
     ("looked_at", "then"), [("2025-06-15T17:00:10", "2025-06-15T18:00"), ("2025-06-16T17:30:00", "2025-06-16T18:00")]
 )
@@ -113,7 +73,7 @@ def test_fires_that_were_missed_become_one_run(planner: Planner, looked_at: str,
     planner.tick_at(looked_at)
     planner.tick()
     (run,) = planner.runs(schedule)
-    assert run.id == schedule.run_of(schedule.next_fire)
+    assert run.id == schedule.run_of(Occasion.due(schedule))
     assert planner.due() == [then]
 
 
@@ -158,7 +118,7 @@ def test_an_end_date_ends_it(planner: Planner) -> None:
 def test_what_fires_once_goes_when_it_has_fired(planner: Planner, times: dict[str, Any]) -> None:
     """Its run stays; the number of the user's schedules goes down."""
     schedule = planner.agent_schedule(times, once=True)
-    run_id = schedule.run_of(schedule.next_fire)
+    run_id = schedule.run_of(Occasion.due(schedule))
     planner.tick_at("2025-06-15T15:30:10")
     assert planner.store.find("ada", schedule.id) is None
     assert planner.parley.runs_waiting() == [run_id]
@@ -219,12 +179,36 @@ def test_failures_in_a_row_pause_it_and_its_user_is_told(planner: Planner) -> No
     assert (after.status, after.reason, after.failures, planner.due()) == ("paused", "failures", 2, [])
     assert after.last_error
     assert [fire.result for fire in planner.fires(schedule)] == ["failed", "failed"]
-    notices = [frame for frame in planner.parley.sockets.frames["c1"] if frame.get("kind") == "schedule-stopped"]
-    assert [(notice["schedule_id"], notice["reason"]) for notice in notices] == [(schedule.id, "failures")]
+    assert told_of(planner) == [(schedule.id, "failures")]
     planner.tick_at("2025-06-15T18:00:10")
     assert len(planner.runs(schedule)) == 2
     resumed = planner.book.resume("ada", schedule.id)
     assert (resumed.status, resumed.failures) == ("active", 0)
+
+
+def told_of(planner: Planner) -> list[tuple[str, str]]:
+    """Which schedules have stopped, and why, as their user has heard."""
+    frames = planner.parley.sockets.frames.get("c1", [])
+    return [(frame["schedule_id"], frame["reason"]) for frame in frames if frame.get("kind") == "schedule-paused"]
+
+
+def test_whatever_stops_a_schedule_its_user_is_told(planner: Planner) -> None:
+    """But not of what they have paused themselves."""
+    parley, gone = planner.parley, planner.agents.agent(GREETER)
+    remember_connection(parley.database, parley.clock, "c1", "ada")
+    planner.message_schedule({**HOURLY, "ends_at": "2025-06-15T16:30:00Z"}, id="ending")
+    planner.agent_schedule({"at": "2025-06-15T16:00:00Z"}, catch_up="skip", id="missed")
+    planner.agent_schedule(HOURLY, gone, id="without")
+    planner.agents.library.delete(gone)
+    planner.agent_schedule(HOURLY, id="paused")
+    planner.book.pause("ada", "paused")
+    planner.tick_at("2025-06-15T16:10:00")
+    parley.state_changes()
+    assert sorted(told_of(planner)) == [
+        ("ending", "ended"),
+        ("missed", "tick_was_late"),
+        ("without", "agent_deleted"),
+    ]
 
 
 def test_a_failure_counts_however_many_fires_were_left_out_meanwhile(planner: Planner) -> None:
@@ -343,7 +327,7 @@ def test_the_history_keeps_the_last_fifty(planner: Planner) -> None:
     schedule = planner.agent_schedule({"cron": "* * * * *"}, catch_up="skip")
     for _ in range(KEPT_FIRES + 3):
         planner.parley.clock.advance(360)
-        planner.tick()
+        planner.look_at_due()
     fires = planner.fires(schedule)
     assert (len(fires), fires[0].place, fires[-1].place) == (KEPT_FIRES, 3, KEPT_FIRES + 2)
 
@@ -370,164 +354,3 @@ def test_a_hundred_schedules_are_counted_in_and_out(planner: Planner) -> None:
     planner.minutes(2)
     assert planner.parley.database.get(count_key("ada"))["schedules"] == 0  # type: ignore[index]
     assert MAX_SCHEDULES == 100
-
-
-# -- messages ------------------------------------------------------------------------------------
-
-
-def test_a_message_is_sent_to_its_session_and_answered(planner: Planner) -> None:
-    """As any message is; the row says which schedule has sent it, and the model is told."""
-    parley = planner.parley
-    session = parley.new_session()
-    parley.scripted(says("It has."))
-    schedule = planner.message_schedule({"delay_seconds": 60}, session.id)
-    planner.minutes(2)
-    parley.settle()
-    asked, answered = parley.transcript(session)
-    assert (asked.role, asked.content, answered.content) == ("user", "Any news?", "It has.")
-    assert asked.schedule_id == schedule.id
-    assert parley.task(asked.task_id).schedule_id == schedule.id
-    assert "schedule 'Ask'" in str(parley.model.requests[0].messages)
-    assert planner.store.find("ada", schedule.id) is None
-
-
-def test_a_message_without_a_session_gets_a_new_one_each_time(planner: Planner) -> None:
-    """Of its name."""
-    parley = planner.parley
-    parley.scripted(says("One"), says("Two"))
-    schedule = planner.message_schedule(HOURLY)
-    for hour in (16, 17):
-        planner.tick_at(f"2025-06-15T{hour}:00:10")
-        parley.settle()
-    first, second = planner.fires(schedule)
-    assert first.session_id != second.session_id
-    assert parley.session(first.session_id).title == "Ask"
-    assert [fire.result for fire in (first, second)] == ["completed", "completed"]
-
-
-def test_a_message_that_comes_while_a_turn_runs_waits_for_it(planner: Planner) -> None:
-    """The session keeps it, as it keeps those of its user."""
-    parley = planner.parley
-    session = parley.new_session()
-    parley.scripted(says("Yes?"), says("It has."))
-    parley.send(session)
-    planner.message_schedule({"delay_seconds": 60}, session.id)
-    planner.minutes(2)
-    assert parley.session(session.id).pending_count == 1
-    parley.settle()
-    assert "Any news?" in [row.content for row in parley.transcript(parley.session(session.id))]
-
-
-def test_a_message_is_sent_once_though_the_schedule_was_not_moved_on(planner: Planner) -> None:
-    """The fire's message id is claimed in the session."""
-    parley = planner.parley
-    session = parley.new_session()
-    parley.scripted(says("It has."))
-    planner.message_schedule(HOURLY, session.id)
-    parley.clock.advance(3_600)
-    (row,) = planner.store.due(*shard_of(planner))
-    watch = parley.watch
-    watch.reset()
-    moves = []
-
-    def meanwhile(name: str, _: int) -> None:
-        moves.append(name)
-        if moves.count("TransactWriteItems") == 2:
-            watch.on_call = None
-            raise Retryable("lost")
-
-    watch.on_call = meanwhile
-    with pytest.raises(Retryable):
-        planner.firing.look_at(row)
-    planner.tick()
-    parley.settle()
-    assert [message.content for message in parley.transcript(session) if message.role == "user"] == ["Any news?"]
-
-
-def test_a_turn_that_ends_before_its_fire_is_recorded_is_in_the_history_with_its_end(planner: Planner) -> None:
-    """The tick was cut off behind the message."""
-    parley = planner.parley
-    parley.scripted(says("It has."))
-    schedule = planner.message_schedule(HOURLY, parley.new_session().id)
-    parley.clock.advance(3_600)
-    moves = []
-
-    def lost(name: str, _: int) -> None:
-        moves.append(name)
-        if moves.count("TransactWriteItems") == 2:
-            parley.watch.on_call = None
-            raise Retryable("lost")
-
-    parley.watch.on_call = lost
-    planner.tick()
-    parley.settle()
-    assert planner.fires(schedule) == []
-    planner.tick()
-    assert [fire.result for fire in planner.fires(schedule)] == ["completed"]
-
-
-def test_a_deleted_session_disables_the_schedule(planner: Planner) -> None:
-    """There is nobody to hear it."""
-    session = planner.parley.new_session()
-    schedule = planner.message_schedule(HOURLY, session.id)
-    delete_session(planner.parley.services, "ada", session.id)
-    planner.tick_at("2025-06-15T16:00:10")
-    assert planner.again(schedule).reason == "session_deleted"
-
-
-# -- devices -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("bound_to", "starts"), [("laptop", True), ("any", True), ("phone", False)])
-def test_a_schedule_of_a_device_waits_for_it(planner: Planner, bound_to: str, starts: bool) -> None:
-    """An overdue one starts when that device returns, once."""
-    schedule = planner.agent_schedule(HOURLY, device=bound_to)
-    planner.tick_at("2025-06-15T16:00:10")
-    assert (planner.fires(schedule), planner.due()) == ([], [])
-    planner.parley.clock.advance(7_200)
-    returned = planner.firing.device_returned("ada", "laptop")
-    assert [fire.schedule_id for fire in returned] == ([schedule.id] if starts else [])
-    assert planner.firing.device_returned("ada", "laptop") == []
-    assert planner.due() == (["2025-06-15T19:00"] if starts else [])
-
-
-def test_an_overdue_one_that_is_bound_to_no_device_any_more_fires(planner: Planner) -> None:
-    """It had no row that the tick could find."""
-    schedule = planner.agent_schedule(HOURLY, device="phone")
-    planner.tick_at("2025-06-15T16:00:10")
-    assert planner.due() == []
-    planner.book.change("ada", schedule.id, ScheduleChange(device=None))
-    planner.minutes()
-    assert [told(fire.fire) for fire in planner.fires(schedule)] == ["2025-06-15T16:00"]
-    assert planner.due() == ["2025-06-15T17:00"]
-
-
-def test_a_limit_when_its_device_comes_brings_no_fire_forward(planner: Planner) -> None:
-    """What has never run is tried when the device comes again; the next fire keeps its time."""
-    services = planner.parley.services
-    planner.parley.services = replace(services, slot_limits=SlotLimits(runs=PoolLimit(0, 0)))
-    planner.is_there = lambda *_: True
-    schedule = planner.agent_schedule({"cron": "0 9 * * *"}, device="laptop")
-    assert planner.firing.device_returned("ada", "laptop") == []
-    planner.parley.services = services
-    planner.minutes(2)
-    assert (planner.fires(schedule), planner.due()) == ([], ["2025-06-16T09:00"])
-    assert len(planner.firing.device_returned("ada", "laptop")) == 1
-
-
-def test_one_that_has_never_run_starts_when_its_device_comes(planner: Planner) -> None:
-    """Its next fire stays; what fires once waits for its time."""
-    schedule = planner.agent_schedule(HOURLY, device="any")
-    planner.agent_schedule({"delay_seconds": 3_600}, device="any")
-    assert [fire.schedule_id for fire in planner.firing.device_returned("ada", "laptop")] == [schedule.id]
-    assert "2025-06-15T16:00" in planner.due()
-    planner.agents.until_quiet()
-    assert planner.firing.device_returned("ada", "laptop") == []
-
-
-def test_a_device_that_is_there_is_not_waited_for(planner: Planner) -> None:
-    """The tick starts it."""
-    planner.is_there = lambda user, device: (user, device) == ("ada", "laptop")
-    schedule = planner.agent_schedule(HOURLY, device="laptop")
-    planner.tick_at("2025-06-15T16:00:10")
-    assert len(planner.runs(schedule)) == 1

@@ -15,8 +15,9 @@ from shared.agents.tools.schedule_followup import ScheduleFollowup, ScheduleFoll
 from shared.kernel.errors import Invalid, ToolError
 from shared.schedules.keeping import UserSchedules
 from shared.tools.contract import ToolContext
+from tests.support.model import says
 from tests.support.runs import GREETER
-from tests.support.schedules import Planner
+from tests.support.schedules import Planner, asked
 
 
 def context(call: str = "c1", user: str = "ada", **more: Any) -> ToolContext:
@@ -47,6 +48,32 @@ def test_a_follow_up_is_made_once_for_each_call(planner: Planner, keeping: UserS
     assert (first.schedule.kind, first.schedule.name, first.schedule.session_id) == ("message", "Any news?", None)
     assert len(keeping.list("ada")) == 1
     assert planner.due() == ["2025-06-15T15:08"]
+
+
+def test_a_call_that_runs_again_after_the_fire_sends_nothing_more(planner: Planner, keeping: UserSchedules) -> None:
+    """What fires once is gone by then; the answer is the one that was lost."""
+    parley = planner.parley
+    session = parley.new_session()
+    parley.scripted(says("It has."), says("Title"))
+    first = follow_up(keeping, delay_seconds=60, session_id=session.id)
+    planner.minutes(2)
+    parley.settle()
+    again = follow_up(keeping, delay_seconds=60, session_id=session.id)
+    planner.minutes(2)
+    parley.settle()
+    assert asked(parley, session) == ["Any news?"]
+    assert again == first
+    assert (planner.due(), keeping.list("ada")) == ([], [])
+
+
+def test_a_call_that_runs_again_brings_back_nothing_that_its_user_has_deleted(
+    planner: Planner, keeping: UserSchedules
+) -> None:
+    """Gone is gone."""
+    made = follow_up(keeping, cron="0 * * * *")
+    keeping.delete("ada", made.schedule.schedule_id)
+    follow_up(keeping, cron="0 * * * *")
+    assert (planner.due(), keeping.list("ada")) == ([], [])
 
 
 def test_this_chat_is_called_so(planner: Planner, keeping: UserSchedules) -> None:

@@ -1,15 +1,26 @@
 """The minute tick: few reads when there is nothing, and much at once spread over invocations."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
 
 import pytest
+from bench.due_schedules import Spread, spread
 
+from shared import wiring
 from shared.aws.writes import Put
+from shared.chat.accept import Requester
+from shared.chat.resume import SocketReplay
 from shared.kernel.errors import Retryable
 from shared.kernel.ids import stable_number
 from shared.schedules.records import SHARDS, DueRow
-from shared.schedules.tick import AT_ONCE, ERRAND, PORTION, Tick
-from tests.support.schedules import Planner
+from shared.schedules.tick import AT_ONCE, ERRAND, PORTION, Looking, Tick
+from shared.socket.connections import remember_connection
+from tests.support.region import put_rows
+from tests.support.schedules import HOURLY, Planner
+from tests.support.time import InlineExecutor
 
 
 @dataclass
@@ -27,20 +38,14 @@ class Looked:
         return True
 
 
-def due_now(planner: Planner, count: int, shard: int | None = None) -> None:
+def due_now(count: int, shard: int | None = None) -> None:
     """So many rows that are due; all of them in one shard, or wherever they fall."""
-    table = planner.parley.database
-    made = 0
-    for number in range(count * SHARDS * 2):
-        name = f"schedule-{number}"
-        if made == count:
-            break
-        if shard is None or stable_number(name, SHARDS) == shard:
-            table.write(Put(DueRow(0, 1_000 + number, name, "ada").to_item()))
-            made += 1
+    names = (f"schedule-{number}" for number in range(count * SHARDS * 2))
+    fitting = (name for name in names if shard is None or stable_number(name, SHARDS) == shard)
+    put_rows(DueRow(0, 1_000 + number, name, "ada").to_item() for number, name in enumerate(islice(fitting, count)))
 
 
-def tick_of(planner: Planner, looked: Looked) -> Tick:
+def tick_of(planner: Planner, looked: Looking) -> Tick:
     needs = planner.parley.services
     return Tick(needs.database, needs.clock, lambda: looked, planner.errands.append, needs.executor)
 
@@ -54,7 +59,7 @@ def test_a_minute_without_schedules_reads_each_shard_once(planner: Planner) -> N
 
 def test_a_little_is_done_at_once(planner: Planner) -> None:
     """Nothing is handed on."""
-    due_now(planner, AT_ONCE, shard=3)
+    due_now(AT_ONCE, shard=3)
     looked = Looked(planner)
     assert tick_of(planner, looked).look() == AT_ONCE
     assert (len(looked.rows), planner.errands) == (AT_ONCE, [])
@@ -63,8 +68,8 @@ def test_a_little_is_done_at_once(planner: Planner) -> None:
 def test_a_full_shard_is_handed_on_and_split(planner: Planner) -> None:
     """Each row is looked at once, in invocations of at most so many."""
     count = PORTION * 2 + 7
-    due_now(planner, count, shard=5)
-    looked = Looked(planner)
+    due_now(count, shard=5)
+    looked = Spread()
     assert tick_of(planner, looked).look() == 0
     (errand,) = planner.errands
     assert errand == {ERRAND: {"shard": 5, "rows": []}}
@@ -72,7 +77,16 @@ def test_a_full_shard_is_handed_on_and_split(planner: Planner) -> None:
     while planner.errands:
         sizes.append(tick_of(planner, looked).do(planner.errands.pop(0)[ERRAND]))
     assert sorted(sizes) == [7, PORTION, PORTION]
-    assert len({row.schedule_id for row in looked.rows}) == len(looked.rows) == count
+    assert (looked.rows, looked.most_often) == (count, 1)
+
+
+def test_much_in_all_shards_is_spread(planner: Planner) -> None:
+    """What `python -m bench.due_schedules` counts with 100,000 of them."""
+    looked = spread(planner.parley, 16 * 40)
+    assert (looked.rows, looked.most_often) == (16 * 40, 1)
+    assert looked.invocations == 1 + SHARDS
+    assert looked.largest <= PORTION
+    assert looked.queries == 2 * SHARDS
 
 
 def test_what_can_not_be_handed_on_is_done_here(planner: Planner) -> None:
@@ -81,7 +95,7 @@ def test_what_can_not_be_handed_on_is_done_here(planner: Planner) -> None:
     def refuse(_: object) -> None:
         raise Retryable("no")
 
-    due_now(planner, AT_ONCE * 2, shard=5)
+    due_now(AT_ONCE * 2, shard=5)
     looked, needs = Looked(planner), planner.parley.services
     tick = Tick(needs.database, needs.clock, lambda: looked, refuse, needs.executor)
     assert (tick.look(), tick.look(), tick.look()) == (AT_ONCE + 1, AT_ONCE - 1, 0)
@@ -89,7 +103,7 @@ def test_what_can_not_be_handed_on_is_done_here(planner: Planner) -> None:
 
 def test_an_invocation_without_time_leaves_the_rest(planner: Planner) -> None:
     """It is not lost: its row stays."""
-    due_now(planner, 10, shard=2)
+    due_now(10, shard=2)
     looked, needs = Looked(planner), planner.parley.services
     tick = Tick(needs.database, needs.clock, lambda: looked, planner.errands.append, needs.executor, lambda: False)
     assert (tick.look(), looked.rows) == (0, [])
@@ -107,11 +121,65 @@ def test_one_schedules_trouble_does_not_keep_the_others(planner: Planner) -> Non
 
         planner_first = ""
 
-    due_now(planner, 5, shard=2)
+    due_now(5, shard=2)
     failing = Failing(planner)
     failing.planner_first = next(planner.store.due(2, 10**13 - 1)).schedule_id
     assert tick_of(planner, failing).look() == 5
     assert [row.schedule_id for row in planner.store.due(2, 10**13 - 1)] == [failing.planner_first]
+
+
+def test_a_row_that_nobody_can_read_stops_nothing(planner: Planner) -> None:
+    """Not those behind it in its shard either, however many such rows there are."""
+    for number in range(AT_ONCE + 2):
+        planner.parley.database.write(Put({"pk": "FIRE#3", "sk": f"{number:013d}#broken"}))
+    due_now(2, shard=3)
+    assert tick_of(planner, Looked(planner)).look() == 2
+
+
+def test_a_shard_that_can_not_be_read_stops_no_other(planner: Planner) -> None:
+    """It is looked at again a minute later."""
+    due_now(20)
+
+    def throttled() -> None:
+        raise Retryable("throttled")
+
+    looked = Looked(planner)
+    planner.meanwhile("Query", throttled, nth=SHARDS)
+    first = tick_of(planner, looked).look()
+    assert 0 < first < 20
+    assert first + tick_of(planner, looked).look() == 20
+
+
+class Posting(InlineExecutor):
+    """Notes whether anything was submitted from within: it would wait behind what waits for it."""
+
+    def __init__(self) -> None:
+        self.deepest = 0
+        self._depth = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._depth += 1
+        self.deepest = max(self.deepest, self._depth)
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            self._depth -= 1
+
+
+def test_what_a_schedule_has_posted_does_not_wait_behind_schedules(planner: Planner) -> None:
+    """One that stops the turn before waits until its viewers have their end: the threads that post do nothing else."""
+    parley, posting = planner.parley, Posting()
+    session = parley.new_session()
+    schedule = planner.message_schedule(HOURLY, session.id, overlap="cancel")
+    planner.tick_at("2025-06-15T16:00:10")
+    remember_connection(parley.database, parley.clock, "c1", "ada")
+    turn = parley.task(planner.again(schedule).last_task)
+    SocketReplay(parley.services, Requester("c1", "r1")).show(turn)
+    parley.clock.advance(3_600)
+    needs = replace(parley.services, executor=posting)
+    assert wiring.tick(needs, "scheduler", lambda: True).look() == 1
+    assert posting.deepest == 1
+    assert [frame["type"] for frame in parley.sockets.frames["c1"]][-1] == "end"
 
 
 @pytest.mark.parametrize("sent", [{"shard": SHARDS}, {"shard": 0, "rows": [[1, 2]]}, {"shard": 0, "more": 1}])

@@ -52,6 +52,7 @@ PROBLEMS: dict[str, Known] = {
     "CREDENTIAL_NOT_FOUND": Known(404, "There is no such credential."),
     "approval_answered": Known(409, "The request is denied already.", {"status": "denied"}),
     "approval_closed": Known(409, "Nobody asks for this approval any more."),
+    "approval_open": Known(409, "The session's user is asked for an approval; answer that first."),
     "turn_running": Known(409, "A turn is running in this session."),
     "schedule_running": Known(409, "What it has started before still runs."),
     "agent_deleted": Known(409, "The agent was deleted."),

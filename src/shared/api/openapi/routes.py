@@ -187,6 +187,8 @@ ROUTES: dict[tuple[str, str], Route] = {
             "login_required",
             "SCHEDULE_NOT_FOUND",
             "schedule_running",
+            "turn_running",
+            "approval_open",
             "agent_deleted",
             "agent_invalid",
             "session_deleted",

@@ -1,0 +1,61 @@
+"""Several that deal with one schedule at once. The fake clock begins on Sunday 2025-06-15, 15:06:40 UTC."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from tests.support.region import tasks_by_kind
+from tests.support.schedules import HOURLY, Planner
+
+
+def test_two_ticks_of_one_minute_and_two_processes_start_one_run(planner: Planner) -> None:
+    """The row goes in the transaction that starts the run."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.parley.clock.advance(3_600)
+    row = planner.due_row()
+    first, second = planner.firing, planner.firing
+    assert [first.look_at(row), second.look_at(row), planner.tick()] == [True, False, 0]
+    assert len(planner.runs(schedule)) == 1
+
+
+def test_two_processes_that_have_both_read_the_schedule_start_one_run(planner: Planner) -> None:
+    """One transaction finds the schedule as it was seen, the other one doesn't."""
+    schedule = planner.agent_schedule(HOURLY)
+    planner.parley.clock.advance(3_600)
+    row = planner.due_row()
+    watch, other = planner.parley.watch, planner.firing
+    watch.reset()
+
+    def meanwhile(name: str, _: int) -> None:
+        if name == "TransactWriteItems":
+            watch.on_call = None
+            assert other.look_at(row)
+
+    watch.on_call = meanwhile
+    assert not planner.firing.look_at(row)
+    assert len(planner.runs(schedule)) == 1
+    assert len(planner.parley.runs_waiting()) == 1
+    assert len(planner.fires(schedule)) == 1
+
+
+@pytest.mark.parametrize("kind", ["agent", "message"])
+def test_many_threads_that_look_at_one_row_at_once_start_one_thing(planner: Planner, kind: str) -> None:
+    """Whatever the order in which their calls come."""
+    parley, made = planner.parley, planner.agent_schedule if kind == "agent" else planner.message_schedule
+    schedule = made(HOURLY)
+    parley.clock.advance(3_600)
+    row, together = planner.due_row(), Barrier(6)
+
+    def look(_: int) -> bool:
+        firing = planner.firing
+        together.wait()
+        return firing.look_at(row)
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        began = list(pool.map(look, range(together.parties)))
+    (fire,) = planner.fires(schedule)
+    assert planner.again(schedule).last_task == fire.task_id
+    assert tasks_by_kind() == {("run" if kind == "agent" else "turn", "queued"): 1}
+    assert began.count(True) == 1
+    assert planner.due() == ["2025-06-15T17:00"]
