@@ -8,9 +8,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from shared.accounts.permissions import Permissions
 from shared.kernel.events import TaskIds
@@ -48,12 +48,20 @@ class ToolResponse(BaseModel):
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)  # an answer has all its fields
 
-    redacts_itself: ClassVar[bool] = False
-    """Whether it has taken out secrets by rules of its own; else an operation's result loses what stands under the
-    name of one."""
-
     type: str
     message: str = ""
+    _is_redacted: bool = PrivateAttr(default=False)
+
+    @property
+    def is_redacted(self) -> bool:
+        """Whether secrets were taken out of it; else an operation's result loses what stands under the name of one."""
+        return self._is_redacted
+
+    def as_redacted(self) -> Self:
+        """The same, known to hold no secret."""
+        same = self.model_copy()
+        same._is_redacted = True
+        return same
 
 
 class ErrorResponse(ToolResponse):

@@ -1,9 +1,9 @@
 """What the tools answer that make agents."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from shared.agents.building.generator import Question
-from shared.tools.contract import ErrorResponse, ToolResponse
+from shared.tools.contract import ToolResponse
 
 
 class AgentSaved(ToolResponse):
@@ -24,8 +24,6 @@ class AgentSaved(ToolResponse):
 class AgentPreview(ToolResponse):
     """What would be saved."""
 
-    redacts_itself: ClassVar[bool] = True  # a block's input may be called `credential`
-
     type: Literal["agent_preview"] = "agent_preview"
     agent_name: str
     description: str
@@ -33,12 +31,6 @@ class AgentPreview(ToolResponse):
     node_count: int
     link_count: int
     fixes_applied: list[str]
-
-
-class AgentRefused(ErrorResponse):
-    """It can't be saved; `details` says why, and may show it."""
-
-    redacts_itself: ClassVar[bool] = True
 
 
 class ClarificationNeeded(ToolResponse):

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from shared.agents.building.checking import Checked
-from shared.agents.building.responses import AgentPreview, AgentRefused
+from shared.agents.building.responses import AgentPreview
 from shared.agents.graphs.model import Graph
 from shared.agents.graphs.secret_schemas import is_secret, without_values
 from shared.kernel.redaction import REDACTED, redact
+from shared.tools.contract import ErrorResponse
 
 _MOST_PROBLEMS = 30
 _MOST_WORDS = 3_000
@@ -30,21 +31,22 @@ def preview(graph: Graph, done: Checked) -> AgentPreview:
         node_count=len(graph.nodes),
         link_count=len(graph.links),
         fixes_applied=done.fixes,
-    )
+    ).as_redacted()
 
 
-def refused(done: Checked, message: str, *, code: str = "agent_invalid", brought: Any = None) -> AgentRefused:
+def refused(done: Checked, message: str, *, code: str = "agent_invalid", brought: Any = None) -> ErrorResponse:
     """What is wrong with it, and what was brought, if its caller doesn't know that."""
     shown = {} if brought is None else _shown(brought)
     words = f"{message} {' '.join(done.told[:10])}"[:_MOST_WORDS]
     details = {"problems": done.listed(_MOST_PROBLEMS), "fixes_applied": done.fixes[:_MOST_PROBLEMS], **shown}
-    return AgentRefused(code=code, message=words, details=details)
+    return ErrorResponse(code=code, message=words, details=details).as_redacted()
 
 
-def not_saved(graph: Graph, reason: str, words: str) -> AgentRefused:
+def not_saved(graph: Graph, reason: str, words: str) -> ErrorResponse:
     """It was built, and the library does not take it: whoever reads this may save it by hand."""
     message = f"The agent was built, but could not be saved: {words}"
-    return AgentRefused(code="agent_not_saved", message=message, details={"reason": reason, **_shown(graph.to_json())})
+    details = {"reason": reason, **_shown(graph.to_json())}
+    return ErrorResponse(code="agent_not_saved", message=message, details=details).as_redacted()
 
 
 def redacted_agent(value: Any) -> Any:

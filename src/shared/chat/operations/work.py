@@ -1,12 +1,11 @@
 """Advancing an operation by as much as this invocation can, as turns are: under a lease, and not for ever."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
-
-from pydantic import ConfigDict
 
 from shared.accounts.permissions import Permissions
 from shared.aws.writes import Item
@@ -309,8 +308,11 @@ class _Work:
         if isinstance(answer, ErrorResponse) and answer.details is None:
             return Verdict.failure(answer.code, answer.message)
         context = self._context(self._bench.engine.workers.mailbox(), Cancellation())
-        kept = bounded(_redacted(answer), context, self._bench.engine.spill)
-        return Verdict.success(kept.model_dump(mode="json"))
+        shown = answer.model_dump(mode="json")
+        if not answer.is_redacted:  # before it is cut: nobody finds a secret in a text
+            shown = redact(shown)
+        kept = bounded(answer, context, self._bench.engine.spill, json.dumps(shown, ensure_ascii=False))
+        return Verdict.success(shown if kept is answer else kept.model_dump(mode="json"))
 
     # -- leaving -------------------------------------------------------------------------------
 
@@ -348,18 +350,3 @@ class _Work:
             self._services.queue.send(task.id, task.user_id, delay_seconds=seconds, kind=task.kind)
         except Retryable as error:
             log_problem("turn.send_failed", **task.ids, code=error.code)
-
-
-class _Redacted(ToolResponse):
-    """An answer of any type without what stood under a secret's name."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-def _redacted(answer: ToolResponse) -> ToolResponse:
-    """Before it is cut: nobody finds a secret in a text."""
-    if answer.redacts_itself:
-        return answer
-    if isinstance(answer, ErrorResponse):
-        return answer.model_copy(update={"details": redact(answer.details)})
-    return _Redacted.model_validate(redact(answer.model_dump(mode="json")))

@@ -96,10 +96,13 @@ def _printable(message: str) -> str:
     return message[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
-def bounded(response: ToolResponse, context: ToolContext, spill: Spill) -> ToolResponse:
-    """The answer, or if no row could hold it, how it begins and where the whole is kept."""
-    text = response.model_dump_json()
-    output = text.encode()
+def bounded(response: ToolResponse, context: ToolContext, spill: Spill, text: str = "") -> ToolResponse:
+    """The answer itself, or if no row could hold it, how it begins and where the whole is kept.
+
+    `text` is how it is shown, as JSON; empty: as it is.
+    """
+    text = text or response.model_dump_json()
+    output = text.encode(errors="replace")
     if len(output) <= MAX_OUTPUT_BYTES:
         return response
     if isinstance(response, ErrorResponse):
