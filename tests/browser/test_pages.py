@@ -208,7 +208,7 @@ def test_an_agent_is_imported_from_a_file(ada: Page) -> None:
     go(ada, "#agents")
     ada.until("document.querySelector('#page input[type=file]')", "a file can be chosen")
     ada.evaluate(CHOOSE % json.dumps('{"name": "Nothing"}'))
-    ada.until("document.querySelector('#problem-text').textContent.includes('node')", "what is wrong is said")
+    ada.until("document.querySelector('#page .page-problem').textContent.includes('node')", "what is wrong is said")
     ada.evaluate(CHOOSE % json.dumps(json.dumps({"format": "parley.agent", "version": 1, "graph": greeting(name)})))
     ada.until(f"document.querySelector('#chat-title').textContent === {json.dumps(name)}", "its page is open")
     ada.errors.clear()  # the browser's own line about the answer that refused
