@@ -138,8 +138,10 @@ class Ending:
         )
 
     def _delivery(self, verdict: Verdict, now: int) -> tuple[Task, list[Write]] | None:
-        """How it has ended is told to where its user wants it told."""
+        """How it has ended is told to where its user wants it told; a dry run tells nobody."""
         run, status = self._run, status_of(verdict.status)
+        if run.dry_run:
+            return None
         url = load_hook(self._services.database, run.user_id, run.library_agent_id)
         if url is None:
             return None

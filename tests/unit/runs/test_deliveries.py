@@ -13,11 +13,12 @@ import pytest
 from cryptography import x509
 
 from shared.runs.deliveries import delete_hook, put_hook
+from shared.tasks.lineage import Lineage
 from shared.tools.web.network import Network
 from tests.support.authority import Authority
 from tests.support.credentials import SIGNING, open_safe
 from tests.support.region import Parley
-from tests.support.runs import GREETER, Agents
+from tests.support.runs import GREETER, Agents, graph, node
 from tests.unit.tools.loopback import Web, small_web
 
 URL = "https://hooks.example.com/runs"
@@ -112,3 +113,13 @@ def test_a_stop_is_told_too(told: Told) -> None:
     told.agents.runs.stop("ada", run_id)
     told.agents.until_quiet()
     assert [message["type"] for message in told.heard()] == ["run.terminated"]
+
+
+def test_a_dry_run_tells_nobody(told: Told) -> None:
+    """Nor do the runs that it starts."""
+    outer = graph([node("run", "Run agent", library_agent_id=told.agent.id, inputs={"City": "Oslo"})])
+    put_hook(told.parley.database, "ada", "outer", URL)
+    run_id = told.agents.start(told.agents.agent(outer, agent_id="outer"), lineage=Lineage(dry_run=True))
+    told.agents.until_quiet()
+    assert told.agents.look(run_id).status == "completed"
+    assert told.heard() == []
