@@ -50,7 +50,6 @@ class Preparing:
         self._bench = bench
         self._task = task
         self._inputs = json.loads(run.inputs)
-        self._is_foreign = run.is_foreign
         self._permissions = Permissions.from_item(task.permissions)
         self._credits = Credits(services.database, services.clock)
         calls = [record for record in records if record["sk"].startswith("CALL#")]
@@ -83,8 +82,7 @@ class Preparing:
             raise ToolError(
                 "It was started, and then interrupted. It may have taken effect or not.", code="outcome_unknown"
             )
-        asks = block.asks_first(inputs) or (self._is_foreign and block.credentials_for(given))
-        if not dry_run and asks and (asked := self._asked(one)):
+        if block.must_ask(self.call(one), inputs) and (asked := self._asked(one)):
             return asked
         self._require_credits(one, beside)
         context, inputs = self.context(one), one.inputs  # as they were approved
@@ -130,6 +128,7 @@ class Preparing:
             tool_call_id=one.ready.id,
             cancellation=one.cancellation,
             dry_run=task.dry_run,
+            is_foreign=task.is_foreign,
             permissions=self._permissions,
             progress=one.progress,
         )

@@ -60,8 +60,6 @@ class Run:
     chat_session_id: str = ""
     schedule_id: str = ""
     dry_run: bool = False
-    is_foreign: bool = False
-    """Whether the graph is of another user's making: it asks before it uses an account of this one."""
     expires_at: int = 0
     """When its records go, in seconds; 0: they stay, as those of earlier versions do."""
     status: RunStatus | None = None

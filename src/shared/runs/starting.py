@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from shared.agents.blocks.library.agent_output import AgentOutput
@@ -100,7 +101,7 @@ class Runs:
             context_from=0,
             kind="run",
             expires_at=run.expires_at,
-            **vars(request.lineage),
+            **vars(replace(request.lineage, is_foreign=request.lineage.is_foreign or _is_foreign(agent))),
         )
         return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts(), *also])
 
@@ -119,7 +120,6 @@ class Runs:
             chat_session_id=request.chat_session_id,
             schedule_id=request.schedule_id,
             dry_run=request.lineage.dry_run,
-            is_foreign=_is_foreign(request.agent),
             expires_at=now // 1000 + (self._services.run_max_days + self._services.run_retention_days) * 86_400,
         )
 

@@ -43,6 +43,8 @@ class Lineage:
     """The same in millionths of a US dollar."""
     schedule_id: str = ""
     """The schedule that has started it; neither what it starts for itself nor what follows it has one."""
+    is_foreign: bool = False
+    """Whether an agent of another user's making is above it: it asks before it uses an account of this one."""
 
 
 def inherited(parent: Task) -> Lineage:
@@ -60,6 +62,7 @@ def lineage_of(task: Task) -> Lineage:
         task.permissions,
         task.tree_max_tokens,
         task.tree_max_micros,
+        is_foreign=task.is_foreign,
     )
 
 

@@ -1,5 +1,6 @@
 """Runs that wait for their user: at no cost, for one verdict, and for one execution of what was approved."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -7,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from shared.accounts.credits import Credits
 from shared.agents.reviews.gate import InputReviews
 from shared.agents.reviews.records import EXPIRY_DAYS
 from shared.agents.reviews.reviews import Reviews, Verdict
-from shared.agents.running import RunView
+from shared.agents.running import RunFilter, RunView
 from shared.chat.review_news import review_changed
+from shared.chat.sessions import owned_session
 from shared.kernel.errors import Gone, ParleyError
-from shared.tasks.lineage import Lineage
+from shared.tasks.lineage import Lineage, children_of
 from shared.tasks.records import TaskStatus
+from tests.support.chat_blocks import Paint, paint, with_blocks
 from tests.support.faults import FaultKind, Killed
+from tests.support.model import calls, says
 from tests.support.region import Parley
 from tests.support.runs import OWN, Agents, Probe, Send, given, graph, node, result
 
@@ -272,12 +277,16 @@ class UsesAccount(Probe):
         return ("http_bearer",)
 
 
+def accounts(parley: Parley) -> tuple[UsesAccount, Agents]:
+    """A block that uses an account, and agents that can ask."""
+    block = UsesAccount()
+    gate = InputReviews(reviews_of(parley), parley.clock)
+    return block, Agents(parley, reviews=gate, blocks=[block], asked=reviews_of(parley))
+
+
 def test_an_agent_of_another_user_asks_before_it_uses_an_account(parley: Parley) -> None:
     """Who has made it might send on what it reads; one's own agents, and those that Parley ships, are trusted."""
-    block = UsesAccount()
-    agents = Agents(
-        parley, reviews=InputReviews(reviews_of(parley), parley.clock), blocks=[block], asked=reviews_of(parley)
-    )
+    block, agents = accounts(parley)
     own = agents.agent(ASKING)
     anothers = replace(own, owns_graph=False, slug="bob/reader")
     shipped = replace(own, owns_graph=False, slug="parley/summarise-a-page")
@@ -289,3 +298,42 @@ def test_an_agent_of_another_user_asks_before_it_uses_an_account(parley: Parley)
     assert len(block.calls) == 2
     assert decide(agents, agents.look(runs[1])).status == "completed"
     assert len(block.calls) == 3
+
+
+def test_what_it_runs_asks_too(parley: Parley) -> None:
+    """One's own agent, with inputs of its choice."""
+    block, agents = accounts(parley)
+    agents.agent(ASKING, agent_id="mine")
+    outer = agents.agent(graph([node("run", "Run agent", library_agent_id="mine", inputs={"Text": "Hello"})]))
+    agents.start(replace(outer, owns_graph=False, slug="bob/reader"))
+    agents.until_quiet()
+    assert {run.status for run in agents.runs.recent("ada", RunFilter())} == {"review", "waiting"}
+    assert block.calls == []
+
+
+def test_so_does_its_sub_session(parley: Parley) -> None:
+    """In the turn that it has prompted, and in whatever is said there later."""
+    block = Paint(needs=("webhook_signing",))
+    with_blocks(parley, block)
+    agents = Agents(parley)
+    outer = agents.agent(graph([node("ap", "AutoPilot", prompt="Paint"), result("o", "O")], "ap.tool_calls > o.value"))
+    for agent in (outer, replace(outer, owns_graph=False, slug="bob/painter")):
+        Credits(parley.database, parley.clock).grant("ada", 10, agent.slug)
+        parley.scripted(calls(("c1", *_painting())), says("Done"))
+        run_id = agents.start(agent)
+        agents.until_quiet()
+    assert block.painted == ["river"]
+    (called,) = agents.look(run_id).outputs["O"][0]
+    assert "review_required" in str(called)
+
+    (session_id,) = {parley.task(child).session_id for child in children_of(parley.database, parley.task(run_id))}
+    session = owned_session(parley.database, session_id, "ada")
+    parley.scripted(calls(("c2", *_painting("lake"))), says("Done"))
+    parley.send(session, message_id="later")
+    parley.drain_queue()
+    assert block.painted == ["river"]
+
+
+def _painting(text: str = "river") -> tuple[str, str]:
+    name, arguments = paint(text)
+    return name, json.dumps(arguments)

@@ -263,6 +263,7 @@ class ToolStep:
             task_id=self._owner.task.id,
             tool_call_id=call.id,
             dry_run=self._owner.task.dry_run,
+            is_foreign=self._owner.task.is_foreign,
             permissions=self._offer.permissions,
             cancellation=self._cancellation,
             progress=self._charging.progress(call),
