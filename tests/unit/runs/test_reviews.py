@@ -16,6 +16,7 @@ from shared.agents.running import RunFilter, RunView
 from shared.chat.review_news import review_changed
 from shared.chat.sessions import owned_session
 from shared.kernel.errors import Gone, ParleyError
+from shared.runs import work
 from shared.tasks.lineage import Lineage, children_of
 from shared.tasks.records import TaskStatus
 from tests.support.chat_blocks import Paint, paint, with_blocks
@@ -337,3 +338,44 @@ def test_so_does_its_sub_session(parley: Parley) -> None:
 def _painting(text: str = "river") -> tuple[str, str]:
     name, arguments = paint(text)
     return name, json.dumps(arguments)
+
+
+def test_a_branch_that_is_ready_does_not_stand_still_while_others_wait(parley: Parley) -> None:
+    """Reviews that nobody has looked at hold no place that something could run in."""
+    probe = Probe()
+    agents = Agents(parley, blocks=[probe], asked=reviews_of(parley))
+    nodes = [
+        node("loop", "Loop over a list", items=list(range(17))),
+        node("h", "Human review"),
+        node("w", "Wait", seconds=600),
+        node("p", "probe"),
+    ]
+    run_id = agents.start(agents.agent(graph(nodes, "loop.item > h.payload", "w.value > p.value")))
+    agents.until_quiet()
+    parley.clock.advance(600)
+    agents.minutes(1)
+    run = agents.look(run_id)
+    assert (run.status, len(run.reviews), len(probe.calls)) == ("review", 17, 1)
+
+
+def test_there_is_a_bound_to_what_waits_and_to_what_goes_on_at_once(
+    parley: Parley, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is behind it comes later; and all comes."""
+    monkeypatch.setattr(work, "MOST_WAITING", 4)
+    monkeypatch.setattr(work, "MOST_AT_ONCE", 2)
+    agents = Agents(parley)
+    nodes = [
+        node("loop", "Loop over a list", items=list(range(6))),
+        node("w", "Wait", seconds=600),
+        node("all", "Merge"),
+        result("out", "N"),
+    ]
+    made = graph(nodes, "loop.item > w.value", "w.value > all.values", "all.count > out.value")
+    run_id = agents.start(agents.agent(made))
+    agents.until_quiet()
+    assert [one.status for one in agents.nodes(run_id)].count("waiting") == 4
+    for _ in range(2):
+        parley.clock.advance(600)
+        agents.minutes(1)
+    assert agents.look(run_id).outputs == {"N": [6]}

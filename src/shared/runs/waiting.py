@@ -1,0 +1,93 @@
+"""The executions of one run that wait: their journals, and which of them are over."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.chat.services import Services
+from shared.chat.transcript import ToolCall
+from shared.chat.turn.owner import TurnOwner
+from shared.chat.turn.parking import Parking, Suspended
+from shared.kernel.clock import to_millis
+from shared.runs.calling import Underway
+from shared.runs.views import reviews_among
+from shared.tasks.wait import Wait
+
+MOST_WAITING = 200
+"""Executions of a run: each is a journal, and a read when its run is woken."""
+
+
+@dataclass(frozen=True)
+class Waited:
+    """An execution whose wait is over."""
+
+    number: int
+    one: Underway
+    wait: Wait
+
+
+class Waits:
+    """Of one owner."""
+
+    def __init__(self, services: Services, owner: TurnOwner, run_ends_at: int) -> None:
+        self._clock = services.clock
+        self._owner = owner
+        self._parking = Parking(services, owner, run_ends_at)
+        self._waiting: dict[int, Underway] = {}
+        self._parked: dict[int, Suspended] = {}
+        self._over: list[Suspended] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def executions(self) -> Iterable[Underway]:
+        """All of them."""
+        return self._waiting.values()
+
+    @property
+    def ask_user(self) -> bool:
+        """Whether one waits for what its user says."""
+        return bool(reviews_among(one.wait for one in self._parked.values()))
+
+    @property
+    def deadlines(self) -> list[float]:
+        """When each goes on at the latest, in seconds since the epoch."""
+        return [one.wait.until / 1000 for one in self._parked.values()]
+
+    def add(self, number: int, one: Underway, wait: Wait, *, stored: bool) -> None:
+        """One more; `stored`: its journal is written."""
+        assert one.block, "it has been looked up"
+        self._waiting[number] = one
+        one.has_waited = True
+        self._parked[number] = Suspended(number, ToolCall(one.ready.id, one.block.name, "{}"), wait, stored)
+
+    def keep(self) -> None:
+        """Write the journals that are not."""
+        self._parking.keep(self._parked)
+
+    def look(self, *, even_without_news: bool = False) -> None:
+        """Find those that are over, if anything says that there may be some: news, or the time."""
+        now = to_millis(self._clock.now())
+        due = any(one.wait.until <= now for one in self._parked.values())
+        if self._parked and (due or even_without_news or self._owner.has_pending_news):
+            self._owner.has_pending_news = False
+            self._over += self._parking.taken_out(self._parked)
+
+    def let_go(self) -> None:
+        """Nothing else is left to do: let go of the run, unless one is over by now.
+
+        Raises:
+            TurnParked: nobody holds the lease any more.
+            TurnCancelled, LeaseLost: as all that its owner does.
+        """
+        self._over += self._parking.over(self._parked)
+
+    @property
+    def any_over(self) -> bool:
+        """Whether one may go on."""
+        return bool(self._over)
+
+    def take(self, most: int) -> list[Waited]:
+        """Take out those that are over, so many at most."""
+        taken, self._over = self._over[:most], self._over[most:]
+        return [Waited(one.seq, self._waiting.pop(one.seq), one.wait) for one in taken]
