@@ -14,6 +14,7 @@ from shared.chat.services import Services
 from shared.kernel.errors import ToolError
 from shared.kernel.mailbox import Workers
 from shared.runs.calling import Begin, ReviewGate, Underway, gathered_inputs, read
+from shared.runs.ending import time_over_at
 from shared.runs.records import Run, shown
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
@@ -49,6 +50,7 @@ class Preparing:
     def __init__(self, services: Services, bench: RunBench, task: Task, run: Run, records: Sequence[Item]) -> None:
         self._bench = bench
         self._task = task
+        self._ends_at = time_over_at(services, task)
         self._inputs = json.loads(run.inputs)
         self._permissions = Permissions.from_item(task.permissions)
         self._credits = Credits(services.database, services.clock)
@@ -131,4 +133,5 @@ class Preparing:
             is_foreign=task.is_foreign,
             permissions=self._permissions,
             progress=one.progress,
+            task_ends_at=self._ends_at,
         )

@@ -13,8 +13,6 @@ from shared.runs.records import Execution, Run, load_executions, load_run
 from shared.tasks.records import TaskStatus, task_key
 from shared.tasks.wait import Wait
 
-REVIEW = "REVIEW#"
-"""How what a review waits for begins (`agents.reviews.records.review_awaited`)."""
 _STATUS: Mapping[TaskStatus, RunStatus] = {
     TaskStatus.QUEUED: "queued",
     TaskStatus.RUNNING: "running",
@@ -32,7 +30,7 @@ def status_of(task: TaskStatus) -> RunStatus:
 
 def reviews_among(waits: Iterable[Wait]) -> list[str]:
     """The reviews that are waited for."""
-    return [on.removeprefix(REVIEW) for wait in waits for on in wait.on if on.startswith(REVIEW)]
+    return [review for wait in waits for review in wait.reviews]
 
 
 def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:

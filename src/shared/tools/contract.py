@@ -126,6 +126,8 @@ class ToolContext:
     permissions: Permissions = field(default_factory=Permissions)
     """What may be used by it."""
     progress: CallProgress = field(default_factory=CallProgress)
+    task_ends_at: int = 0
+    """When its task has ended at the latest, in milliseconds since the epoch; 0: that is not known."""
 
     @property
     def ids(self) -> TaskIds:

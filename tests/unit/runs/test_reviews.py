@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from shared.accounts.credits import Credits
+from shared.agents.graphs.model import Graph
 from shared.agents.reviews.gate import InputReviews
-from shared.agents.reviews.records import EXPIRY_DAYS
+from shared.agents.reviews.records import EXPIRY_DAYS, Asking
 from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.agents.running import RunFilter, RunView
 from shared.chat.review_news import review_changed
@@ -209,14 +210,54 @@ def test_a_dry_run_asks_nobody(parley: Parley) -> None:
     assert reviews_of(parley).page("ada", None, 10) == ([], "")
 
 
-def test_a_run_that_was_stopped_does_nothing_when_it_is_approved(parley: Parley) -> None:
-    """The verdict is kept, and nobody waits for it."""
+@pytest.mark.parametrize("told_first", ["of the end", "of the review"])
+def test_a_run_that_has_ended_asks_no_more(parley: Parley, told_first: str) -> None:
+    """Whichever the stream tells of first. What was decided before stays as it is."""
     block = AsksFirst()
     agents = agents_of(parley, block)
-    run = waiting(agents)
-    agents.runs.stop("ada", run.id)
+    made = graph([node("loop", "Loop over a list", items=["a", "b"]), node("s", "asks")], "loop.item > s.value")
+    run_id = agents.start(agents.agent(made))
+    parley.drain_runs()
+    decided, open_ = agents.look(run_id).reviews
+    reviews_of(parley).decide("ada", decided, REJECTED)
+    if told_first == "of the review":
+        parley.state_changes()
+    agents.runs.stop("ada", run_id)
     agents.until_quiet()
-    assert (decide(agents, run).status, block.calls) == ("terminated", [])
+    assert [reviews_of(parley).get("ada", one).status for one in (decided, open_)] == ["rejected", "closed"]
+    assert reviews_of(parley).page("ada", "pending", 10) == ([], "")
+    with pytest.raises(Gone) as refused:
+        reviews_of(parley).decide("ada", open_, APPROVED)
+    assert (refused.value.code, block.calls) == ("review_closed", [])
+
+
+def test_a_review_that_comes_after_the_end_is_closed(parley: Parley) -> None:
+    """A worker that had not heard of the stop has asked."""
+    agents = agents_of(parley, AsksFirst())
+    run_id = agents.start(agents.agent(ASKING), {"Text": "Hello"})
+    agents.runs.stop("ada", run_id)
+    agents.until_quiet()
+    asking = Asking("ada", "run", run_id, "s.0", "home", AsksFirst.id, "Asks first", {"value": "Hello"})
+    late = reviews_of(parley).request(asking)
+    agents.until_quiet()
+    assert reviews_of(parley).get("ada", late.id).status == "closed"
+
+
+@pytest.mark.parametrize("made", [ASKING, LOOKED_AT])
+def test_nobody_is_given_more_time_than_the_run_has(parley: Parley, made: Graph) -> None:
+    """It asks on its 29th day, and may take 31."""
+    agents = agents_of(parley, AsksFirst())
+    nodes = [node("w", "Wait", seconds=29 * DAY), *made.nodes]
+    asks = next(one.id for one in made.nodes if one.id in {"s", "h"})
+    field = "value" if asks == "s" else "payload"
+    rest = [one for one in made.links if one.sink_id != asks]
+    run_id = agents.start(agents.agent(graph(nodes, f"w.value > {asks}.{field}", *rest)))
+    agents.until_quiet()
+    parley.clock.advance(29 * DAY)
+    agents.minutes(2)
+    (review_id,) = agents.look(run_id).reviews
+    over = agents.look(run_id).created_at + parley.services.run_max_days * DAY * 1000
+    assert reviews_of(parley).get("ada", review_id).expires == over
 
 
 @pytest.mark.parametrize("kind", ["error_after", "kill_after"])

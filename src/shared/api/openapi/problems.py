@@ -61,6 +61,7 @@ PROBLEMS: dict[str, Known] = {
     "TASK_EXPIRED": Known(410, "The stream of this task has expired; its messages remain."),
     "approval_expired": Known(410, "The request has expired."),
     "review_expired": Known(410, "The review has expired."),
+    "review_closed": Known(410, "The run that asked has ended."),
     "review_too_large": Known(413, "The data have more than 180000 bytes."),
     "too_large": Known(413, "The body is larger than 1000000 bytes."),
     "run_busy": Known(503, "Too many runs begin at once."),
