@@ -13,15 +13,12 @@ from shared.aws.writes import Item
 from shared.chat.services import Services
 from shared.kernel.errors import ToolError
 from shared.kernel.mailbox import Workers
-from shared.runs.calling import Begin, ReviewGate, Underway, gathered_inputs, read
+from shared.runs.calling import ASKS, Begin, ReviewGate, Underway, gathered_inputs, read
 from shared.runs.ending import time_over_at
 from shared.runs.records import Run, shown
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext
-
-_ASKS = "asks_first"
-"""In the note of a wait for what the user says before the block runs, as opposed to a wait of the block's own."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,8 @@ class Preparing:
         if journal and journal["status"] == "waiting":
             del self._journal[one.ready.id]
             wait = Wait.from_item(journal)
-            one.asks = _ASKS in wait.note
-            one.price = 0 if one.asks or self._task.dry_run else block.price_credits
+            one.waits(wait)
+            one.price = 0 if one.begins_anew or self._task.dry_run else block.price_credits
             return Held(wait, stored=True)
         dry_run = self._task.dry_run
         if journal and not dry_run and block.takes_effect(inputs):
@@ -97,9 +94,8 @@ class Preparing:
         if self._bench.reviews is None:
             raise ToolError(f"{one.block.name} needs the user's approval, and cannot ask.", code="review_unavailable")
         said = self._bench.reviews.ask(self.call(one), one.block, one.inputs)
-        one.asks = isinstance(said, Wait)
         if isinstance(said, Wait):
-            return Held(replace(said, note={**said.note, _ASKS: True}))
+            return Held(replace(said, note={**said.note, ASKS: True}))
         one.inputs, one.shown_inputs = said, shown(said.model_dump(mode="json", exclude_unset=True))
         return None
 

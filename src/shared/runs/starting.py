@@ -37,6 +37,7 @@ from shared.runs.records import (
 from shared.runs.views import node_views, view, waits_of
 from shared.tasks.lineage import MAX_DEPTH, inherited
 from shared.tasks.records import Task, TaskStatus
+from shared.tasks.slots import TOO_MANY_RUNS
 from shared.tasks.store import get_task, request_cancel
 from shared.tasks.waits import send_on
 from shared.tools.contract import ToolContext
@@ -159,6 +160,8 @@ class Runs:
             _require_fit(self._library.graph(agent), inputs)
             return self.start(RunRequest(run_id, agent, inputs, "agent", inherited(caller), caller.session_id))
         except UserInputError as error:
+            if error.code == TOO_MANY_RUNS:  # others end
+                raise Retryable(error.message, code=error.code) from error
             raise ToolError(error.message, code=error.code.lower()) from error
 
     # -- looking -------------------------------------------------------------------------------

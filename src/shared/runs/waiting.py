@@ -22,7 +22,6 @@ class Waited:
 
     number: int
     one: Underway
-    wait: Wait
 
 
 class Waits:
@@ -58,7 +57,7 @@ class Waits:
         """One more; `stored`: its journal is written."""
         assert one.block, "it has been looked up"
         self._waiting[number] = one
-        one.has_waited = True
+        one.waits(wait)
         self._parked[number] = Suspended(number, ToolCall(one.ready.id, one.block.name, "{}"), wait, stored)
 
     def keep(self) -> None:
@@ -90,4 +89,4 @@ class Waits:
     def take(self, most: int) -> list[Waited]:
         """Take out those that are over, so many at most."""
         taken, self._over = self._over[:most], self._over[most:]
-        return [Waited(one.seq, self._waiting.pop(one.seq), one.wait) for one in taken]
+        return [Waited(one.seq, self._waiting.pop(one.seq)) for one in taken]

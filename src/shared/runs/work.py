@@ -286,13 +286,10 @@ class _Work:
 
     def _start(self, number: int, one: Underway, begin: Begin) -> None:
         services, mailbox, context = self._services, self._mailbox, self._preparing.context(one)
-        block, inputs = one.block, one.inputs
-        assert block, "it has been looked up"
-        assert inputs, "they have been read"
 
         def work() -> None:
             try:
-                mailbox.put(_Reported(number, answer(services, block, context, inputs, begin)))
+                mailbox.put(_Reported(number, answer(services, one, context, begin)))
             except LeaseLost:  # the owner finds out by itself
                 return
 
@@ -361,16 +358,16 @@ class _Work:
             one.started_at = self._clock.now()
             self._say("running")
             self._progress.goes_on(one.ready.node.id)
-            if one.asks:
+            if one.begins_anew:
                 begun += self._prepared(waited.number, one)
             else:
-                self._start(waited.number, one, self._going_on(one, waited.wait))
+                self._start(waited.number, one, self._going_on(one))
         self._launch(begun)
 
-    def _going_on(self, one: Underway, wait: Wait) -> Begin:
-        block, inputs, context = one.block, one.inputs, self._preparing.context(one)
+    def _going_on(self, one: Underway) -> Begin:
+        block, inputs, note, context = one.block, one.inputs, one.note or {}, self._preparing.context(one)
         assert block, "it has been looked up"
-        return lambda: block.resume(context, inputs, wait.note)
+        return lambda: block.resume(context, inputs, note)
 
     def _hand_on(self) -> Verdict | None:
         """Let another invocation go on."""

@@ -9,6 +9,7 @@ import pytest
 from shared.accounts.credits import Credits
 from shared.accounts.permissions import Permissions
 from shared.agents.running import RunFilter
+from shared.kernel.errors import Retryable
 from shared.runs import work
 from shared.tasks.lineage import Lineage
 from shared.tasks.wait import Wait
@@ -219,3 +220,72 @@ class _Silent:
 
     def start(self, name: str, job: Any) -> None:
         return
+
+
+def failing_until(parley: Parley, seconds: float, act: Any = None) -> Any:
+    """What it calls doesn't answer for so long."""
+    ends = parley.clock.now() + seconds
+
+    def doing(context: Any, value: Any) -> Any:
+        if parley.clock.now() < ends:
+            raise Retryable("DynamoDB throttles.", code="storage_unavailable")
+        return act(context, value) if act else "ok"
+
+    return doing
+
+
+def test_what_may_pass_is_tried_again_for_minutes(parley: Parley) -> None:
+    """At no cost in between, and by whichever worker."""
+    agents = Agents(parley, blocks=[Probe(failing_until(parley, 180))])
+    run_id = agents.start(agents.agent(graph([node("p", "probe"), result("o", "O")], "p.value > o.value")))
+    agents.until_quiet()
+    assert (agents.look(run_id).status, parley.task(run_id).lease_expires) == ("waiting", 0)
+    agents.minutes(9)
+    assert agents.look(run_id).outputs == {"O": ["ok"]}
+
+
+def test_what_does_not_pass_fails_in_the_end(parley: Parley) -> None:
+    """Within a quarter of an hour. What has an effect is not tried again at all."""
+    probe, send = Probe(failing_until(parley, 9_999)), Send(failing_until(parley, 9_999))
+    agents = Agents(parley, blocks=[probe, send])
+    first = agents.start(agents.agent(graph([node("p", "probe")])))
+    second = agents.start(agents.agent(graph([node("s", "send")])))
+    agents.minutes(15)
+    assert [agents.look(run).error_code for run in (first, second)] == ["storage_unavailable"] * 2
+    assert (len(probe.calls), len(send.calls)) == (18, 1)
+
+
+def test_who_has_waited_goes_on_from_there_when_it_is_tried_again(parley: Parley) -> None:
+    """With the note of its own wait."""
+    begun: list[Any] = []
+
+    def act(context: Any, value: Any) -> Any:
+        begun.append(value)
+        if not value:
+            return Wait((), int(parley.clock.now() * 1000) + 60_000, note={"kept": 1})
+        return fails(context, value)
+
+    fails = failing_until(parley, 150)
+    agents = Agents(parley, blocks=[Probe(act)])
+    run_id = agents.start(agents.agent(graph([node("p", "probe"), result("o", "O")], "p.value > o.value")))
+    agents.minutes(5)
+    assert agents.look(run_id).outputs == {"O": ["ok"]}
+    assert (begun[0], {str(one) for one in begun[1:]}) == (None, {"{'kept': 1}"})
+
+
+def test_a_run_waits_for_a_place_for_another(parley: Parley) -> None:
+    """The user has as many in flight as may be; then one ends."""
+    parley.with_runs(1, 2)
+    agents = Agents(parley)
+    agents.agent(GREETER, agent_id="inner")
+    outer = graph(
+        [node("run", "Run agent", library_agent_id="inner", inputs={"City": "Oslo"}), result("o", "O")],
+        "run.outputs > o.value",
+    )
+    parent = agents.start(agents.agent(outer))
+    (first,) = parley.runs_waiting()
+    other = agents.start(agents.agent(GREETER), {"City": "Rome"})
+    parley.run(first)  # of two places, it holds one itself
+    assert agents.look(parent).status == "waiting"
+    agents.minutes(1)
+    assert {agents.look(run).status for run in (parent, other)} == {"completed"}
