@@ -17,7 +17,7 @@ from typing import Any
 from shared.agents.blocks.contract import BlockContext, BlockServices
 from shared.agents.blocks.library.send_webhook import SendWebhook, SendWebhookInput
 from shared.agents.running import RunStatus
-from shared.aws.database import ConditionFailed, Database
+from shared.aws.database import Database, TransactionFailed
 from shared.aws.writes import Delete, Key, Put, Update, Write
 from shared.chat.opening import watched_task_writes
 from shared.chat.services import Services
@@ -26,9 +26,10 @@ from shared.kernel.errors import NotFound, Retryable, Terminal, ToolError
 from shared.kernel.ids import derived_id
 from shared.kernel.telemetry import log_event, log_problem
 from shared.tasks.lease import Lease
-from shared.tasks.pools import Suspension
 from shared.tasks.records import Task, TaskStatus, task_key
-from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS
+from shared.tasks.slots import Slots
+from shared.tasks.store import get_task
+from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS, send_on
 from shared.tools.contract import ToolContext
 
 RECORD_VERSION = 1
@@ -84,12 +85,12 @@ def forget_hook(user_id: str, agent_id: str) -> Write:
     return Delete(_hook_key(user_id, agent_id))
 
 
-def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task, list[Write]]:
+def new_delivery(slots: Slots, run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task, list[Write]]:
     """A message, and the writes that create it, once for each status of a run; they join those that change it.
 
-    Whoever has made them calls `send_on` with the task.
+    Whoever has made them calls `begin_delivery` with the task.
     """
-    task = run.fresh(
+    new = run.fresh(
         id=derived_id("delivery", state.run_id, state.status),
         kind=_KIND,
         created_at=now,
@@ -99,6 +100,7 @@ def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task
         root="",
         depth=0,
     )
+    task = slots.queued(new)
     record = {
         **_delivery_key(task.id),
         **task.expiry,
@@ -111,10 +113,24 @@ def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task
     return task, [*watched_task_writes(task), Put(record, condition="attribute_not_exists(#pk)")]
 
 
+def begin_delivery(services: Services, task: Task) -> None:
+    """Have it tried as soon as few others of its user's are."""
+    if not task.awaits_slot:
+        send_on(services.queue, task)
+        return
+    try:
+        services.slots.admit(task)
+    except Retryable as error:  # it is stored: its timer has it admitted
+        log_problem("slots.promotion_failed", **task.ids, code=error.code)
+
+
 def advance_delivery(services: Services, blocks: BlockServices, task_id: str, invocation: str) -> None:
     """Try to tell it; what the receiver doesn't take is tried again later. Any exception means: not now."""
     taken = services.leases.take(task_id, invocation)
     if taken is None:
+        waiting = get_task(services.database, task_id)
+        if waiting is not None and not waiting.status.ended and waiting.awaits_slot:
+            services.slots.admit(waiting)
         log_event("turn.message_dropped", task_id=task_id)
         return
     lease, task = taken
@@ -154,8 +170,9 @@ def _failed(services: Services, lease: Lease, task: Task, attempts: int, failure
     pause = _PAUSES[attempts - 1]
     services.database.write(Update(_delivery_key(task.id), "SET #attempts = :attempts", values={"attempts": attempts}))
     until = to_millis(services.clock.now()) + pause * 1000
-    if not services.leases.release_to_wait(lease, task.inbox, until, Suspension()):
+    if not services.leases.release_to_wait(lease, task.inbox, until, services.slots.suspend(task)):
         raise Retryable("Somebody has looked at the delivery meanwhile.", code="delivery_busy")
+    services.slots.promote_after(task)
     if pause <= MAX_MESSAGE_DELAY_SECONDS:
         try:
             services.queue.send(task.id, task.user_id, delay_seconds=pause, kind=_KIND)
@@ -171,9 +188,10 @@ def _end(services: Services, lease: Lease, task: Task, status: TaskStatus, code:
         values={**lease.values, "status": status.value, "now": to_millis(services.clock.now()), "zero": 0},
     )
     try:
-        services.database.write(ended)
-    except ConditionFailed:  # somebody else goes on with it
+        services.database.transact([ended, *services.slots.leave(task)])
+    except TransactionFailed:  # somebody else goes on with it
         return
+    services.slots.promote_after(task)
     log_event("webhook.finished", **task.ids, outcome=code or status.value)
 
 

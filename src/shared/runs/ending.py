@@ -8,7 +8,7 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.runs.deliveries import StateOfRun, load_hook, new_delivery
+from shared.runs.deliveries import StateOfRun, begin_delivery, load_hook, new_delivery
 from shared.runs.records import Run, run_key
 from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
@@ -16,7 +16,6 @@ from shared.stream.closing import OpenStream
 from shared.stream.parts import Part
 from shared.tasks.lease import Lease
 from shared.tasks.records import Task, TaskStatus
-from shared.tasks.waits import send_on
 
 _ATTEMPTS = 12
 _DAY_MILLIS = 86_400_000
@@ -116,7 +115,7 @@ class Ending:
             return False
         self._report(verdict, now)
         if delivery:
-            send_on(self._services.queue, delivery[0])
+            begin_delivery(self._services, delivery[0])
         return True
 
     def _record(self, verdict: Verdict, now: int, credits: int) -> Update:
@@ -146,7 +145,7 @@ class Ending:
         if url is None:
             return None
         state = StateOfRun(run.id, run.user_id, run.library_agent_id, run.agent_name, status, verdict.code)
-        return new_delivery(self._owner.task, state, url, now)
+        return new_delivery(self._services.slots, self._owner.task, state, url, now)
 
     def _report(self, verdict: Verdict, now: int) -> None:
         task, spend = self._owner.task, self._owner.spend

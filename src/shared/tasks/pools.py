@@ -59,11 +59,15 @@ class SlotLimits:
     """What the turns of one tree have started for themselves: pool `tree:{first task}`."""
     runs: PoolLimit = field(default_factory=PoolLimit)
     """Runs of a user's agents, whoever has started them: pool `runs:{id}`."""
+    deliveries: PoolLimit = PoolLimit(running=2)
+    """Attempts to tell a user's addresses of them: pool `deliveries:{id}`."""
 
     def of(self, pool: str) -> PoolLimit:
         """The limit of the pool."""
         if is_of_runs(pool):
             return self.runs
+        if pool.startswith("deliveries:"):
+            return self.deliveries
         return self.tree if pool.startswith("tree:") else self.user
 
 
@@ -93,8 +97,8 @@ class Suspension:
 
 def pool_of(task: Task) -> str:
     """Which pool a new task counts in: a turn that a task has started counts in its tree, not for the user."""
-    if task.kind == "run":
-        return f"runs:{task.user_id}"
+    if task.kind in {"run", "delivery"}:
+        return f"{'runs' if task.kind == 'run' else 'deliveries'}:{task.user_id}"
     return f"tree:{task.tree}" if task.parent else f"user:{task.user_id}"
 
 
