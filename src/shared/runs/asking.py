@@ -30,8 +30,8 @@ _KEPT_SECONDS = 86_400
 class Accounts(Protocol):
     """The accounts that users have connected; no secret of them."""
 
-    def missing(self, user_id: str, providers: Iterable[str]) -> list[str]:
-        """Those of the providers of which the user has no account that works."""
+    def missing(self, user_id: str, providers: Iterable[str], host: str = "") -> list[str]:
+        """Those of the providers of which the user has no account that works, for `host` if it is named."""
 
 
 @dataclass(frozen=True)

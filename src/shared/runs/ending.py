@@ -8,7 +8,7 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.runs.deliveries import StateOfRun, begin_delivery, load_hook, new_delivery
+from shared.runs.deliveries import begin_delivery, delivery_of
 from shared.runs.records import Run, run_key
 from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
@@ -94,7 +94,7 @@ class Ending:
         opening = [] if OpenStream.after(owner.parts).started else opening_parts(owner.task)
         parts = [*opening, *closing_parts(self._run.id, status, outputs, verdict.message)]
         now = to_millis(self._services.clock.now())
-        delivery = self._delivery(verdict, now)
+        delivery = delivery_of(self._services, owner.task, self._run, status, error_code=verdict.code)
         writes: list[Write] = [self._record(verdict, now, credits), *self._services.slots.leave(owner.task)]
         writes += delivery[1] if delivery else []
         failed = verdict.status is not TaskStatus.COMPLETED
@@ -135,17 +135,6 @@ class Ending:
                 "code": verdict.code,
             },
         )
-
-    def _delivery(self, verdict: Verdict, now: int) -> tuple[Task, list[Write]] | None:
-        """How it has ended is told to where its user wants it told; a dry run tells nobody."""
-        run, status = self._run, status_of(verdict.status)
-        if run.dry_run:
-            return None
-        url = load_hook(self._services.database, run.user_id, run.library_agent_id)
-        if url is None:
-            return None
-        state = StateOfRun(run.id, run.user_id, run.library_agent_id, run.agent_name, status, verdict.code)
-        return new_delivery(self._services.slots, self._owner.task, state, url, now)
 
     def _report(self, verdict: Verdict, now: int) -> None:
         task, spend = self._owner.task, self._owner.spend

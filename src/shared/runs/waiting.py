@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shared.aws.writes import Write
 from shared.chat.services import Services
 from shared.chat.transcript import ToolCall
 from shared.chat.turn.owner import TurnOwner
 from shared.chat.turn.parking import Parking, Suspended
 from shared.kernel.clock import to_millis
 from shared.runs.calling import Underway
+from shared.runs.deliveries import begin_delivery, delivery_of
+from shared.runs.records import Run
 from shared.runs.views import reviews_among
+from shared.tasks.records import Task
 from shared.tasks.wait import Wait
 
 MOST_WAITING = 200
@@ -27,10 +31,13 @@ class Waited:
 class Waits:
     """Of one owner."""
 
-    def __init__(self, services: Services, owner: TurnOwner, run_ends_at: int) -> None:
+    def __init__(self, services: Services, owner: TurnOwner, run: Run, run_ends_at: int) -> None:
+        self._services = services
         self._clock = services.clock
         self._owner = owner
-        self._parking = Parking(services, owner, run_ends_at)
+        self._run = run
+        self._parking = Parking(services, owner, run_ends_at, self._told)
+        self._to_tell: list[Task] = []
         self._waiting: dict[int, Underway] = {}
         self._parked: dict[int, Suspended] = {}
         self._over: list[Suspended] = []
@@ -61,8 +68,16 @@ class Waits:
         self._parked[number] = Suspended(number, ToolCall(one.ready.id, one.block.name, "{}"), wait, stored)
 
     def keep(self) -> None:
-        """Write the journals that are not."""
+        """Write the journals that are not; what its user is asked is told to where they want it told."""
         self._parking.keep(self._parked)
+        while self._to_tell:
+            begin_delivery(self._services, self._to_tell.pop())
+
+    def _told(self, wait: Wait) -> list[Write]:
+        task = self._owner.task
+        told = [delivery_of(self._services, task, self._run, "review", review_id=one) for one in wait.reviews]
+        self._to_tell += [delivery for delivery, _ in filter(None, told)]
+        return [write for _, writes in filter(None, told) for write in writes]
 
     def look(self, *, even_without_news: bool = False) -> None:
         """Find those that are over, if anything says that there may be some: news, or the time."""
@@ -79,6 +94,7 @@ class Waits:
             TurnParked: nobody holds the lease any more.
             TurnCancelled, LeaseLost: as all that its owner does.
         """
+        self.keep()
         self._over += self._parking.over(self._parked)
 
     @property

@@ -149,7 +149,7 @@ class _Work:
         self._deadline = deadline
         self._preparing = Preparing(services, bench, owner.task, run, records)
         self._ends_at = time_over_at(services, owner.task)
-        self._waits = Waits(services, owner, self._ends_at)
+        self._waits = Waits(services, owner, run, self._ends_at)
         self._mailbox: Mailbox[_Reported] = bench.workers.mailbox()
         self._running: dict[int, Underway] = {}
         self._begun = 0

@@ -10,7 +10,7 @@ from shared.accounts.credentials.signing_in import SigningIn
 from shared.accounts.credentials.tokens import TokenEndpoints
 from shared.agents.library.records import LibraryAgent
 from shared.kernel.ids import RandomIds
-from tests.support.credentials import SIGNING, open_safe
+from tests.support.credentials import SIGNING, Safe, open_safe
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, given, graph, node, result
 from tests.unit.api.test_agents import client_of
@@ -89,12 +89,8 @@ def posting(agents: Agents) -> LibraryAgent:
 
 def test_nothing_begins_before_its_accounts_are_connected(agents: Agents, parley: Parley) -> None:
     """Also those of agents that it runs; the answer says where the user connects them."""
-    safe = open_safe(parley.database, parley.clock)
-    endpoints = TokenEndpoints(safe.server, lambda _parameter: "", parley.clock)
-    signing_in = SigningIn(
-        safe.vault, endpoints, parley.database, parley.clock, RandomIds(parley.clock), "https://parley.example"
-    )
-    ada, body = client_of(parley, "ada", signing_in), {"library_agent_id": posting(agents).id}
+    safe, ada = with_accounts(parley)
+    body = {"library_agent_id": posting(agents).id}
     refused = ada.post("/api/runs", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "credentials_missing")
     details = refused.json()["details"]
@@ -196,7 +192,18 @@ def test_somebody_elses_run_does_not_exist(parley: Parley, agents: Agents) -> No
     assert (answer.status_code, answer.json()["code"]) == (404, "AGENT_NOT_FOUND")
 
 
-def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, ada: TestClient, parley: Parley) -> None:
+def with_accounts(parley: Parley) -> tuple[Safe, TestClient]:
+    """A deployment that keeps credentials, and ada."""
+    safe = open_safe(parley.database, parley.clock)
+    endpoints = TokenEndpoints(safe.server, lambda _parameter: "", parley.clock)
+    address = "https://parley.example"
+    signing_in = SigningIn(safe.vault, endpoints, parley.database, parley.clock, RandomIds(parley.clock), address)
+    return safe, client_of(parley, "ada", signing_in)
+
+
+def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, parley: Parley) -> None:
+    safe, ada = with_accounts(parley)
+    safe.connect(SIGNING)
     path = f"/api/agents/{agents.agent(GREETER).id}/webhook"
     assert ada.get(path).json() == {"url": None}
     assert ada.put(path, json={"url": "http://hooks.example.com/x"}).status_code == 422
@@ -205,3 +212,17 @@ def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, ada: TestCl
     assert client_of(parley, "bob").get(path).status_code == 404
     assert ada.delete(path).status_code == 204
     assert ada.delete(path).json()["code"] == "WEBHOOK_NOT_FOUND"
+
+
+def test_nobody_is_told_what_could_not_be_signed(agents: Agents, parley: Parley) -> None:
+    """The user hears so at once, not the logs for a day: there is no account, or none for this host."""
+    safe, ada = with_accounts(parley)
+    path = f"/api/agents/{agents.agent(GREETER).id}/webhook"
+    refused = ada.put(path, json={"url": "https://hooks.example.com/x"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "credentials_missing")
+    assert refused.json()["details"]["connect_links"] == {"webhook_signing": "/#connect=webhook_signing"}
+    safe.connect(SIGNING)
+    assert ada.put(path, json={"url": "https://other.example.com/x"}).status_code == 409
+    refused = ada.put(path, json={"url": "https://hooks.example.com:99/x"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_webhook_url")
+    assert ada.get(path).json() == {"url": None}

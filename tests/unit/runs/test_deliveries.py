@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from shared.runs.deliveries import delete_hook, put_hook
+from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.runs.hooks import delete_hook, put_hook
 from shared.tasks.lineage import Lineage
 from shared.tools.web.network import Network
 from tests.support.authority import Authority
@@ -31,7 +32,8 @@ class Told:
 
     def __init__(self, parley: Parley, web: Web, network: Network) -> None:
         self.parley, self.web = parley, web
-        self.agents = Agents(parley, network=network)
+        self.reviews = Reviews(parley.database, parley.clock)
+        self.agents = Agents(parley, network=network, asked=self.reviews)
         safe = open_safe(parley.database, parley.clock)
         safe.connect(SIGNING)
         assert parley.run_bench is not None
@@ -140,3 +142,31 @@ def test_what_one_user_is_told_stands_before_nobody_elses_run(told: Told) -> Non
     told.agents.minutes(3)
     assert len(told.heard()) == 6
     assert not parley.pool("deliveries:ada").running
+
+
+def test_what_a_run_asks_its_user_is_told_once(told: Told) -> None:
+    """Each review, also while others wait; then the end."""
+    told.web.server.answers(*[TAKEN] * 4)
+    nodes = [
+        node("loop", "Loop over a list", items=["a", "b"]),
+        node("h", "Human review"),
+        node("then", "Human review"),
+    ]
+    agent = told.agents.agent(graph(nodes, "loop.item > h.payload", "h.rejected_data > then.payload"))
+    put_hook(told.parley.database, "ada", agent.id, URL)
+    run_id = told.agents.start(agent)
+    told.agents.until_quiet()
+    told.agents.minutes(1)
+    first, second = told.agents.look(run_id).reviews
+    assert [(one["type"], one["data"]["status"]) for one in told.heard()] == [("run.review", "review")] * 2
+    assert {one["data"]["review_id"] for one in told.heard()} == {first, second}
+    assert {one["data"]["run_id"] for one in told.heard()} == {run_id}
+
+    told.reviews.decide("ada", first, Verdict("rejected"))
+    told.reviews.decide("ada", second, Verdict("approved"))
+    told.agents.until_quiet()
+    (third,) = told.agents.look(run_id).reviews
+    told.agents.runs.stop("ada", run_id)
+    told.agents.until_quiet()
+    assert [one["data"].get("review_id") for one in told.heard()[2:]] == [third, None]
+    assert told.heard()[-1]["type"] == "run.terminated"

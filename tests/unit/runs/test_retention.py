@@ -11,7 +11,7 @@ from shared.chat.resume import owned_task
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound
 from shared.runs.asking import Asked, ask_for_run
-from shared.runs.deliveries import put_hook
+from shared.runs.hooks import put_hook
 from shared.tasks.lineage import children_of
 from shared.tasks.wait import Wait
 from tests.support.region import Parley

@@ -101,6 +101,7 @@ PROBLEMS: dict[str, Known] = {
         "Nothing was run: connect webhook_signing first.",
         {"missing": ["webhook_signing"], "connect_links": {"webhook_signing": "/#connect=webhook_signing"}},
     ),
+    "invalid_webhook_url": Known(422, "Only http and https URLs can be fetched."),
     "invalid_inputs": Known(
         422,
         "The inputs don't fit the agent; give what it asks for.",

@@ -156,7 +156,9 @@ RUN_ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/api/runs/{run_id}/cancel"): Route({200: Answer("The run as it is now.", RunHead, _STOPPED)}, _OF_RUN),
     ("GET", "/api/agents/{agent_id}/webhook"): Route({200: Answer("The address.", ShownWebhook, _HOOK)}, _OF_AGENT),
     ("PUT", "/api/agents/{agent_id}/webhook"): Route(
-        {200: Answer("The address.", ShownWebhook, _HOOK)}, (*_OF_AGENT, *OF_BODIES), Body((Webhook,), {"set": _HOOK})
+        {200: Answer("The address.", ShownWebhook, _HOOK)},
+        (*_OF_AGENT, "credentials_missing", "invalid_webhook_url", *OF_BODIES),
+        Body((Webhook,), {"set": _HOOK}),
     ),
     ("DELETE", "/api/agents/{agent_id}/webhook"): Route(
         {204: Answer("Nobody is told any more.")}, (*_OF_AGENT, "WEBHOOK_NOT_FOUND")
