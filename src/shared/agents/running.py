@@ -91,7 +91,6 @@ class RunFilter:
     """Which of a user's runs are meant."""
 
     library_agent_id: str = ""
-    graph_id: str = ""
     since: int = 0
     """Created then or later."""
     until: int = 0
@@ -100,7 +99,16 @@ class RunFilter:
     """Empty: all."""
     limit: int = 20
     before: str = ""
-    """A run's id: only older ones are meant."""
+    """Where the page before has ended (`RunPage.next`): only older ones are meant."""
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """Some of a user's runs, the newest first."""
+
+    runs: Sequence[RunView]
+    next: str
+    """Where the next page begins, which may be empty; empty: there is none."""
 
 
 class ChildRuns(Protocol):
@@ -135,7 +143,7 @@ class AgentRuns(Protocol):
         """What its nodes have done, in order."""
 
     def recent(self, user_id: str, wanted: RunFilter) -> Sequence[RunView]:
-        """The user's runs that fit, the newest first."""
+        """The user's runs that fit, the newest first; of the last 5,000."""
 
     def stop(self, user_id: str, run_id: str) -> RunView | None:
         """Have it stop; None if there is no such run."""

@@ -77,10 +77,10 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
     ) -> dict[str, Any]:
         """The caller's runs, the newest first, without their outputs."""
         before = str(place_of(cursor, str)[0]) if cursor else ""
-        wanted = RunFilter(library_agent_id, statuses=frozenset(statuses), limit=limit + 1, before=before)
-        found = runs.recent(user.id, wanted)
-        following = cursor_of(found[limit - 1].id) if len(found) > limit else None
-        return {"runs": [head_of_run(run) for run in found[:limit]], "next_cursor": following}
+        wanted = RunFilter(library_agent_id, statuses=frozenset(statuses), limit=limit, before=before)
+        page = runs.page(user.id, wanted)
+        following = cursor_of(page.next) if page.next else None
+        return {"runs": [head_of_run(run) for run in page.runs], "next_cursor": following}
 
     @router.get("/{run_id}")
     def read_run(run_id: str, user: caller) -> dict[str, Any]:

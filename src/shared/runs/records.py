@@ -2,9 +2,8 @@
 
 | record    | pk                             | sk                           | notes |
 |-----------|--------------------------------|------------------------------|-------|
-| run       | `TASK#{run}`                   | `RUN`                        | on GSI1 under `RUNS#{user}`, by id |
-| list      | `RUNS#{user}#AGENT#{agent}`    | `{run}`                      | names the run of a library agent |
-| list      | `RUNS#{user}#GRAPH#{graph}`    | `{run}`                      | the same, also of agents that are gone |
+| run       | `TASK#{run}`                   | `RUN`                        | on GSI1: `RUNS#{user}`, as in the list |
+| list      | `RUNS#{user}#AGENT#{agent}`    | `{created, 13 digits}#{run}` | names the run of a library agent |
 | execution | `TASK#{run}`                   | `NODE#{node}#{6 digits}`     | one that has ended, and its outputs |
 | piece     | `TASK#{run}`                   | `NODE#{node}#{6 digits}#{3}` | more of an execution's long outputs |
 | call      | `TASK#{run}`                   | `CALL#{node}.{index}`        | as of a tool call: started, or waiting |
@@ -12,7 +11,7 @@
 All of it goes when the run's task does, at `expires_at`: the time that a run may take, and `run_retention_days` after
 that. It is set when a row is written, so nothing has to be written at a run's end, and no run loses rows before.
 
-The task, its timer and its child row are those of every task. Ids of runs sort by the time of their birth. The number
+The task, its timer and its child row are those of every task. The number
 that an execution has in `order` says as how many-th it was stored: what has run is read back in that order.
 """
 
@@ -84,14 +83,16 @@ class Run:
             **fields,
             "output_nodes": [list(pair) for pair in self.output_nodes],
             "gsi1pk": user_list(self.user_id),
-            "gsi1sk": self.id,
+            "gsi1sk": self._place,
         }
-        listed = {"v": RECORD_VERSION, "run_id": self.id, "expires_at": self.expires_at}
-        lists = (agent_list(self.user_id, self.library_agent_id), graph_list(self.user_id, self.graph_id))
-        return [
-            Put(item, condition="attribute_not_exists(#pk)"),
-            *(Put({"pk": pk, "sk": self.id, **listed}) for pk in lists),
-        ]
+        listed = {"pk": agent_list(self.user_id, self.library_agent_id), "sk": self._place}
+        row = {**listed, "v": RECORD_VERSION, "run_id": self.id, "expires_at": self.expires_at}
+        return [Put(item, condition="attribute_not_exists(#pk)"), Put(row)]
+
+    @property
+    def _place(self) -> str:
+        """In lists: ids can't say it, since those of children and of chats are as old as who has started them."""
+        return f"{self.created_at:013d}#{self.id}"
 
     @classmethod
     def from_item(cls, item: Item) -> "Run":
@@ -273,8 +274,3 @@ def user_list(user_id: str) -> str:
 def agent_list(user_id: str, library_agent_id: str) -> str:
     """The list of the runs of a library agent."""
     return f"RUNS#{user_id}#AGENT#{library_agent_id}"
-
-
-def graph_list(user_id: str, graph_id: str) -> str:
-    """The list of a user's runs of a graph."""
-    return f"RUNS#{user_id}#GRAPH#{graph_id}"

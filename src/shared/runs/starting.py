@@ -1,6 +1,6 @@
 """Runs as others know them: started once for each id, looked at, listed, stopped."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.library.shipped import shipped_agent
 from shared.agents.library.versions import GraphVersions
-from shared.agents.running import NodeView, RunFilter, RunRequest, RunView
+from shared.agents.running import NodeView, RunFilter, RunPage, RunRequest, RunView
 from shared.aws.writes import Write
 from shared.chat.cancel import ended_in_time
 from shared.chat.opening import new_task_writes
@@ -24,16 +24,9 @@ from shared.kernel.ids import dated_id
 from shared.kernel.telemetry import count, log_event
 from shared.runs.ending import Verdict
 from shared.runs.home import home_session
+from shared.runs.listing import page_of_runs, search_runs
 from shared.runs.outside import end_run
-from shared.runs.records import (
-    Run,
-    agent_list,
-    graph_list,
-    inputs_text,
-    load_executions,
-    load_run,
-    user_list,
-)
+from shared.runs.records import Run, inputs_text, load_executions, load_run
 from shared.runs.views import node_views, view, waits_of
 from shared.tasks.lineage import MAX_DEPTH, inherited
 from shared.tasks.records import Task, TaskStatus
@@ -44,9 +37,6 @@ from shared.tools.contract import ToolContext
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.25
-_MOST_LOOKED_AT = 500
-"""How many of a user's runs one request looks at when it searches."""
-_PORTION = 50
 
 
 class Runs:
@@ -184,44 +174,11 @@ class Runs:
 
     def recent(self, user_id: str, wanted: RunFilter) -> Sequence[RunView]:
         """The user's runs that fit, the newest first, without their outputs."""
-        found: list[RunView] = []
-        for run in self._listed(user_id, wanted):
-            shown = view(self._services.database, run, with_outputs=False)
-            if not wanted.statuses or shown.status in wanted.statuses:
-                found.append(shown)
-            if len(found) >= wanted.limit:
-                break
-        return found
+        return search_runs(self._services.database, user_id, wanted, self._services.clock.now())
 
-    def _listed(self, user_id: str, wanted: RunFilter) -> Iterator[Run]:
-        for run_id in self._ids(user_id, wanted):
-            run = self._own(user_id, run_id)
-            if run is None or run.created_at < wanted.since or (wanted.until and run.created_at >= wanted.until):
-                continue
-            if not wanted.graph_id or run.graph_id == wanted.graph_id:
-                yield run
-
-    def _ids(self, user_id: str, wanted: RunFilter) -> Iterator[str]:
-        """Those that may be meant, the newest first: ids begin with the time of their birth."""
-        database = self._services.database
-        if wanted.library_agent_id or wanted.graph_id:
-            pk = (
-                agent_list(user_id, wanted.library_agent_id)
-                if wanted.library_agent_id
-                else graph_list(user_id, wanted.graph_id)
-            )
-            older, before = (" AND #sk < :before", {"before": wanted.before}) if wanted.before else ("", {})
-            rows = database.query(
-                f"#pk = :pk{older}", {"pk": pk, **before}, forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
-            )
-            yield from (row["run_id"] for row in rows)
-            return
-        older, before = (" AND #gsi1sk < :before", {"before": wanted.before}) if wanted.before else ("", {})
-        listed = {"listed": user_list(user_id), **before}
-        rows = database.query(
-            f"#gsi1pk = :listed{older}", listed, index="GSI1", forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
-        )
-        yield from (str(row["pk"]).removeprefix("TASK#") for row in rows)
+    def page(self, user_id: str, wanted: RunFilter) -> RunPage:
+        """The same page by page. One that stops early, because few fit, may be short and says where to go on."""
+        return page_of_runs(self._services.database, user_id, wanted, self._services.clock.now())
 
     def _own(self, user_id: str, run_id: str) -> Run | None:
         run = load_run(self._services.database, run_id) if run_id else None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from shared.agents.blocks.registry import shipped_block
@@ -33,12 +34,22 @@ def reviews_among(waits: Iterable[Wait]) -> list[str]:
     return [review for wait in waits for review in wait.reviews]
 
 
-def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:
-    """Where the run is. Its outputs are read when it has ended, unless nobody wants them."""
+def view(database: Database, run: Run) -> RunView:
+    """Where the run is, with its outputs when it has ended."""
     if run.status is not None:
-        outputs = outputs_of(database, run) if with_outputs else {}
-        return _view(run, run.status, outputs)
-    task = database.get(task_key(run.id))
+        return _view(run, run.status, outputs_of(database, run))
+    shown = _live(database, run, database.get(task_key(run.id)))
+    return replace(shown, outputs=outputs_of(database, run)) if shown.ended else shown
+
+
+def views(database: Database, runs: Sequence[Run]) -> list[RunView]:
+    """Where the runs are, without their outputs."""
+    live = [run for run in runs if run.status is None]
+    tasks = dict(zip([run.id for run in live], database.get_many([task_key(run.id) for run in live]), strict=True))
+    return [_view(run, run.status, {}) if run.status else _live(database, run, tasks[run.id]) for run in runs]
+
+
+def _live(database: Database, run: Run, task: Item | None) -> RunView:
     if task is None:
         return _view(run, "terminated", {})
     status = TaskStatus(task["status"])
@@ -46,7 +57,7 @@ def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:
         again = load_run(database, run.id)
         assert again, "it is put with its task"
         assert again.status, "both are written at once"
-        return view(database, again, with_outputs=with_outputs)
+        return _view(again, again.status, {})
     reviews = _open_reviews(database, run.id) if status is TaskStatus.WAITING else []
     return _view(run, "review" if reviews else status_of(status), {}, task, reviews)
 
@@ -83,11 +94,8 @@ def _view(
 
 
 def _open_reviews(database: Database, run_id: str) -> list[str]:
-    """What its user is asked; what executions that have ended had waited for stays in the journal, and is left out."""
-    asking = {id_: wait for id_, wait in waits_of(database, run_id).items() if reviews_among([wait])}
-    node_ids = {id_.rpartition(".")[0] for id_ in asking}
-    ended = {one.id for node_id in node_ids for one in load_executions(database, run_id, node_id)}
-    return reviews_among(wait for id_, wait in asking.items() if id_ not in ended)
+    """What its user is asked: an execution's journal goes when it ends."""
+    return reviews_among(waits_of(database, run_id).values())
 
 
 def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:

@@ -81,7 +81,7 @@ def test_a_run_that_has_expired_does_not_exist(parley: Parley) -> None:
     assert agents.runs.look("ada", run.id) is None
     assert agents.runs.stop("ada", run.id) is None
     assert list(agents.runs.nodes("ada", run.id)) == []
-    for wanted in (RunFilter(), RunFilter(library_agent_id=run.library_agent_id), RunFilter(graph_id=run.graph_id)):
+    for wanted in (RunFilter(), RunFilter(library_agent_id=run.library_agent_id)):
         assert list(agents.runs.recent("ada", wanted)) == []
     with pytest.raises(NotFound):
         owned_task(parley.services, run.id, "ada")
