@@ -50,6 +50,15 @@ class NodeView:
 
 
 @dataclass(frozen=True)
+class NodePage:
+    """Some of a run's executions."""
+
+    nodes: Sequence[NodeView]
+    next: int | None
+    """As how many-th the next page begins; None: there is none."""
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run as its user sees it. Times are milliseconds since the epoch."""
 

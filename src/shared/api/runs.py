@@ -91,12 +91,11 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
     def list_nodes(run_id: str, user: caller, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
         """What its nodes have done, in the order in which they ended; last those that wait."""
         start = int(place_of(cursor, int)[0]) if cursor else 0
-        nodes = runs.nodes(user.id, run_id)
-        if not nodes:  # it has done nothing yet, or is not there
-            _found(runs.look(user.id, run_id))
-        page = nodes[max(0, start) : max(0, start) + limit]
-        following = cursor_of(start + limit) if start + limit < len(nodes) else None
-        return {"nodes": _fitting([_shown_node(node) for node in page], "outputs"), "next_cursor": following}
+        page = runs.page_of_nodes(user.id, run_id, max(0, start), limit)
+        if page is None:
+            raise _no_such()
+        following = None if page.next is None else cursor_of(page.next)
+        return {"nodes": _fitting([_shown_node(node) for node in page.nodes], "outputs"), "next_cursor": following}
 
     @router.post("/{run_id}/cancel")
     def cancel_run(run_id: str, user: caller) -> dict[str, Any]:

@@ -92,14 +92,14 @@ class Database:
 
     def get_many(self, keys: Sequence[Key]) -> list[Item | None]:
         """What is at each of the keys of State, in their order; the keys are different ones, and ours."""
-        found: dict[tuple[str, str], Item] = {}
+        found: dict[tuple[str | int, str | int], Item] = {}
         name = self._tables["state"]
         for at in range(0, len(keys), _MOST_IN_BATCH_GET):
             batch = {"Keys": [_encode(key) for key in keys[at : at + _MOST_IN_BATCH_GET]], "ConsistentRead": True}
             self._retrying(self._get_batch, {name: batch}, found)
         return [found.get((key["pk"], key["sk"])) for key in keys]
 
-    def _get_batch(self, left: dict[str, Any], found: dict[tuple[str, str], Item]) -> None:
+    def _get_batch(self, left: dict[str, Any], found: dict[tuple[str | int, str | int], Item]) -> None:
         answer = self._call("batch_get_item", {"RequestItems": dict(left)})
         for item in (_decode(one) for items in answer["Responses"].values() for one in items):
             found[item["pk"], item["sk"]] = item

@@ -14,7 +14,7 @@ from shared.kernel.telemetry import log_event
 from shared.runs.calling import Brought, Failed, Underway
 from shared.runs.ending import Verdict
 from shared.runs.plan import Plan, Values
-from shared.runs.records import Execution, written
+from shared.runs.records import Execution, order_row, written
 from shared.runs.stream import Progress
 from shared.tasks.records import Spend, call_key
 
@@ -60,7 +60,7 @@ class Keeping:
             self._owner.emit(part)
         credits = self.credits + sum(row.credits for row in rows)
         also_set, values = (", #credits = :credits", {"credits": credits}) if credits else ("", {})
-        writes: list[Write] = [put for row in rows for put in row.puts(task)]
+        writes: list[Write] = [order_row(task, rows), *(put for row in rows for put in row.puts(task))]
         writes += [Delete(call_key(task.id, one.ready.id)) for one, _ in group if one.has_waited]
         self._owner.commit(writes, also_set=also_set, values=dict(values))
         self.credits = credits

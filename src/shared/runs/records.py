@@ -6,6 +6,7 @@
 | list      | `RUNS#{user}#AGENT#{agent}`    | `{created, 13 digits}#{run}` | names the run of a library agent |
 | execution | `TASK#{run}`                   | `NODE#{node}#{6 digits}`     | one that has ended, and its outputs |
 | piece     | `TASK#{run}`                   | `NODE#{node}#{6 digits}#{3}` | more of an execution's long outputs |
+| order     | `TASK#{run}`                   | `ORDER#{first, 6 digits}`    | ids of those that were stored at once |
 | call      | `TASK#{run}`                   | `CALL#{node}.{index}`        | as of a tool call: started, or waiting |
 
 All of it goes when the run's task does, at `expires_at`: the time that a run may take, and `run_retention_days` after
@@ -16,7 +17,7 @@ that an execution has in `order` says as how many-th it was stored: what has run
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,6 +37,9 @@ _SHOWN_BYTES = 4_000
 """Of an execution's inputs that are kept to be shown."""
 _SHOWN_CHARACTERS = 400
 _SHOWN_FIELDS = 20
+
+_LAST = 999_999
+"""No execution has a higher number."""
 
 ExecutionStatus = Literal["completed", "failed"]
 
@@ -191,6 +195,44 @@ def load_executions(database: Database, run_id: str, node_id: str = "") -> list[
     prefix = f"NODE#{node_id}#" if node_id else "NODE#"
     found = database.query("#pk = :pk AND begins_with(#sk, :prefix)", {"pk": f"TASK#{run_id}", "prefix": prefix})
     return executions_among(found)
+
+
+def order_row(task: Task, group: Sequence[Execution]) -> Put:
+    """The write by which a page of executions is found without reading the others."""
+    key = {"pk": f"TASK#{task.id}", "sk": f"ORDER#{group[0].order:06d}"}
+    return Put({**key, **task.expiry, "v": RECORD_VERSION, "ids": [one.id for one in group]})
+
+
+def page_of_executions(database: Database, run_id: str, start: int, most: int) -> list[Execution]:
+    """Those that were stored from the how-manieth on (from 0), `most` at the most."""
+    ids: list[str] = []
+    for row in _order_rows(database, run_id, start + most - 1):
+        first = int(row["sk"].partition("#")[2])
+        ids = [*row["ids"], *ids]
+        if first <= start:
+            ids = ids[start - first :]
+            break
+    keys = [execution_key(run_id, id_.rpartition(".")[0], int(id_.rpartition(".")[2])) for id_ in ids[:most]]
+    heads = [item for item in database.get_many(keys) if item]
+    return executions_among(row for head in heads for row in (head, *_pieces_of(database, head)))
+
+
+def count_executions(database: Database, run_id: str) -> int:
+    """How many have been stored."""
+    last = next(_order_rows(database, run_id, _LAST, portion=1), None)
+    return int(last["sk"].partition("#")[2]) + len(last["ids"]) if last else 0
+
+
+def _order_rows(database: Database, run_id: str, last: int, portion: int = 100) -> Iterator[Item]:
+    """The newest first."""
+    values = {"pk": f"TASK#{run_id}", "low": "ORDER#", "high": f"ORDER#{min(last, _LAST):06d}"}
+    return database.query("#pk = :pk AND #sk BETWEEN :low AND :high", values, forward=False, portion=portion)
+
+
+def _pieces_of(database: Database, head: Item) -> Iterator[Item]:
+    if "pieces" in head:
+        values = {"pk": head["pk"], "prefix": f"{head['sk']}#"}
+        yield from database.query("#pk = :pk AND begins_with(#sk, :prefix)", values)
 
 
 def pieces(text: str) -> list[str]:

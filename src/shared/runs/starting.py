@@ -1,7 +1,6 @@
 """Runs as others know them: started once for each id, looked at, listed, stopped."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.library.shipped import shipped_agent
 from shared.agents.library.versions import GraphVersions
-from shared.agents.running import NodeView, RunFilter, RunPage, RunRequest, RunView
+from shared.agents.running import NodePage, NodeView, RunFilter, RunPage, RunRequest, RunView
 from shared.aws.writes import Write
 from shared.chat.cancel import ended_in_time
 from shared.chat.opening import new_task_writes
@@ -26,7 +25,14 @@ from shared.runs.ending import Verdict
 from shared.runs.home import home_session
 from shared.runs.listing import page_of_runs, search_runs
 from shared.runs.outside import end_run
-from shared.runs.records import Run, inputs_text, load_executions, load_run
+from shared.runs.records import (
+    Run,
+    count_executions,
+    inputs_text,
+    load_executions,
+    load_run,
+    page_of_executions,
+)
 from shared.runs.views import node_views, view, waits_of
 from shared.tasks.lineage import MAX_DEPTH, inherited
 from shared.tasks.records import Task, TaskStatus
@@ -162,15 +168,32 @@ class Runs:
         return view(self._services.database, run) if run else None
 
     def nodes(self, user_id: str, run_id: str) -> Sequence[NodeView]:
-        """What its nodes have done, in order."""
-        run = self._own(user_id, run_id)
+        """What its nodes have done, in order: all of it."""
+        run, database = self._own(user_id, run_id), self._services.database
         if run is None:
             return []
-        graph, database = Graph(name=run.agent_name), self._services.database
-        with suppress(NotFound):
-            graph = GraphVersions(database, self._services.clock).graph(run.graph_id, run.version)
         waits = {} if run.status else waits_of(database, run_id)
-        return node_views(graph, load_executions(database, run_id), waits, run.created_at)
+        return node_views(self._graph(run), load_executions(database, run_id), waits, run.created_at)
+
+    def page_of_nodes(self, user_id: str, run_id: str, start: int, limit: int) -> NodePage | None:
+        """Those from the how-manieth on; what waits comes last. None if there is no such run."""
+        run, database = self._own(user_id, run_id), self._services.database
+        if run is None:
+            return None
+        ended = page_of_executions(database, run_id, start, limit + 1)
+        waits = {} if run.status or len(ended) > limit else waits_of(database, run_id)
+        if waits and not ended:  # behind those that have ended
+            skipped = max(0, start - count_executions(database, run_id))
+            waits = dict(list(waits.items())[skipped:])
+        nodes = node_views(self._graph(run), ended, waits, run.created_at)
+        return NodePage(nodes[:limit], start + limit if len(nodes) > limit else None)
+
+    def _graph(self, run: Run) -> Graph:
+        """Without nodes, if it is gone."""
+        try:
+            return GraphVersions(self._services.database, self._services.clock).graph(run.graph_id, run.version)
+        except NotFound:
+            return Graph(name=run.agent_name)
 
     def recent(self, user_id: str, wanted: RunFilter) -> Sequence[RunView]:
         """The user's runs that fit, the newest first, without their outputs."""

@@ -9,10 +9,11 @@ from fastapi.testclient import TestClient
 from shared.accounts.credentials.signing_in import SigningIn
 from shared.accounts.credentials.tokens import TokenEndpoints
 from shared.agents.library.records import LibraryAgent
+from shared.kernel.cursors import cursor_of
 from shared.kernel.ids import RandomIds
 from tests.support.credentials import SIGNING, Safe, open_safe
 from tests.support.region import Parley
-from tests.support.runs import GREETER, Agents, given, graph, node, result
+from tests.support.runs import GREETER, Agents, Probe, given, graph, node, result
 from tests.unit.api.test_agents import client_of
 
 ECHO = graph([given("in", "City"), result("out", "City")], "in.value > out.value")
@@ -54,6 +55,30 @@ def test_nodes_come_page_by_page(agents: Agents, ada: TestClient) -> None:
     rest = ada.get(f"/api/runs/{run.id}/nodes", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert [node["node_id"] for node in [*first["nodes"], *rest["nodes"]]] == ["in", "greet", "out"]
     assert rest["next_cursor"] is None
+
+
+def test_a_page_of_nodes_costs_what_it_shows(parley: Parley, ada: TestClient) -> None:
+    """However many nodes there are; long outputs are whole, and what waits comes last, in pages too."""
+    nodes = [
+        node("loop", "Loop over a list", items=list(range(13))),
+        node("p", "probe"),
+        node("w", "Wait", seconds=9_000),
+    ]
+    agents = Agents(parley, blocks=[Probe(lambda _, value: value or "y" * 600_000)])
+    run = agents.run(graph(nodes, "loop.item > p.value", "loop.item > w.value"))
+    found: list[dict[str, Any]] = []
+    cursor, costs = None, []
+    while cursor or not found:
+        parley.watch.reset()
+        page = ada.get(f"/api/runs/{run.id}/nodes", params={"limit": 5, **({"cursor": cursor} if cursor else {})})
+        found, cursor = found + page.json()["nodes"], page.json()["next_cursor"]
+        costs.append(len(parley.watch.calls))
+    expected = agents.nodes(run.id)
+    assert [(one["node_id"], one["index"]) for one in found] == [(one.node_id, one.index) for one in expected]
+    assert [one["status"] for one in found] == ["completed"] * 14 + ["waiting"] * 13
+    assert max(len(json.dumps(one["outputs"])) for one in found) > 600_000
+    assert max(costs) <= 6
+    assert ada.get(f"/api/runs/{run.id}/nodes", params={"cursor": cursor_of(10**30)}).json()["nodes"] == []
 
 
 def test_the_same_request_starts_one_run(agents: Agents, ada: TestClient) -> None:

@@ -51,7 +51,7 @@ def test_every_row_of_a_run_has_its_end_when_it_is_written(parley: Parley) -> No
     parley.clock.advance(60)
     agents.until_quiet()
     assert agents.look(run_id).status == "waiting"
-    kinds = ("META", "RUN", "NODE", "CALL", "list")
+    kinds = ("META", "RUN", "NODE", "ORDER", "CALL", "list")
     assert lifetimes(parley, run_id) == {kind: {LASTS} for kind in kinds}
     assert sum(row["sk"].count("#") == 3 for row in rows_of(parley, run_id)) == 2, "pieces of the long output"
 
@@ -65,7 +65,7 @@ def test_a_child_run_has_an_end_of_its_own(parley: Parley) -> None:
     parley.clock.advance(DAY)
     agents.until_quiet()
     (child,) = children_of(parley.database, parley.task(run_id))
-    assert lifetimes(parley, child) == {kind: {LASTS} for kind in ("META", "RUN", "NODE", "list")}
+    assert lifetimes(parley, child) == {kind: {LASTS} for kind in ("META", "RUN", "NODE", "ORDER", "list")}
     assert min(lifetimes(parley, run_id)["CHILD"]) > 366 * DAY
 
 
