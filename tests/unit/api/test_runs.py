@@ -18,6 +18,8 @@ from tests.unit.api.test_agents import client_of
 
 ECHO = graph([given("in", "City"), result("out", "City")], "in.value > out.value")
 """Says what it was told."""
+ECHO_OF_TOWN = graph([given("in", "Town"), result("out", "Town")], "in.value > out.value")
+"""The same of an input of another name."""
 
 
 @pytest.fixture
@@ -110,6 +112,29 @@ def posting(agents: Agents) -> LibraryAgent:
         runs = node("run", "Run agent", library_agent_id=agent.id, inputs={"Text": "Hello"})
         agent = agents.agent(graph([runs, result("out", "Status")], "run.status > out.value"))
     return agent
+
+
+@pytest.mark.parametrize("other", ["agent", "inputs", "dry_run"])
+def test_an_id_stands_for_one_request(agents: Agents, ada: TestClient, other: str) -> None:
+    """Another agent, other inputs, a dry run: whoever reads the first run's outputs as theirs would be misled."""
+    one, two = agents.agent(GREETER), agents.agent(GREETER)
+    asked = {"library_agent_id": one.id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
+    run_id = ada.post("/api/runs", json=asked).json()["id"]
+    different = {"agent": {"library_agent_id": two.id}, "inputs": {"inputs": {"City": "Rome"}}}
+    refused = ada.post("/api/runs", json={**asked, **different.get(other, {"dry_run": True})})
+    assert (refused.status_code, refused.json()["code"]) == (409, "request_id_used")
+    assert refused.json()["details"] == {"run_id": run_id}
+
+
+def test_a_retry_finds_its_run_though_the_agent_has_changed(agents: Agents, ada: TestClient) -> None:
+    """What was accepted once is not judged again."""
+    agent = agents.agent(GREETER)
+    asked = {"library_agent_id": agent.id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
+    run_id = ada.post("/api/runs", json=asked).json()["id"]
+    agents.library.save(agent, ECHO_OF_TOWN)
+    again = ada.post("/api/runs", json=asked)
+    assert (again.status_code, again.json()["id"]) == (202, run_id)
+    assert ada.post("/api/runs", json={**asked, "request_id": "r2"}).json()["code"] == "invalid_inputs"
 
 
 def test_nothing_begins_before_its_accounts_are_connected(agents: Agents, parley: Parley) -> None:

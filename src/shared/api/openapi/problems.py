@@ -101,6 +101,11 @@ PROBLEMS: dict[str, Known] = {
         "Nothing was run: connect webhook_signing first.",
         {"missing": ["webhook_signing"], "connect_links": {"webhook_signing": "/#connect=webhook_signing"}},
     ),
+    "request_id_used": Known(
+        409,
+        "This request_id was used within a day for another agent, other inputs or another dry_run.",
+        {"run_id": "01K0G2ZQ5C8T9V3M7R4X6W1B2A"},
+    ),
     "invalid_webhook_url": Known(422, "Only http and https URLs can be fetched."),
     "invalid_inputs": Known(
         422,

@@ -133,6 +133,7 @@ RUN_ROUTES: dict[tuple[str, str], Route] = {
             *_OF_AGENT,
             "GRAPH_NOT_FOUND",
             "credentials_missing",
+            "request_id_used",
             "invalid_inputs",
             "inputs_too_large",
             "too_many_runs",
