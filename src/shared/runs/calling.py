@@ -108,6 +108,10 @@ class Underway:
         self.note = None if ASKS in wait.note else wait.note[_NOTE] if self.failures else wait.note
         self.begins_anew = self.note is None
 
+    def kept(self) -> dict[str, Any]:
+        """What its journal has of it, besides what it does: for who goes on with it, and who looks at it."""
+        return {"began_at": to_millis(self.began_at), "inputs": self.shown_inputs}
+
     def news_of_spend(self) -> Spend:
         """What it has spent since this was asked last."""
         now, before = self.progress.spent, self.noted

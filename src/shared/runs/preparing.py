@@ -61,6 +61,8 @@ class Preparing:
             ToolError: it can't be run.
         """
         block, journal = self._bench.find_block(one.ready.node.block_id), self._journal.get(one.ready.id)
+        if journal:
+            one.began_at = journal["began_at"] / 1000
         if block is None:
             raise ToolError("There is no such block any more.", code="unknown_block")
         given = gathered_inputs(one.ready, self._inputs)

@@ -172,8 +172,8 @@ class Runs:
         run, database = self._own(user_id, run_id), self._services.database
         if run is None:
             return []
-        waits = {} if run.status else waits_of(database, run_id)
-        return node_views(self._graph(run), load_executions(database, run_id), waits, run.created_at)
+        waits = [] if run.status else waits_of(database, run_id)
+        return node_views(self._graph(run), load_executions(database, run_id), waits)
 
     def page_of_nodes(self, user_id: str, run_id: str, start: int, limit: int) -> NodePage | None:
         """Those from the how-manieth on; what waits comes last. None if there is no such run."""
@@ -181,11 +181,10 @@ class Runs:
         if run is None:
             return None
         ended = page_of_executions(database, run_id, start, limit + 1)
-        waits = {} if run.status or len(ended) > limit else waits_of(database, run_id)
+        waits = [] if run.status or len(ended) > limit else waits_of(database, run_id)
         if waits and not ended:  # behind those that have ended
-            skipped = max(0, start - count_executions(database, run_id))
-            waits = dict(list(waits.items())[skipped:])
-        nodes = node_views(self._graph(run), ended, waits, run.created_at)
+            waits = waits[max(0, start - count_executions(database, run_id)) :]
+        nodes = node_views(self._graph(run), ended, waits)
         return NodePage(nodes[:limit], start + limit if len(nodes) > limit else None)
 
     def _graph(self, run: Run) -> Graph:

@@ -3,7 +3,7 @@
 from shared.agents.reviews.reviews import Reviews
 from shared.chat.services import Services
 from shared.runs.records import load_run
-from shared.runs.views import reviews_among, waits_of
+from shared.runs.views import open_reviews
 from shared.stream import frames
 from shared.stream.notices import notify_user
 
@@ -14,7 +14,7 @@ def run_has_ended(services: Services, run_id: str) -> None:
     if run is None or run.status is None:
         return
     reviews = Reviews(services.database, services.clock)
-    for review_id in reviews_among(waits_of(services.database, run_id).values()):
+    for review_id in open_reviews(services.database, run_id):
         reviews.close(review_id)
     frame = frames.notify(
         "run-finished",

@@ -1,8 +1,8 @@
 """A run as its user sees it: put together from its task, its record and the executions that have ended."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.agents.blocks.registry import shipped_block
@@ -29,11 +29,6 @@ def status_of(task: TaskStatus) -> RunStatus:
     return _STATUS[task]
 
 
-def reviews_among(waits: Iterable[Wait]) -> list[str]:
-    """The reviews that are waited for."""
-    return [review for wait in waits for review in wait.reviews]
-
-
 def view(database: Database, run: Run) -> RunView:
     """Where the run is, with its outputs when it has ended."""
     if run.status is not None:
@@ -58,7 +53,7 @@ def _live(database: Database, run: Run, task: Item | None) -> RunView:
         assert again, "it is put with its task"
         assert again.status, "both are written at once"
         return _view(again, again.status, {})
-    reviews = _open_reviews(database, run.id) if status is TaskStatus.WAITING else []
+    reviews = open_reviews(database, run.id) if status is TaskStatus.WAITING else []
     return _view(run, "review" if reviews else status_of(status), {}, task, reviews)
 
 
@@ -93,9 +88,9 @@ def _view(
     )
 
 
-def _open_reviews(database: Database, run_id: str) -> list[str]:
+def open_reviews(database: Database, run_id: str) -> list[str]:
     """What its user is asked: an execution's journal goes when it ends."""
-    return reviews_among(waits_of(database, run_id).values())
+    return [review for one in waits_of(database, run_id) for review in one.wait.reviews]
 
 
 def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:
@@ -109,23 +104,33 @@ def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:
     return outputs
 
 
-def waits_of(database: Database, run_id: str) -> dict[str, Wait]:
-    """The executions that wait, by id."""
+@dataclass(frozen=True)
+class Waiting:
+    """An execution that waits."""
+
+    id: str
+    wait: Wait
+    began_at: int
+    inputs: str
+    """JSON text, cut: to be shown."""
+
+
+def waits_of(database: Database, run_id: str) -> list[Waiting]:
+    """The executions that wait, as their journals say."""
     found = database.query("#pk = :pk AND begins_with(#sk, :prefix)", {"pk": f"TASK#{run_id}", "prefix": "CALL#"})
-    return {row["sk"].removeprefix("CALL#"): Wait.from_item(row) for row in found if row["status"] == "waiting"}
+    return [
+        Waiting(row["sk"].removeprefix("CALL#"), Wait.from_item(row), row["began_at"], row["inputs"])
+        for row in found
+        if row["status"] == "waiting"
+    ]
 
 
-def node_views(
-    graph: Graph, executions: Sequence[Execution], waits: Mapping[str, Wait], created_at: int
-) -> list[NodeView]:
+def node_views(graph: Graph, executions: Sequence[Execution], waits: Sequence[Waiting]) -> list[NodeView]:
     """What the nodes have done, in the order in which it was stored; then what waits."""
     ended = {one.id for one in executions}
-    waiting = [(id_, wait) for id_, wait in waits.items() if id_ not in ended]
     titles = {node.id: (node.title, node.block_id) for node in graph.nodes}
-    return [
-        *(_ended(one, titles) for one in executions),
-        *(_waiting(id_, wait, titles, created_at) for id_, wait in waiting),
-    ]
+    waiting = [_waiting(one, titles) for one in waits if one.id not in ended]
+    return [*(_ended(one, titles) for one in executions), *waiting]
 
 
 def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:
@@ -146,10 +151,10 @@ def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:
     )
 
 
-def _waiting(id_: str, wait: Wait, titles: Mapping[str, tuple[str, str]], created_at: int) -> NodeView:
-    node_id, _, index = id_.rpartition(".")
+def _waiting(one: Waiting, titles: Mapping[str, tuple[str, str]]) -> NodeView:
+    node_id, _, index = one.id.rpartition(".")
     title, block_id = titles.get(node_id, ("", ""))
-    status: Literal["review", "waiting"] = "review" if reviews_among([wait]) else "waiting"
+    status: Literal["review", "waiting"] = "review" if one.wait.reviews else "waiting"
     return NodeView(
         node_id=node_id,
         index=int(index),
@@ -157,10 +162,10 @@ def _waiting(id_: str, wait: Wait, titles: Mapping[str, tuple[str, str]], create
         block_id=block_id,
         block_name=block_name(block_id),
         status=status,
-        inputs={},
+        inputs=json.loads(one.inputs),
         outputs={},
         error="",
-        started_at=created_at,
+        started_at=one.began_at,
         ended_at=None,
         credits=0,
     )

@@ -12,7 +12,6 @@ from shared.kernel.clock import to_millis
 from shared.runs.calling import Underway
 from shared.runs.deliveries import begin_delivery, delivery_of
 from shared.runs.records import Run
-from shared.runs.views import reviews_among
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
 
@@ -53,7 +52,7 @@ class Waits:
     @property
     def ask_user(self) -> bool:
         """Whether one waits for what its user says."""
-        return bool(reviews_among(one.wait for one in self._parked.values()))
+        return any(one.wait.asks_user for one in self._parked.values())
 
     @property
     def deadlines(self) -> list[float]:
@@ -65,7 +64,8 @@ class Waits:
         assert one.block, "it has been looked up"
         self._waiting[number] = one
         one.waits(wait)
-        self._parked[number] = Suspended(number, ToolCall(one.ready.id, one.block.name, "{}"), wait, stored)
+        call = ToolCall(one.ready.id, one.block.name, "{}")
+        self._parked[number] = Suspended(number, call, wait, stored, one.kept())
 
     def keep(self) -> None:
         """Write the journals that are not; what its user is asked is told to where they want it told."""

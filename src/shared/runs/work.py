@@ -278,7 +278,7 @@ class _Work:
             if not self._owner.task.dry_run and one.block.takes_effect(one.inputs):
                 key = call_key(self._owner.task.id, one.ready.id)
                 row = {**key, **self._owner.task.expiry, "v": 1, "name": one.block.name, "status": "started"}
-                puts.append(Put(row))
+                puts.append(Put({**one.kept(), **row}))
         if puts:
             self._owner.commit(puts)
         for number, one, begin in begun:

@@ -120,7 +120,10 @@ def test_an_id_stands_for_one_request(agents: Agents, ada: TestClient, other: st
     one, two = agents.agent(GREETER), agents.agent(GREETER)
     asked = {"library_agent_id": one.id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
     run_id = ada.post("/api/runs", json=asked).json()["id"]
-    different = {"agent": {"library_agent_id": two.id}, "inputs": {"inputs": {"City": "Rome"}}}
+    different: dict[str, dict[str, Any]] = {
+        "agent": {"library_agent_id": two.id},
+        "inputs": {"inputs": {"City": "Rome"}},
+    }
     refused = ada.post("/api/runs", json={**asked, **different.get(other, {"dry_run": True})})
     assert (refused.status_code, refused.json()["code"]) == (409, "request_id_used")
     assert refused.json()["details"] == {"run_id": run_id}

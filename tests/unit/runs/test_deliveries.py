@@ -130,17 +130,17 @@ def test_a_dry_run_tells_nobody(told: Told) -> None:
 def test_what_one_user_is_told_stands_before_nobody_elses_run(told: Told) -> None:
     """Two of a user's deliveries are tried at once; the others have no message. All are told in the end."""
     parley = told.parley
-    told.web.server.answers(*[TAKEN] * 6)
-    runs = [told.agents.start(told.agent, {"City": "Oslo"}) for _ in range(6)]
+    told.web.server.answers(*[TAKEN] * 3)
+    runs = [told.agents.start(told.agent, {"City": "Oslo"}) for _ in range(3)]
     for run_id in runs:
         parley.run(run_id)
     parley.runs_waiting()
     told.agents.runs.start(told.agents.request(told.agents.agent(GREETER, "bob"), {"City": "Rome"}, run_id="BOB"))
     pool = parley.pool("deliveries:ada")
-    assert (len(pool.running), len(pool.queued)) == (2, 4)
+    assert (len(pool.running), len(pool.queued)) == (2, 1)
     assert parley.runs_waiting() == ["BOB"]
-    told.agents.minutes(3)
-    assert len(told.heard()) == 6
+    told.agents.minutes(1)
+    assert len(told.heard()) == 3
     assert not parley.pool("deliveries:ada").running
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from shared.accounts.credits import Credits
 from shared.accounts.permissions import Permissions
+from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.agents.running import RunFilter
 from shared.kernel.errors import Retryable
 from shared.runs import work
@@ -289,3 +290,30 @@ def test_a_run_waits_for_a_place_for_another(parley: Parley) -> None:
     assert agents.look(parent).status == "waiting"
     agents.minutes(1)
     assert {agents.look(run).status for run in (parent, other)} == {"completed"}
+
+
+@pytest.mark.parametrize("how", ["by itself", "by its user"])
+def test_how_long_a_node_took_is_told_across_its_wait(parley: Parley, how: str) -> None:
+    """Whoever works on it when, and from where it began, not from where the run did."""
+    reviews = Reviews(parley.database, parley.clock)
+    agents = Agents(parley, asked=reviews)
+    block = node("w", "Wait", seconds=7_200) if how == "by itself" else node("w", "Human review")
+    field = "value" if how == "by itself" else "payload"
+    made = graph([node("first", "Wait", seconds=3_600, value="x"), block], f"first.value > w.{field}")
+    run_id = agents.start(agents.agent(made))
+    agents.until_quiet()
+    parley.clock.advance(3_600)
+    agents.minutes(1)
+    (waiting,) = [one for one in agents.nodes(run_id) if one.node_id == "w"]
+    began = agents.look(run_id).created_at + 3_600_000
+    assert abs(waiting.started_at - began) < 120_000
+    assert waiting.inputs[field] == "x"
+
+    parley.clock.advance(7_200)
+    for review_id in agents.look(run_id).reviews:
+        reviews.decide("ada", review_id, Verdict("approved"))
+    agents.minutes(1)
+    (ended,) = [one for one in agents.nodes(run_id) if one.node_id == "w"]
+    assert (ended.status, ended.started_at) == ("completed", waiting.started_at)
+    assert ended.ended_at is not None
+    assert abs(ended.ended_at - ended.started_at - 7_200_000) < 120_000

@@ -381,12 +381,15 @@ def _painting(text: str = "river") -> tuple[str, str]:
     return name, json.dumps(arguments)
 
 
-def test_a_branch_that_is_ready_does_not_stand_still_while_others_wait(parley: Parley) -> None:
+def test_a_branch_that_is_ready_does_not_stand_still_while_others_wait(
+    parley: Parley, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reviews that nobody has looked at hold no place that something could run in."""
+    monkeypatch.setattr(work, "MOST_AT_ONCE", 2)
     probe = Probe()
     agents = Agents(parley, blocks=[probe], asked=reviews_of(parley))
     nodes = [
-        node("loop", "Loop over a list", items=list(range(17))),
+        node("loop", "Loop over a list", items=list(range(3))),
         node("h", "Human review"),
         node("w", "Wait", seconds=600),
         node("p", "probe"),
@@ -396,7 +399,7 @@ def test_a_branch_that_is_ready_does_not_stand_still_while_others_wait(parley: P
     parley.clock.advance(600)
     agents.minutes(1)
     run = agents.look(run_id)
-    assert (run.status, len(run.reviews), len(probe.calls)) == ("review", 17, 1)
+    assert (run.status, len(run.reviews), len(probe.calls)) == ("review", 3, 1)
 
 
 def test_there_is_a_bound_to_what_waits_and_to_what_goes_on_at_once(

@@ -1,8 +1,9 @@
 """Tool calls that wait for something: first a little while at once, then with nobody working on the turn."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 from shared.aws.writes import Put, Write
 from shared.chat.services import Services
@@ -33,6 +34,8 @@ class Suspended:
     wait: Wait
     stored: bool = False
     """Whether its journal and its waiters are written."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """What its journal has besides."""
 
 
 def over_soon(services: Services, wait: Wait, cancellation: Cancellation) -> bool:
@@ -111,7 +114,7 @@ class Parking:
 
     def _writes(self, one: Suspended) -> list[Write]:
         task = self._owner.task
-        journal = Put(one.wait.to_item(task, one.call.id, one.call.name))
+        journal = Put({**one.kept, **one.wait.to_item(task, one.call.id, one.call.name)})
         return [*waiters(one.wait, task.id, one.call.id), journal, *self._beside(one.wait)]
 
     def _bounded(self, wait: Wait) -> Wait:
