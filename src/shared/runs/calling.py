@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from shared.agents.blocks.contract import BlockContext, BlockInput, BlockOutput, emitted
 from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.registry import AnyBlock
+from shared.agents.blocks.rules.json_text import MOST_PARTS, parts_in
 from shared.agents.blocks.rules.sizes import Sizes
 from shared.chat.services import Services
 from shared.chat.turn.parking import over_soon
@@ -45,6 +46,8 @@ class Brought:
     outputs: Mapping[str, Sequence[Any]]
     text: str
     """The same as it is stored."""
+    parts: int
+    """Values in it."""
 
 
 @dataclass(frozen=True)
@@ -202,4 +205,7 @@ def _bounded(outputs: Mapping[str, Sequence[Any]]) -> Answer:
         return Failed("output_invalid", "It has brought what JSON can't hold, or what nests too deeply.")
     if len(text.encode()) > MAX_OUTPUT_BYTES:
         return Failed("value_too_large", f"It has brought more than {MAX_OUTPUT_BYTES:,} bytes.")
-    return Brought(outputs, text)
+    parts = parts_in(text)
+    if parts > MOST_PARTS:
+        return Failed("value_too_large", f"It has brought more than {MOST_PARTS:,} values.")
+    return Brought(outputs, text, parts)

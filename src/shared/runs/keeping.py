@@ -37,6 +37,8 @@ class Keeping:
         self._wallet = Credits(services.database, services.clock)
         self.bytes = sum(one.size for one in ended)
         """Of all values."""
+        self.parts = sum(one.parts for one in ended)
+        """How many values there are, those within others included."""
         self.credits = sum(one.credits for one in ended)
         self.failure = next((one for one in map(self._fatal, ended) if one), None)
         """How the run ends, if it must."""
@@ -66,6 +68,7 @@ class Keeping:
         self.credits = credits
         for (one, result), row in zip(group, rows, strict=True):
             self.bytes += row.size
+            self.parts += row.parts
             self._plan.end(row.node_id, row.index, _values(result))
             self.failure = self.failure or self._fatal(row)
             log_event(
@@ -99,6 +102,7 @@ class Keeping:
             ended_at=now,
             credits=one.price if isinstance(result, Brought) else 0,
             spend=one.progress.spent,
+            parts=result.parts if isinstance(result, Brought) else 0,
             error=failed.message,
             error_code=failed.code,
         )

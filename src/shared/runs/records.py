@@ -127,6 +127,8 @@ class Execution:
     spend: Spend = field(default_factory=Spend)
     error: str = ""
     error_code: str = ""
+    parts: int = 0
+    """Values that it has brought, those within others included."""
 
     @property
     def id(self) -> str:

@@ -42,6 +42,8 @@ MOST_AT_ONCE = 16
 MOST_EXECUTIONS = 10_000
 MOST_BYTES = 20_000_000
 """Of all values of a run."""
+MOST_RUN_PARTS = 1_000_000
+"""Values of a run, those within others included: all of them are in memory while it is worked on."""
 _NEEDED_SECONDS = MAX_TOOL_WAIT_SECONDS + 60.0
 """An execution begins only with so much of the invocation left: it ends, or is ended, and is stored."""
 _DRAWN_SECONDS = 60.0
@@ -223,6 +225,8 @@ class _Work:
             raise _RunFailed(self._keeping.failure)
         if self._keeping.bytes > MOST_BYTES:
             raise _RunFailed(Verdict.failure("values_too_large", f"Its values have more than {MOST_BYTES:,} bytes."))
+        if self._keeping.parts > MOST_RUN_PARTS:
+            raise _RunFailed(Verdict.failure("values_too_large", f"It has more than {MOST_RUN_PARTS:,} values."))
         if to_millis(self._clock.now()) >= self._ends_at:
             raise _RunFailed(Verdict.failure("run_time_over", "The time that a run may take is over."))
 

@@ -189,6 +189,16 @@ def test_a_run_stops_at_its_most_bytes(parley: Parley, monkeypatch: pytest.Monke
     assert (run.status, run.error_code) == ("failed", "values_too_large")
 
 
+def test_a_run_stops_at_its_most_values(parley: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short ones take much more memory than room: one execution has a bound, and so have all together."""
+    run = Agents(parley, blocks=[Probe(lambda *_: [{}] * 200_000)]).run(graph([node("p", "probe")]))
+    assert (run.status, run.error_code) == ("failed", "value_too_large")
+    monkeypatch.setattr(work, "MOST_RUN_PARTS", 50)
+    nodes = [node("loop", "Loop over a list", items=[[{}] * 9] * 3), result("out", "X")]
+    run = Agents(parley).run(graph(nodes, "loop.item > out.value"))
+    assert (run.status, run.error_code) == ("failed", "values_too_large")
+
+
 def test_long_outputs_are_kept_in_pieces(parley: Parley) -> None:
     """Larger than an item may be, and with characters of several bytes at each edge."""
     text = "ä€😀" * 80_000
