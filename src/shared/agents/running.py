@@ -30,6 +30,15 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What was used of the model; what sub-sessions and other runs use that were started is theirs."""
+
+    tokens: int = 0
+    cost_micros: int = 0
+    """Millionths of a US dollar."""
+
+
+@dataclass(frozen=True)
 class NodeView:
     """One execution of one node."""
 
@@ -39,7 +48,7 @@ class NodeView:
     title: str
     block_id: str
     block_name: str
-    status: Literal["running", "waiting", "review", "completed", "failed"]
+    status: Literal["waiting", "review", "completed", "failed"]
     inputs: Mapping[str, Any]
     """Long values are cut."""
     outputs: Mapping[str, Sequence[Any]]
@@ -47,6 +56,7 @@ class NodeView:
     started_at: int
     ended_at: int | None
     credits: int
+    spend: Spent = Spent()
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ class RunView:
     credits: int
     reviews: Sequence[str] = ()
     """Ids of the reviews that it waits for."""
+    spend: Spent = Spent()
 
     @property
     def ended(self) -> bool:

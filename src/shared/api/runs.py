@@ -121,6 +121,7 @@ def head_of_run(run: RunView) -> dict[str, Any]:
         "ended_at": _time(run.ended_at),
         "nodes_done": run.nodes_done,
         "credits": run.credits,
+        "spend": asdict(run.spend),
         "error": {"code": run.error_code, "message": run.error} if run.error_code else None,
         "reviews": list(run.reviews),
     }

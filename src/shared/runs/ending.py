@@ -123,13 +123,15 @@ class Ending:
         return Update(
             run_key(self._run.id),
             "SET #status = :status, #ended_at = :ended, #started_at = :started, #nodes_done = :nodes,"
-            " #credits = :credits, #error = :error, #error_code = :code",
+            " #credits = :credits, #tokens = :tokens, #cost_micros = :micros, #error = :error, #error_code = :code",
             condition="attribute_exists(#pk)",
             values={
                 "status": status_of(verdict.status),
                 "ended": now,
                 "started": task.get("started_at"),
                 "nodes": self._owner.spend.steps,
+                "tokens": self._owner.spend.tokens,
+                "micros": self._owner.spend.cost_micros,
                 "credits": credits or task.get("credits", 0),
                 "error": verdict.message,
                 "code": verdict.code,

@@ -71,6 +71,8 @@ class Run:
     ended_at: int | None = None
     nodes_done: int = 0
     credits: int = 0
+    tokens: int = 0
+    cost_micros: int = 0
     error: str = ""
     error_code: str = ""
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from shared.agents.blocks.registry import shipped_block
 from shared.agents.graphs.model import Graph
-from shared.agents.running import NodeView, RunStatus, RunView
+from shared.agents.running import NodeView, RunStatus, RunView, Spent
 from shared.aws.database import Database
 from shared.aws.writes import Item
 from shared.runs.records import Execution, Run, load_executions, load_run
-from shared.tasks.records import TaskStatus, task_key
+from shared.tasks.records import Spend, TaskStatus, task_key
 from shared.tasks.wait import Wait
 
 _STATUS: Mapping[TaskStatus, RunStatus] = {
@@ -65,6 +65,9 @@ def _view(
     reviews: Sequence[str] = (),
 ) -> RunView:
     live = task or {}
+    spend = (
+        Spend(**live["spend"]) if task else Spend(run.nodes_done, prompt_tokens=run.tokens, cost_micros=run.cost_micros)
+    )
     return RunView(
         id=run.id,
         user_id=run.user_id,
@@ -82,9 +85,10 @@ def _view(
         created_at=run.created_at,
         started_at=live.get("started_at", run.started_at),
         ended_at=run.ended_at,
-        nodes_done=live.get("spend", {}).get("steps", run.nodes_done),
+        nodes_done=spend.steps,
         credits=live.get("credits", run.credits),
         reviews=tuple(reviews),
+        spend=_spent(spend),
     )
 
 
@@ -148,6 +152,7 @@ def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:
         started_at=one.started_at,
         ended_at=one.ended_at,
         credits=one.credits,
+        spend=_spent(one.spend),
     )
 
 
@@ -169,6 +174,10 @@ def _waiting(one: Waiting, titles: Mapping[str, tuple[str, str]]) -> NodeView:
         ended_at=None,
         credits=0,
     )
+
+
+def _spent(spend: Spend) -> Spent:
+    return Spent(spend.tokens, spend.cost_micros)
 
 
 def block_name(block_id: str) -> str:

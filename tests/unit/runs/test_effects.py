@@ -9,7 +9,7 @@ import pytest
 from shared.accounts.credits import Credits
 from shared.accounts.permissions import Permissions
 from shared.agents.reviews.reviews import Reviews, Verdict
-from shared.agents.running import RunFilter
+from shared.agents.running import RunFilter, Spent
 from shared.kernel.errors import Retryable
 from shared.runs import work
 from shared.tasks.lineage import Lineage
@@ -135,7 +135,10 @@ def test_the_model_is_asked_within_the_budget_of_the_run(parley: Parley) -> None
     )
     run = agents.run(made)
     assert (run.status, run.outputs) == ("completed", {"Said": ["One"]})
-    assert parley.task(run.id).spend.tokens > 0
+    used = parley.task(run.id).spend
+    assert (run.spend.tokens, run.spend.cost_micros) == (used.tokens, used.cost_micros)
+    assert used.tokens > 0
+    assert {one.node_id: one.spend for one in agents.nodes(run.id)} == {"m": run.spend, "out": Spent()}
     parley.with_limits(run_max_tokens=0)
     agents = Agents(parley)
     run = agents.run(made)

@@ -21,6 +21,13 @@ class RunProblem(BaseModel):
     message: str
 
 
+class ShownSpend(BaseModel):
+    """What was used of the model, without the sub-sessions and runs that were started."""
+
+    tokens: int
+    cost_micros: int = Field(description="millionths of a US dollar")
+
+
 class RunHead(BaseModel):
     """A run in short. Times are ISO 8601 in UTC."""
 
@@ -37,6 +44,7 @@ class RunHead(BaseModel):
     ended_at: str | None
     nodes_done: int = Field(description="executions of nodes that have ended")
     credits: int
+    spend: ShownSpend
     error: RunProblem | None
     reviews: list[str] = Field(description="ids of the reviews that it waits for")
 
@@ -63,13 +71,14 @@ class ShownNode(BaseModel):
     title: str
     block_id: str
     block_name: str
-    status: Literal["running", "waiting", "review", "completed", "failed"]
+    status: Literal["waiting", "review", "completed", "failed"]
     inputs: dict[str, Any] = Field(description="long values are cut")
     outputs: dict[str, list[Any]]
     error: str
     started_at: str
     ended_at: str | None
     credits: int
+    spend: ShownSpend
 
 
 class NodePage(BaseModel):
@@ -99,6 +108,7 @@ _HEAD: dict[str, Any] = {
     "ended_at": "2025-07-18T12:00:01.480Z",
     "nodes_done": 2,
     "credits": 0,
+    "spend": {"tokens": 812, "cost_micros": 940},
     "error": None,
     "reviews": [],
 }
@@ -116,6 +126,7 @@ _NODE = {
     "started_at": "2025-07-18T12:00:01.300Z",
     "ended_at": "2025-07-18T12:00:01.310Z",
     "credits": 0,
+    "spend": {"tokens": 0, "cost_micros": 0},
 }
 _STOPPED = {
     **_HEAD,
