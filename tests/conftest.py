@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 
 from tests.support.deployed import deployed
+from tests.support.moto_threads import cheap_transactions
 from tests.support.region import Parley, build_parley
 from tests.support.stand_in.web import StandInWeb, stand_in_web
 
@@ -18,6 +19,13 @@ def _no_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_transactions() -> Iterator[None]:
+    """Moto's cost as much as the table is large, for each of their writes."""
+    with cheap_transactions():
+        yield
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
 _LONGEST_KEYS = {"pk": 2048, "sk": 1024}
@@ -44,28 +45,46 @@ def _serialise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BotocoreStubber, "process_request", locked)
 
 
+@contextmanager
+def cheap_transactions() -> Iterator[None]:
+    """For the length of a block a transaction costs what it writes, not what there is."""
+    with pytest.MonkeyPatch.context() as patch:
+        _copy_only_what_is_written(patch)
+        yield
+
+
 def _copy_only_what_is_written(patch: pytest.MonkeyPatch) -> None:
-    """A rollback needs the partitions that the transaction touches, and shares the rest."""
-    touched: set[str] = set()
+    """A rollback needs the items that the transaction touches, once, and shares the rest."""
+    touched: list[dict[str, Any]] = []
+    twins: dict[str, Table] = {}
     original = DynamoDBBackend.transact_write_items
 
     def transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-        touched.clear()  # one call at a time: see above
-        for write in transact_items:
-            (operation,) = write.values()
-            touched.add(next(iter((operation.get("Item") or operation["Key"])["pk"].values())))
+        twins.clear()  # one call at a time: see above
+        touched[:] = [operation for write in transact_items for operation in write.values()]
         original(self, transact_items)
 
     def twin(self: Table, memo: dict[int, Any]) -> Table:
-        made = copy.copy(self)
-        made.items = copy.copy(self.items)
-        for partition, items in self.items.items():
-            if partition.value in touched:
-                made.items[partition] = copy.deepcopy(items, memo)
-        return made
+        if self.name not in twins:
+            twins[self.name] = made = copy.copy(self)
+            made.items = copy.copy(self.items)
+            for operation in touched:
+                if operation["TableName"] == self.name:
+                    _copy_item(made, operation.get("Item") or operation["Key"], self.items, memo)
+        return twins[self.name]
 
     patch.setattr(DynamoDBBackend, "transact_write_items", transact)
     patch.setattr(Table, "__deepcopy__", twin, raising=False)
+
+
+def _copy_item(made: Table, key: dict[str, Any], shared: Any, memo: dict[int, Any]) -> None:
+    partition, sort = DynamoType(key[made.hash_key_attr]), DynamoType(key[str(made.range_key_attr)])
+    if partition not in shared:
+        return
+    if made.items[partition] is shared[partition]:
+        made.items[partition] = copy.copy(shared[partition])
+    if sort in made.items[partition]:
+        made.items[partition][sort] = copy.deepcopy(made.items[partition][sort], memo)
 
 
 def _refuse_long_keys(patch: pytest.MonkeyPatch) -> None:
