@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import check_inputs, execution_modes, input_schema
+from shared.agents.graphs.schemas import execution_modes, input_schema, require_fit
 from shared.agents.library.accounts import providers_needed
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
@@ -21,7 +21,7 @@ from shared.aws.database import ConditionFailed
 from shared.aws.writes import Item, Key, Put
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import Conflict, Invalid
+from shared.kernel.errors import Conflict
 from shared.kernel.ids import digest
 from shared.tasks.lineage import Lineage
 
@@ -65,7 +65,7 @@ def ask_for_run(
     if not known or runs.look(agent.user_id, known) is None:
         graph = library.graph(agent)
         _require_accounts(agent, graph, library, accounts)
-        _require_fit(graph, asked.inputs)
+        require_fit(graph, asked.inputs)
     run_id = known or _claimed(services, agent.user_id, asked, services.ids.new())
     return runs.start(RunRequest(run_id, agent, asked.inputs, "api", Lineage(dry_run=asked.dry_run)))
 
@@ -79,15 +79,6 @@ def _require_accounts(agent: LibraryAgent, graph: Graph, library: Library, accou
     setup = setup_needed(subject, missing).model_dump(mode="json", include={"setup_info", "connect_links"})
     message = f"Nothing was run: connect {', '.join(missing)} first."
     raise Conflict(message, code="credentials_missing", details={"missing": list(missing), **setup})
-
-
-def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
-    schema = input_schema(graph)
-    checked = check_inputs(schema, inputs)
-    if not checked.fit:
-        wrong = {"unknown": list(checked.unknown), "missing": list(checked.missing), "problems": list(checked.problems)}
-        message = "The inputs don't fit the agent; give what it asks for."
-        raise Invalid(message, code="invalid_inputs", details={**wrong, "inputs": schema})
 
 
 def _known(services: Services, user_id: str, asked: Asked) -> str:

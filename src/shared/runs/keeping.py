@@ -54,10 +54,10 @@ class Keeping:
         self._charge(group)
         rows = [self._row(one, result, self._plan.ended + at, now) for at, (one, result) in enumerate(group)]
         for (one, _), row in zip(group, rows, strict=True):
-            self._owner.take_note(one.news_of_spend())
+            self._owner.was_spent(one.news_of_spend())
             progress.ends(one.ready.node.id, row.status)
         note_spend(self._owner, running)
-        self._owner.take_note(Spend(steps=len(rows)))
+        self._owner.was_spent(Spend(steps=len(rows)))
         for part in progress.due():
             self._owner.emit(part)
         credits = self.credits + sum(row.credits for row in rows)
@@ -96,7 +96,6 @@ class Keeping:
             status="failed" if isinstance(result, Failed) else "completed",
             block_id=one.ready.node.block_id,
             outputs=result.text if isinstance(result, Brought) else written(_values(result)),
-            consumed=one.ready.consumed,
             inputs=one.shown_inputs,
             started_at=to_millis(one.began_at),
             ended_at=now,
@@ -120,7 +119,7 @@ class Keeping:
 def note_spend(owner: TurnOwner, running: Iterable[Underway]) -> None:
     """What those that run have used of the model, and stored: the owner's next write must not undo it."""
     for one in running:
-        owner.take_note(one.news_of_spend())
+        owner.was_spent(one.news_of_spend())
 
 
 def _values(result: Brought | Failed) -> Values:

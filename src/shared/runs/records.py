@@ -119,8 +119,6 @@ class Execution:
     block_id: str
     outputs: str
     """JSON text: output to the list of its values."""
-    consumed: Sequence[Sequence[int]]
-    """What it has taken of links: number of the link, position of the value."""
     inputs: str
     """JSON text, cut: to be shown."""
     started_at: int
@@ -155,7 +153,6 @@ class Execution:
             **fields,
             "order": self.order,
             "outputs": first,
-            "consumed": [list(pair) for pair in self.consumed],
             **({"spend": spend} if spend else {}),
             **({"pieces": len(more)} if more else {}),
         }

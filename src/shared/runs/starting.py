@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import check_inputs, input_schema
+from shared.agents.graphs.schemas import require_fit
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.library.shipped import shipped_agent
@@ -153,7 +153,7 @@ class Runs:
         run_id = dated_id(caller.created_at, "child-run", call.task_id, call.tool_call_id)
         try:
             agent = self._library.get(call.user_id, library_agent_id)
-            _require_fit(self._library.graph(agent), inputs)
+            require_fit(self._library.graph(agent), inputs)
             return self.start(RunRequest(run_id, agent, inputs, "agent", inherited(caller), caller.session_id))
         except UserInputError as error:
             if error.code == TOO_MANY_RUNS:  # others end
@@ -231,13 +231,3 @@ def _outputs_of(graph: Graph) -> list[list[str]]:
     """Name and node of each output."""
     nodes = [node for node in graph.nodes if node.block_id == AgentOutput.id]
     return [[str(node.input_default.get("name") or node.title or node.id)[:100], node.id] for node in nodes]
-
-
-def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
-    checked = check_inputs(input_schema(graph), inputs)
-    if not checked.fit:
-        wrong = [
-            *(f"{name} is unknown" for name in checked.unknown),
-            *(f"{name} is missing" for name in checked.missing),
-        ]
-        raise ToolError(f"The inputs don't fit: {'; '.join([*wrong, *checked.problems])}", code="input_invalid")

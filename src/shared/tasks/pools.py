@@ -17,11 +17,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from shared.aws.writes import Item, Key, Update, Write
+from shared.kernel.limits import LONGEST_TASK_SECONDS
 from shared.tasks.records import LIVE, LIVE_VALUES, Task, TaskStatus, task_key
 
 RECORD_VERSION = 1
-_KEPT_SECONDS = 30 * 24 * 3600
-"""Since the last task came in; no task lives that long."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _entering(task: Task, where: str, condition: str | None, values: Mapping[str
         pool_key(task.pool),
         f"SET #v = :v, #expires_at = :expires ADD #{where} :task",
         condition=condition,
-        values={**values, "v": RECORD_VERSION, "expires": now // 1000 + _KEPT_SECONDS, "task": {task.id}},
+        values={**values, "v": RECORD_VERSION, "expires": now // 1000 + LONGEST_TASK_SECONDS, "task": {task.id}},
     )
 
 

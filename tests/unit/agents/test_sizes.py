@@ -32,7 +32,7 @@ def test_many_small_values_are_no_value() -> None:
 
 def test_measuring_takes_no_memory_for_what_is_small() -> None:
     """It would be as much again as the values take."""
-    value = [[{}] for _ in range(20_000)]
+    value: list[list[dict[str, int]]] = [[{}] for _ in range(20_000)]
     tracemalloc.start()
     assert Sizes("It").check(value) == 40_001
     assert tracemalloc.get_traced_memory()[1] < 100_000

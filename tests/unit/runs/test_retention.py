@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from shared.agents.library.versions import GraphVersions
 from shared.agents.running import RunFilter
 from shared.chat.resume import owned_task
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound
+from shared.kernel.limits import MAX_RUN_DAYS
 from shared.runs.asking import Asked, ask_for_run
 from shared.runs.hooks import put_hook
 from shared.tasks.lineage import children_of
@@ -131,3 +133,18 @@ def test_a_callers_own_id_stands_for_its_run_for_a_day(parley: Parley) -> None:
     assert asked() == first
     parley.clock.advance(1)
     assert asked() != first
+
+
+def test_what_a_run_needs_lasts_as_long_as_any_run_may(parley: Parley) -> None:
+    """Its place in the pool, and the version that it runs, though a hundred newer ones have come."""
+    parley.with_runs(5, 10)
+    agents = Agents(parley)
+    agent = agents.agent(GREETER)
+    agents.start(agent, {"City": "Oslo"})
+    now = int(parley.clock.now())
+    (pool,) = parley.database.query("#pk = :pk", {"pk": "POOL#runs:ada"})
+    assert pool["expires_at"] > now + MAX_RUN_DAYS * DAY
+    GraphVersions(parley.database, parley.clock).expire(agent.graph_id, range(1, 2))
+    rows = parley.database.query("#pk = :pk", {"pk": f"GRAPH#{agent.graph_id}"})
+    lasts = [row["expires_at"] for row in rows if row["sk"].startswith("VERSION#")]
+    assert min(lasts) > now + MAX_RUN_DAYS * DAY
