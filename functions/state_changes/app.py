@@ -11,9 +11,9 @@ from shared.chat.review_news import review_changed
 from shared.chat.stopping import stop_children
 from shared.kernel.settings import StorageSettings
 from shared.kernel.telemetry import observed, reporting_failures
-from shared.runs.telling import tell_run_ended
+from shared.runs.telling import run_has_ended
 from shared.schedules.outcomes import settle_fire, tell_stopped
-from shared.tasks.wait import pause_awaited
+from shared.tasks.wait import pause_awaited, review_of
 from shared.tasks.waits import wake_waiters
 
 _services = wiring.services(StorageSettings.from_environment())
@@ -27,8 +27,8 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
     def notice(record: DynamoDBRecord) -> None:
         assert record.dynamodb is not None, "a stream's record describes a change"
         awaited: str = record.dynamodb.keys["pk"]
-        if awaited.startswith("REVIEW#"):
-            review_changed(_services, awaited.removeprefix("REVIEW#"))
+        if review_id := review_of(awaited):
+            review_changed(_services, review_id)
             return
         if awaited.startswith("SCHEDULES#"):
             schedule_id: str = record.dynamodb.keys["sk"]
@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
         if record.dynamodb.new_image.get("kind") == "operation":
             tell_operation_ended(_services, awaited.removeprefix("TASK#"))
         if record.dynamodb.new_image.get("kind") == "run":
-            tell_run_ended(_services, awaited.removeprefix("TASK#"))
+            run_has_ended(_services, awaited.removeprefix("TASK#"))
         if record.dynamodb.new_image.get("schedule_id"):
             settle_fire(_services, awaited.removeprefix("TASK#"))
 

@@ -86,9 +86,12 @@ class Caller:
         self._calls += 1
         return ToolContext(user, self.task.session_id, self.task.id, call_id or f"call{self._calls}", **more)
 
-    def run(self, *, user: str = "ada", call_id: str = "", dry: bool = False, **arguments: Any) -> dict[str, Any]:
+    def run(
+        self, *, user: str = "ada", call_id: str = "", dry: bool = False, foreign: bool = False, **arguments: Any
+    ) -> dict[str, Any]:
         """What `run_agent` answers; an error as the model reads it."""
-        return self._call(RunAgent(self.means), self.context(user, call_id, dry_run=dry), arguments)
+        context = self.context(user, call_id, dry_run=dry, is_foreign=foreign)
+        return self._call(RunAgent(self.means), context, arguments)
 
     def view(self, *, user: str = "ada", **arguments: Any) -> dict[str, Any]:
         """What `view_agent_output` answers."""

@@ -86,31 +86,36 @@ def _serialise(patch: pytest.MonkeyPatch) -> None:
 def _copy_only_what_is_written(patch: pytest.MonkeyPatch) -> None:
     """A rollback needs the items that the transaction touches, and shares the rest."""
     touched: dict[str, list[dict[str, Any]]] = {}
+    twins: dict[str, Table] = {}
     original = DynamoDBBackend.transact_write_items
 
     def transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         touched.clear()  # one call at a time: see above
+        twins.clear()
         for write in transact_items:
             (operation,) = write.values()
             touched.setdefault(operation["TableName"], []).append(operation.get("Item") or operation["Key"])
         original(self, transact_items)
 
     def twin(self: Table, memo: dict[int, Any]) -> Table:
-        made = copy.copy(self)
-        made.items = copy.copy(self.items)
-        places = [
-            (DynamoType(key[self.hash_key_attr]), DynamoType(key[str(self.range_key_attr)]))
-            for key in touched[self.name]
-        ]
-        for partition in {partition for partition, _ in places if partition in self.items}:
-            made.items[partition] = copy.copy(self.items[partition])
-        for partition, place in places:
-            if place in made.items.get(partition, {}):
-                made.items[partition][place] = copy.deepcopy(made.items[partition][place], memo)
-        return made
+        if self.name not in twins:  # it is asked for at each write of the transaction
+            twins[self.name] = _twin(self, touched[self.name], memo)
+        return twins[self.name]
 
     patch.setattr(DynamoDBBackend, "transact_write_items", transact)
     patch.setattr(Table, "__deepcopy__", twin, raising=False)
+
+
+def _twin(table: Table, touched: list[dict[str, Any]], memo: dict[int, Any]) -> Table:
+    made = copy.copy(table)
+    made.items = copy.copy(table.items)
+    places = [(DynamoType(key[table.hash_key_attr]), DynamoType(key[str(table.range_key_attr)])) for key in touched]
+    for partition in {partition for partition, _ in places if partition in table.items}:
+        made.items[partition] = copy.copy(table.items[partition])
+    for partition, place in places:
+        if place in made.items.get(partition, {}):
+            made.items[partition][place] = copy.deepcopy(made.items[partition][place], memo)
+    return made
 
 
 def _refuse_long_keys(patch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from shared.kernel.settings import BudgetLimits, TurnBounds
 from shared.runs.deliveries import advance_delivery
 from shared.runs.outside import fail_task
 from shared.runs.preparing import RunBench
-from shared.runs.telling import tell_run_ended
+from shared.runs.telling import run_has_ended
 from shared.runs.work import advance_run
 from shared.schedules.outcomes import settle_fire, tell_stopped
 from shared.socket.handle import SocketHandler
@@ -43,7 +43,7 @@ from shared.tasks.pools import Pool, PoolLimit, SlotLimits, pool_key
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 from shared.tasks.sweep import Sweep
-from shared.tasks.wait import pause_awaited
+from shared.tasks.wait import pause_awaited, review_of
 from shared.tasks.waits import wake_waiters
 from shared.tools.registry import Toolbox
 from tests.support.aws import aws_client
@@ -234,7 +234,7 @@ class Parley:
             wake_waiters(self.database, self.services.queue, self.clock, awaited)
             stop_children(self.services, awaited.removeprefix("TASK#"))
             tell_operation_ended(self.services, awaited.removeprefix("TASK#"))
-            tell_run_ended(self.services, awaited.removeprefix("TASK#"))
+            run_has_ended(self.services, awaited.removeprefix("TASK#"))
             if _was_scheduled(awaited):
                 settle_fire(self.services, awaited.removeprefix("TASK#"))
             self.ends_told.add(awaited)
@@ -248,7 +248,7 @@ class Parley:
         news, self.schedules_told = len(resting - self.schedules_told), resting
         reviews = [(pk, status) for pk, status in _reviews() if f"{pk} {status}" not in self.ends_told]
         for pk, status in reviews:
-            review_changed(self.services, pk.removeprefix("REVIEW#"))
+            review_changed(self.services, review_of(pk))
             self.ends_told.add(f"{pk} {status}")
         return len(ended) + len(asking) + len(reviews) + news
 
@@ -354,7 +354,8 @@ def _resting_schedules() -> set[tuple[str, str]]:
 def _reviews() -> list[tuple[str, str]]:
     """The partition keys of reviews, and how they are stored, as the emulator itself has them."""
     rows = [row.attrs for rows in _table("state").items.values() for row in rows.values()]
-    return [(row["pk"].value, row["status"].value) for row in rows if row["pk"].value.startswith("REVIEW#")]
+    found = [(row["pk"].value, row["status"].value) for row in rows if review_of(row["pk"].value)]
+    return [(pk, status) for pk, status in found if status in {"pending", "approved", "rejected"}]
 
 
 def build_parley(clock: FakeClock | None = None) -> Parley:

@@ -12,6 +12,7 @@ const STATES = {
   approved: ['Approved', 'good'],
   rejected: ['Rejected', 'bad'],
   expired: ['Expired', 'rests'],
+  closed: ['Not needed any more', 'rests'],
 };
 
 export class ReviewCard {

@@ -5,7 +5,9 @@ import { labelled } from './elements.js';
 import { Listing } from './listing.js';
 import { ReviewCard } from './review_card.js';
 
-const FILTERS = { pending: 'Waiting for you', approved: 'Approved', rejected: 'Rejected', expired: 'Expired' };
+const FILTERS = {
+  pending: 'Waiting for you', approved: 'Approved', rejected: 'Rejected', expired: 'Expired', closed: 'Not needed any more',
+};
 
 export function reviewsPage({ api, title, announce, reviewed }) {
   title('Reviews');

@@ -126,8 +126,15 @@ function factsOf(run) {
     [`version ${run.version}`],
     [`${counted(run.nodes_done, 'execution')} of nodes`],
     run.credits > 0 && [`${run.credits} credits`],
+    run.spend.tokens > 0 && [spent(run.spend)],
   ].filter(Boolean);
   return pieces.flatMap((piece, at) => (at > 0 ? [' · ', ...piece] : piece));
+}
+
+/** What was used of the model. */
+function spent({ tokens, cost_micros: micros }) {
+  const money = micros > 0 ? ` ($${(micros / 1_000_000).toFixed(4)})` : '';
+  return `${counted(tokens, 'token')}${money}`;
 }
 
 function seconds(run) {
@@ -156,11 +163,11 @@ function nodeRow() {
   const details = make('details.node', {}, make('summary', {}, name, note, state.element), body);
   return {
     element: make('li', {}, details),
-    update({ node_id: node, index, title, block_name: block, status, inputs, outputs, error, started_at: begun, ended_at: ended }) {
+    update({ node_id: node, index, title, block_name: block, status, inputs, outputs, error, started_at: begun, ended_at: ended, spend }) {
       state.show(wordOf(status), moodOf(status));
       setText(name, title || block);
       const took = ended ? `${((new Date(ended) - new Date(begun)) / 1000).toFixed(1)} s` : '';
-      setText(note, [` ${node}`, index > 0 && `no. ${index + 1}`, took].filter(Boolean).join(' · '));
+      setText(note, [` ${node}`, index > 0 && `no. ${index + 1}`, took, spend.tokens > 0 && spent(spend)].filter(Boolean).join(' · '));
       showValue(body, { ...(error ? { error } : {}), inputs, outputs });
     },
   };

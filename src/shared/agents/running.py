@@ -30,6 +30,15 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What was used of the model; what sub-sessions and other runs use that were started is theirs."""
+
+    tokens: int = 0
+    cost_micros: int = 0
+    """Millionths of a US dollar."""
+
+
+@dataclass(frozen=True)
 class NodeView:
     """One execution of one node."""
 
@@ -39,7 +48,7 @@ class NodeView:
     title: str
     block_id: str
     block_name: str
-    status: Literal["running", "waiting", "review", "completed", "failed"]
+    status: Literal["waiting", "review", "completed", "failed"]
     inputs: Mapping[str, Any]
     """Long values are cut."""
     outputs: Mapping[str, Sequence[Any]]
@@ -47,6 +56,16 @@ class NodeView:
     started_at: int
     ended_at: int | None
     credits: int
+    spend: Spent = Spent()
+
+
+@dataclass(frozen=True)
+class NodePage:
+    """Some of a run's executions."""
+
+    nodes: Sequence[NodeView]
+    next: int | None
+    """As how many-th the next page begins; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +93,7 @@ class RunView:
     credits: int
     reviews: Sequence[str] = ()
     """Ids of the reviews that it waits for."""
+    spend: Spent = Spent()
 
     @property
     def ended(self) -> bool:
@@ -91,7 +111,6 @@ class RunFilter:
     """Which of a user's runs are meant."""
 
     library_agent_id: str = ""
-    graph_id: str = ""
     since: int = 0
     """Created then or later."""
     until: int = 0
@@ -100,7 +119,16 @@ class RunFilter:
     """Empty: all."""
     limit: int = 20
     before: str = ""
-    """A run's id: only older ones are meant."""
+    """Where the page before has ended (`RunPage.next`): only older ones are meant."""
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """Some of a user's runs, the newest first."""
+
+    runs: Sequence[RunView]
+    next: str
+    """Where the next page begins, which may be empty; empty: there is none."""
 
 
 class ChildRuns(Protocol):
@@ -135,7 +163,7 @@ class AgentRuns(Protocol):
         """What its nodes have done, in order."""
 
     def recent(self, user_id: str, wanted: RunFilter) -> Sequence[RunView]:
-        """The user's runs that fit, the newest first."""
+        """The user's runs that fit, the newest first; of the last 5,000."""
 
     def stop(self, user_id: str, run_id: str) -> RunView | None:
         """Have it stop; None if there is no such run."""

@@ -19,7 +19,8 @@ from shared.chat.services import Services
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, NotFound
 from shared.runs import deleting
-from shared.runs.deliveries import delete_hook, load_hook, put_hook
+from shared.runs.asking import Accounts
+from shared.runs.hooks import check_hook, delete_hook, load_hook, put_hook
 
 MAX_ID_CHARACTERS = 64
 MAX_CURSOR_CHARACTERS = 300
@@ -60,8 +61,8 @@ class ChangedAgent(Body):
     version: int | None = Field(default=None, ge=1, le=MAX_VERSION, description="The one that runs from now on.")
 
 
-def agents_router(services: Services, signed_in: Callable[..., User]) -> APIRouter:
-    """The routes, built on `services`; `signed_in` finds the caller."""
+def agents_router(services: Services, signed_in: Callable[..., User], accounts: Accounts | None) -> APIRouter:
+    """The routes; `signed_in` finds the caller, `accounts` knows what users have connected: None, if nobody can."""
 
     async def owner(request: Request, user: Annotated[User, Depends(signed_in)]) -> User:
         """The caller, if they may have agents; an id longer than any of ours is not looked up."""
@@ -76,7 +77,7 @@ def agents_router(services: Services, signed_in: Callable[..., User]) -> APIRout
     _add_creating(router, library, services, caller)
     _add_reading(router, library, caller)
     _add_changing(router, library, services, caller)
-    _add_webhook(router, library, services, caller)
+    _add_webhook(router, library, services, accounts, caller)
     return router
 
 
@@ -175,12 +176,14 @@ def _add_changing(router: APIRouter, library: Library, services: Services, calle
         deleting.delete_agent(services, library, user.id, agent_id)
 
 
-def _add_webhook(router: APIRouter, library: Library, services: Services, caller: Any) -> None:
+def _add_webhook(
+    router: APIRouter, library: Library, services: Services, accounts: Accounts | None, caller: Any
+) -> None:
     database = services.database
 
     @router.get("/{agent_id}/webhook")
     def read_webhook(agent_id: str, user: caller) -> dict[str, Any]:
-        """Where the ends of the agent's runs are told."""
+        """Where the ends of the agent's runs, and what they ask, are told."""
         library.get(user.id, agent_id)
         return {"url": load_hook(database, user.id, agent_id)}
 
@@ -191,6 +194,7 @@ def _add_webhook(router: APIRouter, library: Library, services: Services, caller
 
         def put() -> None:
             library.get(user.id, agent_id)
+            check_hook(accounts, user.id, body.url)
             put_hook(database, user.id, agent_id, body.url)
 
         await in_thread(put)

@@ -77,10 +77,10 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
     ) -> dict[str, Any]:
         """The caller's runs, the newest first, without their outputs."""
         before = str(place_of(cursor, str)[0]) if cursor else ""
-        wanted = RunFilter(library_agent_id, statuses=frozenset(statuses), limit=limit + 1, before=before)
-        found = runs.recent(user.id, wanted)
-        following = cursor_of(found[limit - 1].id) if len(found) > limit else None
-        return {"runs": [head_of_run(run) for run in found[:limit]], "next_cursor": following}
+        wanted = RunFilter(library_agent_id, statuses=frozenset(statuses), limit=limit, before=before)
+        page = runs.page(user.id, wanted)
+        following = cursor_of(page.next) if page.next else None
+        return {"runs": [head_of_run(run) for run in page.runs], "next_cursor": following}
 
     @router.get("/{run_id}")
     def read_run(run_id: str, user: caller) -> dict[str, Any]:
@@ -91,12 +91,11 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
     def list_nodes(run_id: str, user: caller, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
         """What its nodes have done, in the order in which they ended; last those that wait."""
         start = int(place_of(cursor, int)[0]) if cursor else 0
-        nodes = runs.nodes(user.id, run_id)
-        if not nodes:  # it has done nothing yet, or is not there
-            _found(runs.look(user.id, run_id))
-        page = nodes[max(0, start) : max(0, start) + limit]
-        following = cursor_of(start + limit) if start + limit < len(nodes) else None
-        return {"nodes": _fitting([_shown_node(node) for node in page], "outputs"), "next_cursor": following}
+        page = runs.page_of_nodes(user.id, run_id, max(0, start), limit)
+        if page is None:
+            raise _no_such()
+        following = None if page.next is None else cursor_of(page.next)
+        return {"nodes": _fitting([_shown_node(node) for node in page.nodes], "outputs"), "next_cursor": following}
 
     @router.post("/{run_id}/cancel")
     def cancel_run(run_id: str, user: caller) -> dict[str, Any]:
@@ -122,6 +121,7 @@ def head_of_run(run: RunView) -> dict[str, Any]:
         "ended_at": _time(run.ended_at),
         "nodes_done": run.nodes_done,
         "credits": run.credits,
+        "spend": asdict(run.spend),
         "error": {"code": run.error_code, "message": run.error} if run.error_code else None,
         "reviews": list(run.reviews),
     }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS_AT_CONFLICT = 8
 _MOST_IN_BATCH = 25
+_MOST_IN_BATCH_GET = 100
 _MOST_KEY_BYTES = 1_024
 """Of a sort key; a partition key may have more, and none of ours has."""
 
@@ -88,6 +89,24 @@ class Database:
         request = {"TableName": self._tables[table], "Key": _encode(key), "ConsistentRead": consistent}
         found = self._call("get_item", request).get("Item")
         return _decode(found) if found else None
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item | None]:
+        """What is at each of the keys of State, in their order; the keys are different ones, and ours."""
+        found: dict[tuple[str | int, str | int], Item] = {}
+        name = self._tables["state"]
+        for at in range(0, len(keys), _MOST_IN_BATCH_GET):
+            batch = {"Keys": [_encode(key) for key in keys[at : at + _MOST_IN_BATCH_GET]], "ConsistentRead": True}
+            self._retrying(self._get_batch, {name: batch}, found)
+        return [found.get((key["pk"], key["sk"])) for key in keys]
+
+    def _get_batch(self, left: dict[str, Any], found: dict[tuple[str | int, str | int], Item]) -> None:
+        answer = self._call("batch_get_item", {"RequestItems": dict(left)})
+        for item in (_decode(one) for items in answer["Responses"].values() for one in items):
+            found[item["pk"], item["sk"]] = item
+        if unprocessed := answer.get("UnprocessedKeys"):
+            left.clear()
+            left.update(unprocessed)
+            raise _Conflict("DynamoDB gave only some", code="storage_unavailable")
 
     def query(
         self,

@@ -172,7 +172,7 @@ class Acceptance:
             context_from=session.context_from,
             # Messages that an earlier turn left behind are news for the new owner.
             inbox=1 if session.pending_count or session.notices else 0,
-            **vars(bound_by(submission.lineage, session.dry_run, session.permissions)),
+            **vars(bound_by(submission.lineage, session)),
         )
         return self._slots.open(task, lambda counted: self._opening(session, submission, counted, requester))
 

@@ -211,6 +211,7 @@ class Answering:
             root=paused.tree,
             depth=paused.depth,
             dry_run=paused.dry_run,
+            is_foreign=paused.is_foreign,
             permissions=paused.permissions,
             continues=paused.continues or paused.id,
             resumes=paused.id,

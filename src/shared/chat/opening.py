@@ -32,10 +32,15 @@ class Submission:
     """The row of the transcript that a notice tells of."""
 
 
-def bound_by(lineage: Lineage, dry_run: bool, permissions: Mapping[str, Any]) -> Lineage:
-    """The lineage, and what binds whoever speaks in the same session on top."""
-    own, inherited = Permissions.from_item(permissions), Permissions.from_item(lineage.permissions)
-    return replace(lineage, dry_run=dry_run or lineage.dry_run, permissions=own.within(inherited).to_item())
+def bound_by(lineage: Lineage, binding: Session | Task) -> Lineage:
+    """The lineage, and what binds whoever speaks in the session, or follows the task, on top."""
+    own, inherited = Permissions.from_item(binding.permissions), Permissions.from_item(lineage.permissions)
+    return replace(
+        lineage,
+        dry_run=binding.dry_run or lineage.dry_run,
+        is_foreign=binding.is_foreign or lineage.is_foreign,
+        permissions=own.within(inherited).to_item(),
+    )
 
 
 def may_ride(lineage: Lineage, running: Task) -> bool:
@@ -48,7 +53,7 @@ def may_ride(lineage: Lineage, running: Task) -> bool:
     if lineage.schedule_id or (has_budget and lineage.root != running.tree):
         return False
     binds = Permissions.from_item(running.permissions).is_within(Permissions.from_item(lineage.permissions))
-    return binds and (running.dry_run or not lineage.dry_run)
+    return binds and running.dry_run >= lineage.dry_run and running.is_foreign >= lineage.is_foreign
 
 
 def user_row(seq: int, submission: Submission, task: Task, now: int) -> Message:

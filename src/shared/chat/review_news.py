@@ -38,15 +38,24 @@ def review_changed(services: Services, review_id: str) -> None:
     Raises:
         Retryable: somebody was not told; call it again.
     """
-    review = Reviews(services.database, services.clock).find(review_id)
+    reviews = Reviews(services.database, services.clock)
+    review = reviews.find(review_id)
     if review is None:
         return
     if review.status == "pending":
-        _tell_user(services, review)
+        if review.origin == "run" and _has_ended(services, review.task_id):
+            reviews.close(review.id)  # it asked while somebody stopped it
+        else:
+            _tell_user(services, review)
         return
     wake_waiters(services.database, services.queue, services.clock, review.awaited)
     if review.origin == "chat":
         _tell_chat(services, review)
+
+
+def _has_ended(services: Services, task_id: str) -> bool:
+    task = get_task(services.database, task_id)
+    return task is None or task.status.ended
 
 
 def _tell_user(services: Services, review: Review) -> None:

@@ -79,6 +79,8 @@ class Session:
     """Who has chosen the title; None: it is how the first message begins."""
     dry_run: bool = False
     """Whether nothing may take effect or be charged; never changes."""
+    is_foreign: bool = False
+    """Whether an agent of another user's making has begun it: its turns ask before they use an account."""
     permissions: Mapping[str, Any] = field(default_factory=dict)
     """What its turns may use, as `accounts.permissions` stores it."""
     awaiting: "Awaiting | None" = None
@@ -107,6 +109,8 @@ class Session:
             item["title_by"] = self.title_by
         if self.dry_run:
             item["dry_run"] = True
+        if self.is_foreign:
+            item["is_foreign"] = True
         if self.permissions:
             item["permissions"] = dict(self.permissions)
         return item
@@ -131,6 +135,7 @@ class Session:
             totals=Spend(**{name: item.get(f"total_{name}", 0) for name in vars(Spend())}),
             title_by=item.get("title_by"),
             dry_run=item.get("dry_run", False),
+            is_foreign=item.get("is_foreign", False),
             permissions=item.get("permissions", {}),
             awaiting=Awaiting(**item["awaiting"]) if item.get("awaiting") else None,
             parent_session=item.get("parent_session"),
@@ -204,6 +209,7 @@ def create_sub_session(database: Database, clock: Clock, parent: Task, session_i
         updated_at=now,
         parent_session=parent.session_id,
         dry_run=parent.dry_run,
+        is_foreign=parent.is_foreign,
         permissions=parent.permissions,
     )
     try:

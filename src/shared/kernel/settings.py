@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.kernel.errors import ConfigError
+from shared.kernel.limits import MAX_RUN_DAYS
 
 _GENERAL_PROVIDERS = frozenset({"http_api_key", "http_bearer", "http_basic", "webhook_signing"})
 """Kinds of accounts that every deployment has."""
@@ -94,7 +95,9 @@ class StorageSettings(BudgetLimits, TableSettings):
     max_runs_in_flight: int | None = Field(
         default=None, ge=0, le=10_000, description="runs of a user, running and queued; None: no limit"
     )
-    run_max_days: int = Field(default=31, ge=1, le=365, description="how long a run may take, waiting included")
+    run_max_days: int = Field(
+        default=31, ge=1, le=MAX_RUN_DAYS, description="how long a run may take, waiting included"
+    )
     run_retention_days: int = Field(default=90, ge=1, le=3_650, description="how long its records are kept after that")
 
 

@@ -2,25 +2,27 @@
 
 | record  | pk             | sk               | notes                                                           |
 |---------|----------------|------------------|-----------------------------------------------------------------|
-| request | `RUNS#{user}`  | `REQUEST#{id}`   | put once for a caller's own id: the run it has asked for, a day |
+| request | `RUNS#{user}`  | `REQUEST#{id}`   | put once for a caller's own id: what was asked for, and the run, a day |
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import check_inputs, execution_modes, input_schema
+from shared.agents.graphs.schemas import execution_modes, input_schema, require_fit
 from shared.agents.library.accounts import providers_needed
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.running import AgentRuns, RunRequest, RunView
 from shared.agents.setup import SetupSubject, setup_needed
 from shared.aws.database import ConditionFailed
-from shared.aws.writes import Put
+from shared.aws.writes import Item, Key, Put
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import Conflict, Invalid
+from shared.kernel.errors import Conflict
+from shared.kernel.ids import digest
 from shared.tasks.lineage import Lineage
 
 RECORD_VERSION = 1
@@ -30,8 +32,8 @@ _KEPT_SECONDS = 86_400
 class Accounts(Protocol):
     """The accounts that users have connected; no secret of them."""
 
-    def missing(self, user_id: str, providers: Iterable[str]) -> list[str]:
-        """Those of the providers of which the user has no account that works."""
+    def missing(self, user_id: str, providers: Iterable[str], host: str = "") -> list[str]:
+        """Those of the providers of which the user has no account that works, for `host` if it is named."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,21 @@ def ask_for_run(
 ) -> RunView:
     """Start a run of the agent. Without `accounts` this deployment keeps none.
 
+    What was asked for before under the same id is answered with its run, whatever became of its agent since.
+
     Raises:
-        Conflict: the user must connect an account first; nothing was started.
+        Conflict: the user must connect an account first, or the id stands for something else; nothing was started.
         Invalid: the inputs don't fit; nothing was started.
         NotFound: the agent's graph is gone.
         LimitReached, Retryable: see `AgentRuns.start`.
     """
-    agent, graph = asked.agent, library.graph(asked.agent)
-    _require_accounts(agent, graph, library, accounts)
-    _require_fit(graph, asked.inputs)
-    run_id = services.ids.new()
-    if asked.request_id:
-        run_id = _claimed(services, agent.user_id, asked.request_id, run_id)
+    agent = asked.agent
+    known = _known(services, agent.user_id, asked)
+    if not known or runs.look(agent.user_id, known) is None:
+        graph = library.graph(agent)
+        _require_accounts(agent, graph, library, accounts)
+        require_fit(graph, asked.inputs)
+    run_id = known or _claimed(services, agent.user_id, asked, services.ids.new())
     return runs.start(RunRequest(run_id, agent, asked.inputs, "api", Lineage(dry_run=asked.dry_run)))
 
 
@@ -76,28 +81,42 @@ def _require_accounts(agent: LibraryAgent, graph: Graph, library: Library, accou
     raise Conflict(message, code="credentials_missing", details={"missing": list(missing), **setup})
 
 
-def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
-    schema = input_schema(graph)
-    checked = check_inputs(schema, inputs)
-    if not checked.fit:
-        wrong = {"unknown": list(checked.unknown), "missing": list(checked.missing), "problems": list(checked.problems)}
-        message = "The inputs don't fit the agent; give what it asks for."
-        raise Invalid(message, code="invalid_inputs", details={**wrong, "inputs": schema})
+def _known(services: Services, user_id: str, asked: Asked) -> str:
+    """The run that the id stands for already; empty: none."""
+    item = services.database.get(_request_key(user_id, asked.request_id)) if asked.request_id else None
+    return _run_of(item, asked) if item and item["expires_at"] > services.clock.now() else ""
 
 
-def _claimed(services: Services, user_id: str, request_id: str, run_id: str) -> str:
-    """The run that the id stands for: this one, unless it was asked for before."""
+def _claimed(services: Services, user_id: str, asked: Asked, run_id: str) -> str:
+    """The same; from now on it is this one, unless another call was quicker."""
+    if not asked.request_id:
+        return run_id
     now = to_millis(services.clock.now()) // 1000
     item = {
-        "pk": f"RUNS#{user_id}",
-        "sk": f"REQUEST#{request_id}",
+        **_request_key(user_id, asked.request_id),
         "v": RECORD_VERSION,
         "run_id": run_id,
+        "digest": _digest(asked),
         "expires_at": now + _KEPT_SECONDS,
     }
     try:
         free = "attribute_not_exists(#pk) OR #expires_at <= :now"
         services.database.write(Put(item, condition=free, values={"now": now}))
     except ConditionFailed as failure:
-        return str((failure.item or {})["run_id"])
+        return _run_of(failure.item or {}, asked)
     return run_id
+
+
+def _run_of(claim: Item, asked: Asked) -> str:
+    if claim["digest"] != _digest(asked):
+        message = "This request_id was used within a day for another agent, other inputs or another dry_run."
+        raise Conflict(message, code="request_id_used", details={"run_id": claim["run_id"]})
+    return str(claim["run_id"])
+
+
+def _digest(asked: Asked) -> str:
+    return digest(json.dumps([asked.agent.id, asked.inputs, asked.dry_run], sort_keys=True))
+
+
+def _request_key(user_id: str, request_id: str) -> Key:
+    return {"pk": f"RUNS#{user_id}", "sk": f"REQUEST#{request_id}"}

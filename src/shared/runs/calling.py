@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from shared.agents.blocks.contract import BlockContext, BlockInput, BlockOutput, emitted
 from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.registry import AnyBlock
+from shared.agents.blocks.rules.json_text import MOST_PARTS, parts_in
 from shared.agents.blocks.rules.sizes import Sizes
 from shared.chat.services import Services
 from shared.chat.turn.parking import over_soon
-from shared.kernel.clock import Clock
+from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.telemetry import log_failure
 from shared.runs.plan import Ready
@@ -25,6 +26,13 @@ MAX_OUTPUT_BYTES = 3_000_000
 """Of what one execution brings: it is stored in one transaction."""
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
+_WAITS_SECONDS = (5, 15, 45, 120, 300)
+"""Behind each time that all attempts have failed, and might not fail later."""
+_FAILURES = "failures"
+"""In the note of a wait for better times: how often it has waited so; `_NOTE` is how it goes on then."""
+_NOTE = "note"
+ASKS = "asks_first"
+"""In the note of a wait for what the user says before the block runs, as opposed to a wait of the block's own."""
 _MOST_PROBLEMS = 5
 _MOST_CHARACTERS = 4_000
 
@@ -38,6 +46,8 @@ class Brought:
     outputs: Mapping[str, Sequence[Any]]
     text: str
     """The same as it is stored."""
+    parts: int
+    """Values in it."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +95,25 @@ class Underway:
     """What its owner knows that it has spent."""
     price: int = 0
     """What it will be charged when it brings something."""
-    asks: bool = False
-    """Whether it waits for what its user says before it is run."""
     has_waited: bool = False
     """Whether its journal says that it waits, or has said so."""
+    begins_anew: bool = False
+    """Whether it begins from the start when its wait is over."""
+    note: Mapping[str, Any] | None = None
+    """With what the block goes on after its wait; None: it runs from the start."""
+    failures: int = 0
+    """How often it has waited for better times, without getting on in between."""
+
+    def waits(self, wait: Wait) -> None:
+        """It does, from now on."""
+        self.has_waited = True
+        self.failures = wait.note.get(_FAILURES, 0)
+        self.note = None if ASKS in wait.note else wait.note[_NOTE] if self.failures else wait.note
+        self.begins_anew = self.note is None
+
+    def kept(self) -> dict[str, Any]:
+        """What its journal has of it, besides what it does: for who goes on with it, and who looks at it."""
+        return {"began_at": to_millis(self.began_at), "inputs": self.shown_inputs}
 
     def news_of_spend(self) -> Spend:
         """What it has spent since this was asked last."""
@@ -133,21 +158,31 @@ def read(block: AnyBlock, inputs: Mapping[str, Any]) -> BlockInput:
         raise ToolError(f"The inputs of {block.name} don't fit: {wrong}", code="input_invalid") from error
 
 
-def answer(services: Services, block: AnyBlock, given: BlockContext, inputs: BlockInput, begin: Begin) -> Answer:
+def answer(services: Services, one: Underway, given: BlockContext, begin: Begin) -> Answer:
     """What `begin` brings, with a little patience if it has to wait; a failure of any kind is an answer too."""
-    once = block.takes_effect(inputs)
+    block, inputs = one.block, one.inputs
+    assert block, "it has been looked up"
+    assert inputs, "they have been read"
+    note, once = one.note, block.takes_effect(inputs)
     outcome = _answer(block, given, begin, services.clock, once=once)
     if isinstance(outcome, Wait) and over_soon(services, outcome, given.call.cancellation):
-        note = outcome.note
-        return _answer(block, given, lambda: block.resume(given, inputs, note), services.clock, once=once)
-    return outcome
+        note = again = outcome.note
+        outcome = _answer(block, given, lambda: block.resume(given, inputs, again), services.clock, once=once)
+    if not isinstance(outcome, Retryable):
+        return outcome
+    if once or one.failures >= len(_WAITS_SECONDS):
+        return Failed.of(outcome)
+    until = services.clock.now() + _WAITS_SECONDS[one.failures]
+    return Wait((), to_millis(until), note={_FAILURES: one.failures + 1, _NOTE: note})
 
 
-def _answer(block: AnyBlock, given: BlockContext, begin: Begin, clock: Clock, *, once: bool) -> Answer:
+def _answer(block: AnyBlock, given: BlockContext, begin: Begin, clock: Clock, *, once: bool) -> Answer | Retryable:
     try:
         outcome = begin() if once else _again(begin, clock)
         return outcome if isinstance(outcome, Wait) else _bounded(emitted(outcome))
-    except (ToolError, Retryable) as error:
+    except Retryable as error:
+        return error
+    except ToolError as error:
         return Failed.of(error)
     except Exception as error:  # noqa: BLE001 - a broken block fails its execution, and nothing else
         log_failure("tool.raised", error, **given.call.ids, tool=None, tool_call_id=given.call.tool_call_id)
@@ -170,4 +205,7 @@ def _bounded(outputs: Mapping[str, Sequence[Any]]) -> Answer:
         return Failed("output_invalid", "It has brought what JSON can't hold, or what nests too deeply.")
     if len(text.encode()) > MAX_OUTPUT_BYTES:
         return Failed("value_too_large", f"It has brought more than {MAX_OUTPUT_BYTES:,} bytes.")
-    return Brought(outputs, text)
+    parts = parts_in(text)
+    if parts > MOST_PARTS:
+        return Failed("value_too_large", f"It has brought more than {MOST_PARTS:,} values.")
+    return Brought(outputs, text, parts)

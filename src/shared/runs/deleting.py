@@ -14,8 +14,8 @@ from shared.chat.services import Services
 from shared.chat.sessions import Session, session_key
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_problem
-from shared.runs.deliveries import forget_hook
 from shared.runs.home import home_session
+from shared.runs.hooks import forget_hook
 from shared.runs.records import agent_list
 from shared.tasks.waits import wake
 

@@ -2,11 +2,10 @@
 
 | record   | pk                | sk             | notes                                                   |
 |----------|-------------------|----------------|---------------------------------------------------------|
-| hook     | `LIBRARY#{user}`  | `HOOK#{agent}` | where the states of an agent's runs are told            |
 | delivery | `TASK#{delivery}` | `DELIVERY`     | one message: put with the change that it tells of       |
 
-A delivery's id follows from the run and the status, so that each is told once; and `webhook-id` from the delivery's, so
-that a receiver knows a message that comes twice.
+A delivery's id follows from the run and the status, or the review, so that each is told once; and `webhook-id` from
+the delivery's, so that a receiver knows a message that comes twice.
 """
 
 import json
@@ -17,18 +16,20 @@ from typing import Any
 from shared.agents.blocks.contract import BlockContext, BlockServices
 from shared.agents.blocks.library.send_webhook import SendWebhook, SendWebhookInput
 from shared.agents.running import RunStatus
-from shared.aws.database import ConditionFailed, Database
-from shared.aws.writes import Delete, Key, Put, Update, Write
+from shared.aws.database import TransactionFailed
+from shared.aws.writes import Key, Put, Update, Write
 from shared.chat.opening import watched_task_writes
 from shared.chat.services import Services
 from shared.kernel.clock import iso, to_millis
-from shared.kernel.errors import NotFound, Retryable, Terminal, ToolError
+from shared.kernel.errors import Retryable, Terminal, ToolError
 from shared.kernel.ids import derived_id
 from shared.kernel.telemetry import log_event, log_problem
+from shared.runs.hooks import load_hook
+from shared.runs.records import Run
 from shared.tasks.lease import Lease
-from shared.tasks.pools import Suspension
 from shared.tasks.records import Task, TaskStatus, task_key
-from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS
+from shared.tasks.store import get_task
+from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS, send_on
 from shared.tools.contract import ToolContext
 
 RECORD_VERSION = 1
@@ -51,46 +52,30 @@ class StateOfRun:
     agent_name: str
     status: RunStatus
     error_code: str = ""
+    review_id: str = ""
+    """What its user is asked, if that is what is told."""
 
     def payload(self, now: int) -> dict[str, Any]:
         """The message: no inputs and no outputs, which whoever may can read."""
-        data = {name: value for name, value in vars(self).items() if name != "user_id"}
+        hidden = {"user_id"} if self.review_id else {"user_id", "review_id"}
+        data = {name: value for name, value in vars(self).items() if name not in hidden}
         return {"type": f"run.{self.status}", "timestamp": iso(now), "data": data}
 
 
-def load_hook(database: Database, user_id: str, agent_id: str) -> str | None:
-    """Where the states of the agent's runs are told."""
-    item = database.get(_hook_key(user_id, agent_id))
-    return str(item["url"]) if item else None
+def delivery_of(
+    services: Services, task: Task, run: Run, status: RunStatus, *, error_code: str = "", review_id: str = ""
+) -> tuple[Task, list[Write]] | None:
+    """A message to where the user wants to be told of the run, and the writes that create it; None: nobody is told.
 
-
-def put_hook(database: Database, user_id: str, agent_id: str, url: str) -> None:
-    """Tell them there from now on."""
-    database.write(Put({**_hook_key(user_id, agent_id), "v": RECORD_VERSION, "url": url}))
-
-
-def delete_hook(database: Database, user_id: str, agent_id: str) -> None:
-    """Tell nobody, also not what waits to be told.
-
-    Raises:
-        NotFound: nobody was told before.
+    The writes join those of the change that is told of, once for each. Whoever has made them calls `begin_delivery`.
     """
-    if not database.write(Delete(_hook_key(user_id, agent_id))):
-        raise NotFound("The agent has no webhook.", code="WEBHOOK_NOT_FOUND")
-
-
-def forget_hook(user_id: str, agent_id: str) -> Write:
-    """The same for an agent that is deleted, whether somebody was told or not."""
-    return Delete(_hook_key(user_id, agent_id))
-
-
-def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task, list[Write]]:
-    """A message, and the writes that create it, once for each status of a run; they join those that change it.
-
-    Whoever has made them calls `send_on` with the task.
-    """
-    task = run.fresh(
-        id=derived_id("delivery", state.run_id, state.status),
+    url = None if run.dry_run else load_hook(services.database, run.user_id, run.library_agent_id)
+    if url is None:
+        return None
+    now = to_millis(services.clock.now())
+    state = StateOfRun(run.id, run.user_id, run.library_agent_id, run.agent_name, status, error_code, review_id)
+    new = task.fresh(
+        id=derived_id("delivery", run.id, status, *([review_id] if review_id else [])),
         kind=_KIND,
         created_at=now,
         expires_at=now // 1000 + _KEPT_SECONDS,
@@ -99,22 +84,37 @@ def new_delivery(run: Task, state: StateOfRun, url: str, now: int) -> tuple[Task
         root="",
         depth=0,
     )
+    delivery = services.slots.queued(new)
     record = {
-        **_delivery_key(task.id),
-        **task.expiry,
+        **_delivery_key(delivery.id),
+        **delivery.expiry,
         "v": RECORD_VERSION,
         "url": url,
-        "agent_id": state.library_agent_id,
+        "agent_id": run.library_agent_id,
         "payload": json.dumps(state.payload(now)),
         "attempts": 0,
     }
-    return task, [*watched_task_writes(task), Put(record, condition="attribute_not_exists(#pk)")]
+    return delivery, [*watched_task_writes(delivery), Put(record, condition="attribute_not_exists(#pk)")]
+
+
+def begin_delivery(services: Services, task: Task) -> None:
+    """Have it tried as soon as few others of its user's are."""
+    if not task.awaits_slot:
+        send_on(services.queue, task)
+        return
+    try:
+        services.slots.admit(task)
+    except Retryable as error:  # it is stored: its timer has it admitted
+        log_problem("slots.promotion_failed", **task.ids, code=error.code)
 
 
 def advance_delivery(services: Services, blocks: BlockServices, task_id: str, invocation: str) -> None:
     """Try to tell it; what the receiver doesn't take is tried again later. Any exception means: not now."""
     taken = services.leases.take(task_id, invocation)
     if taken is None:
+        waiting = get_task(services.database, task_id)
+        if waiting is not None and not waiting.status.ended and waiting.awaits_slot:
+            services.slots.admit(waiting)
         log_event("turn.message_dropped", task_id=task_id)
         return
     lease, task = taken
@@ -154,8 +154,9 @@ def _failed(services: Services, lease: Lease, task: Task, attempts: int, failure
     pause = _PAUSES[attempts - 1]
     services.database.write(Update(_delivery_key(task.id), "SET #attempts = :attempts", values={"attempts": attempts}))
     until = to_millis(services.clock.now()) + pause * 1000
-    if not services.leases.release_to_wait(lease, task.inbox, until, Suspension()):
+    if not services.leases.release_to_wait(lease, task.inbox, until, services.slots.suspend(task)):
         raise Retryable("Somebody has looked at the delivery meanwhile.", code="delivery_busy")
+    services.slots.promote_after(task)
     if pause <= MAX_MESSAGE_DELAY_SECONDS:
         try:
             services.queue.send(task.id, task.user_id, delay_seconds=pause, kind=_KIND)
@@ -171,14 +172,11 @@ def _end(services: Services, lease: Lease, task: Task, status: TaskStatus, code:
         values={**lease.values, "status": status.value, "now": to_millis(services.clock.now()), "zero": 0},
     )
     try:
-        services.database.write(ended)
-    except ConditionFailed:  # somebody else goes on with it
+        services.database.transact([ended, *services.slots.leave(task)])
+    except TransactionFailed:  # somebody else goes on with it
         return
+    services.slots.promote_after(task)
     log_event("webhook.finished", **task.ids, outcome=code or status.value)
-
-
-def _hook_key(user_id: str, agent_id: str) -> Key:
-    return {"pk": f"LIBRARY#{user_id}", "sk": f"HOOK#{agent_id}"}
 
 
 def _delivery_key(task_id: str) -> Key:

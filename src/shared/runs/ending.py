@@ -8,7 +8,7 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.runs.deliveries import StateOfRun, load_hook, new_delivery
+from shared.runs.deliveries import begin_delivery, delivery_of
 from shared.runs.records import Run, run_key
 from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
@@ -16,7 +16,6 @@ from shared.stream.closing import OpenStream
 from shared.stream.parts import Part
 from shared.tasks.lease import Lease
 from shared.tasks.records import Task, TaskStatus
-from shared.tasks.waits import send_on
 
 _ATTEMPTS = 12
 _DAY_MILLIS = 86_400_000
@@ -95,7 +94,7 @@ class Ending:
         opening = [] if OpenStream.after(owner.parts).started else opening_parts(owner.task)
         parts = [*opening, *closing_parts(self._run.id, status, outputs, verdict.message)]
         now = to_millis(self._services.clock.now())
-        delivery = self._delivery(verdict, now)
+        delivery = delivery_of(self._services, owner.task, self._run, status, error_code=verdict.code)
         writes: list[Write] = [self._record(verdict, now, credits), *self._services.slots.leave(owner.task)]
         writes += delivery[1] if delivery else []
         failed = verdict.status is not TaskStatus.COMPLETED
@@ -116,7 +115,7 @@ class Ending:
             return False
         self._report(verdict, now)
         if delivery:
-            send_on(self._services.queue, delivery[0])
+            begin_delivery(self._services, delivery[0])
         return True
 
     def _record(self, verdict: Verdict, now: int, credits: int) -> Update:
@@ -124,27 +123,20 @@ class Ending:
         return Update(
             run_key(self._run.id),
             "SET #status = :status, #ended_at = :ended, #started_at = :started, #nodes_done = :nodes,"
-            " #credits = :credits, #error = :error, #error_code = :code",
+            " #credits = :credits, #tokens = :tokens, #cost_micros = :micros, #error = :error, #error_code = :code",
             condition="attribute_exists(#pk)",
             values={
                 "status": status_of(verdict.status),
                 "ended": now,
                 "started": task.get("started_at"),
                 "nodes": self._owner.spend.steps,
+                "tokens": self._owner.spend.tokens,
+                "micros": self._owner.spend.cost_micros,
                 "credits": credits or task.get("credits", 0),
                 "error": verdict.message,
                 "code": verdict.code,
             },
         )
-
-    def _delivery(self, verdict: Verdict, now: int) -> tuple[Task, list[Write]] | None:
-        """How it has ended is told to where its user wants it told."""
-        run, status = self._run, status_of(verdict.status)
-        url = load_hook(self._services.database, run.user_id, run.library_agent_id)
-        if url is None:
-            return None
-        state = StateOfRun(run.id, run.user_id, run.library_agent_id, run.agent_name, status, verdict.code)
-        return new_delivery(self._owner.task, state, url, now)
 
     def _report(self, verdict: Verdict, now: int) -> None:
         task, spend = self._owner.task, self._owner.spend

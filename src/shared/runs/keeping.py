@@ -14,7 +14,7 @@ from shared.kernel.telemetry import log_event
 from shared.runs.calling import Brought, Failed, Underway
 from shared.runs.ending import Verdict
 from shared.runs.plan import Plan, Values
-from shared.runs.records import Execution, written
+from shared.runs.records import Execution, order_row, written
 from shared.runs.stream import Progress
 from shared.tasks.records import Spend, call_key
 
@@ -37,6 +37,8 @@ class Keeping:
         self._wallet = Credits(services.database, services.clock)
         self.bytes = sum(one.size for one in ended)
         """Of all values."""
+        self.parts = sum(one.parts for one in ended)
+        """How many values there are, those within others included."""
         self.credits = sum(one.credits for one in ended)
         self.failure = next((one for one in map(self._fatal, ended) if one), None)
         """How the run ends, if it must."""
@@ -52,20 +54,21 @@ class Keeping:
         self._charge(group)
         rows = [self._row(one, result, self._plan.ended + at, now) for at, (one, result) in enumerate(group)]
         for (one, _), row in zip(group, rows, strict=True):
-            self._owner.take_note(one.news_of_spend())
+            self._owner.was_spent(one.news_of_spend())
             progress.ends(one.ready.node.id, row.status)
         note_spend(self._owner, running)
-        self._owner.take_note(Spend(steps=len(rows)))
+        self._owner.was_spent(Spend(steps=len(rows)))
         for part in progress.due():
             self._owner.emit(part)
         credits = self.credits + sum(row.credits for row in rows)
         also_set, values = (", #credits = :credits", {"credits": credits}) if credits else ("", {})
-        writes: list[Write] = [put for row in rows for put in row.puts(task)]
+        writes: list[Write] = [order_row(task, rows), *(put for row in rows for put in row.puts(task))]
         writes += [Delete(call_key(task.id, one.ready.id)) for one, _ in group if one.has_waited]
         self._owner.commit(writes, also_set=also_set, values=dict(values))
         self.credits = credits
         for (one, result), row in zip(group, rows, strict=True):
             self.bytes += row.size
+            self.parts += row.parts
             self._plan.end(row.node_id, row.index, _values(result))
             self.failure = self.failure or self._fatal(row)
             log_event(
@@ -93,12 +96,12 @@ class Keeping:
             status="failed" if isinstance(result, Failed) else "completed",
             block_id=one.ready.node.block_id,
             outputs=result.text if isinstance(result, Brought) else written(_values(result)),
-            consumed=one.ready.consumed,
             inputs=one.shown_inputs,
             started_at=to_millis(one.began_at),
             ended_at=now,
             credits=one.price if isinstance(result, Brought) else 0,
             spend=one.progress.spent,
+            parts=result.parts if isinstance(result, Brought) else 0,
             error=failed.message,
             error_code=failed.code,
         )
@@ -116,7 +119,7 @@ class Keeping:
 def note_spend(owner: TurnOwner, running: Iterable[Underway]) -> None:
     """What those that run have used of the model, and stored: the owner's next write must not undo it."""
     for one in running:
-        owner.take_note(one.news_of_spend())
+        owner.was_spent(one.news_of_spend())
 
 
 def _values(result: Brought | Failed) -> Values:

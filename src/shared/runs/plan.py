@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
+from shared.agents.graphs.components import components
 from shared.agents.graphs.model import ERROR_PIN, Graph, Link, Node
 
 Gathers = Mapping[str, Literal["all", "each"]]
@@ -31,8 +32,6 @@ class Ready:
     """Which of the node's, from 0."""
     brought: Mapping[str, Any]
     """What links bring: name of the sink's input (or of a field, with a dot) to value."""
-    consumed: Sequence[tuple[int, int]]
-    """Where that is from: number of the link, position of its value. Not of inputs that gather `all`."""
 
     @property
     def id(self) -> str:
@@ -203,16 +202,14 @@ class Plan:
     def _made(self, station: _Station) -> Ready:
         index = station.started
         brought: dict[str, Any] = {}
-        consumed: list[tuple[int, int]] = []
         taken = [(flow, index) for flow in station.plain] + [(flow, 0) for flow in station.static]
         taken += [line[index] for line in station.arrived.values()]
         for flow, position in taken:
             brought[flow.link.sink_name] = flow.pin.values[position]
-            consumed.append((flow.number, position))
         for name, flows in station.all.items():
             values = (value for flow in flows for value in flow.pin.values)
             brought[name] = list(islice(values, MOST_GATHERED))
-        return Ready(station.node, index, brought, tuple(consumed))
+        return Ready(station.node, index, brought)
 
     def _closed(self, flow: _Flow) -> bool:
         return self._stations[flow.link.source_id].group.finished
@@ -252,7 +249,7 @@ class Plan:
                 raise ValueError("a link leads from or to no node")
             follows[link.source_id].append(link.sink_id)
         positions = {node.id: position for position, node in enumerate(graph.nodes)}
-        for members in _cycles_and_others(follows):
+        for members in components(follows):
             group = _Group()
             for node_id in sorted(members, key=positions.__getitem__):
                 station = _Station(nodes[node_id], positions[node_id], group)
@@ -280,38 +277,3 @@ class Plan:
             source.sinks.append(sink)
             if sink.group is not source.group:
                 sink.group.open_sources += 1
-
-
-def _cycles_and_others(follows: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """The strongly connected components of a graph (R. Tarjan, 1972), without recursion."""
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    on_stack: set[str] = set()
-    for root in follows:
-        if root in number:
-            continue
-        path = [(root, iter(follows[root]))]
-        number[root] = low[root] = len(number)
-        stack.append(root)
-        on_stack.add(root)
-        while path:
-            node, further = path[-1]
-            following = next(further, None)
-            if following is None:
-                path.pop()
-                if path:
-                    low[path[-1][0]] = min(low[path[-1][0]], low[node])
-                if low[node] == number[node]:
-                    at = stack.index(node)
-                    members = stack[at:]
-                    del stack[at:]
-                    on_stack.difference_update(members)
-                    yield members
-            elif following not in number:
-                number[following] = low[following] = len(number)
-                stack.append(following)
-                on_stack.add(following)
-                path.append((following, iter(follows[following])))
-            elif following in on_stack:
-                low[node] = min(low[node], number[following])

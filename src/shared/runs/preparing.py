@@ -13,14 +13,12 @@ from shared.aws.writes import Item
 from shared.chat.services import Services
 from shared.kernel.errors import ToolError
 from shared.kernel.mailbox import Workers
-from shared.runs.calling import Begin, ReviewGate, Underway, gathered_inputs, read
+from shared.runs.calling import ASKS, Begin, ReviewGate, Underway, gathered_inputs, read
+from shared.runs.ending import time_over_at
 from shared.runs.records import Run, shown
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
 from shared.tools.contract import ToolContext
-
-_ASKS = "asks_first"
-"""In the note of a wait for what the user says before the block runs, as opposed to a wait of the block's own."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,8 @@ class Preparing:
     def __init__(self, services: Services, bench: RunBench, task: Task, run: Run, records: Sequence[Item]) -> None:
         self._bench = bench
         self._task = task
+        self._ends_at = time_over_at(services, task)
         self._inputs = json.loads(run.inputs)
-        self._is_foreign = run.is_foreign
         self._permissions = Permissions.from_item(task.permissions)
         self._credits = Credits(services.database, services.clock)
         calls = [record for record in records if record["sk"].startswith("CALL#")]
@@ -63,6 +61,8 @@ class Preparing:
             ToolError: it can't be run.
         """
         block, journal = self._bench.find_block(one.ready.node.block_id), self._journal.get(one.ready.id)
+        if journal:
+            one.began_at = journal["began_at"] / 1000
         if block is None:
             raise ToolError("There is no such block any more.", code="unknown_block")
         given = gathered_inputs(one.ready, self._inputs)
@@ -75,16 +75,15 @@ class Preparing:
         if journal and journal["status"] == "waiting":
             del self._journal[one.ready.id]
             wait = Wait.from_item(journal)
-            one.asks = _ASKS in wait.note
-            one.price = 0 if one.asks or self._task.dry_run else block.price_credits
+            one.waits(wait)
+            one.price = 0 if one.begins_anew or self._task.dry_run else block.price_credits
             return Held(wait, stored=True)
         dry_run = self._task.dry_run
         if journal and not dry_run and block.takes_effect(inputs):
             raise ToolError(
                 "It was started, and then interrupted. It may have taken effect or not.", code="outcome_unknown"
             )
-        asks = block.asks_first(inputs) or (self._is_foreign and block.credentials_for(given))
-        if not dry_run and asks and (asked := self._asked(one)):
+        if block.must_ask(self.call(one), inputs) and (asked := self._asked(one)):
             return asked
         self._require_credits(one, beside)
         context, inputs = self.context(one), one.inputs  # as they were approved
@@ -97,9 +96,8 @@ class Preparing:
         if self._bench.reviews is None:
             raise ToolError(f"{one.block.name} needs the user's approval, and cannot ask.", code="review_unavailable")
         said = self._bench.reviews.ask(self.call(one), one.block, one.inputs)
-        one.asks = isinstance(said, Wait)
         if isinstance(said, Wait):
-            return Held(replace(said, note={**said.note, _ASKS: True}))
+            return Held(replace(said, note={**said.note, ASKS: True}))
         one.inputs, one.shown_inputs = said, shown(said.model_dump(mode="json", exclude_unset=True))
         return None
 
@@ -130,6 +128,8 @@ class Preparing:
             tool_call_id=one.ready.id,
             cancellation=one.cancellation,
             dry_run=task.dry_run,
+            is_foreign=task.is_foreign,
             permissions=self._permissions,
             progress=one.progress,
+            task_ends_at=self._ends_at,
         )

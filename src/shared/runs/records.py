@@ -2,22 +2,22 @@
 
 | record    | pk                             | sk                           | notes |
 |-----------|--------------------------------|------------------------------|-------|
-| run       | `TASK#{run}`                   | `RUN`                        | on GSI1 under `RUNS#{user}`, by id |
-| list      | `RUNS#{user}#AGENT#{agent}`    | `{run}`                      | names the run of a library agent |
-| list      | `RUNS#{user}#GRAPH#{graph}`    | `{run}`                      | the same, also of agents that are gone |
+| run       | `TASK#{run}`                   | `RUN`                        | on GSI1: `RUNS#{user}`, as in the list |
+| list      | `RUNS#{user}#AGENT#{agent}`    | `{created, 13 digits}#{run}` | names the run of a library agent |
 | execution | `TASK#{run}`                   | `NODE#{node}#{6 digits}`     | one that has ended, and its outputs |
 | piece     | `TASK#{run}`                   | `NODE#{node}#{6 digits}#{3}` | more of an execution's long outputs |
+| order     | `TASK#{run}`                   | `ORDER#{first, 6 digits}`    | ids of those that were stored at once |
 | call      | `TASK#{run}`                   | `CALL#{node}.{index}`        | as of a tool call: started, or waiting |
 
 All of it goes when the run's task does, at `expires_at`: the time that a run may take, and `run_retention_days` after
 that. It is set when a row is written, so nothing has to be written at a run's end, and no run loses rows before.
 
-The task, its timer and its child row are those of every task. Ids of runs sort by the time of their birth. The number
+The task, its timer and its child row are those of every task. The number
 that an execution has in `order` says as how many-th it was stored: what has run is read back in that order.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,9 @@ _SHOWN_BYTES = 4_000
 """Of an execution's inputs that are kept to be shown."""
 _SHOWN_CHARACTERS = 400
 _SHOWN_FIELDS = 20
+
+_LAST = 999_999
+"""No execution has a higher number."""
 
 ExecutionStatus = Literal["completed", "failed"]
 
@@ -60,8 +63,6 @@ class Run:
     chat_session_id: str = ""
     schedule_id: str = ""
     dry_run: bool = False
-    is_foreign: bool = False
-    """Whether the graph is of another user's making: it asks before it uses an account of this one."""
     expires_at: int = 0
     """When its records go, in seconds; 0: they stay, as those of earlier versions do."""
     status: RunStatus | None = None
@@ -70,6 +71,8 @@ class Run:
     ended_at: int | None = None
     nodes_done: int = 0
     credits: int = 0
+    tokens: int = 0
+    cost_micros: int = 0
     error: str = ""
     error_code: str = ""
 
@@ -86,14 +89,16 @@ class Run:
             **fields,
             "output_nodes": [list(pair) for pair in self.output_nodes],
             "gsi1pk": user_list(self.user_id),
-            "gsi1sk": self.id,
+            "gsi1sk": self._place,
         }
-        listed = {"v": RECORD_VERSION, "run_id": self.id, "expires_at": self.expires_at}
-        lists = (agent_list(self.user_id, self.library_agent_id), graph_list(self.user_id, self.graph_id))
-        return [
-            Put(item, condition="attribute_not_exists(#pk)"),
-            *(Put({"pk": pk, "sk": self.id, **listed}) for pk in lists),
-        ]
+        listed = {"pk": agent_list(self.user_id, self.library_agent_id), "sk": self._place}
+        row = {**listed, "v": RECORD_VERSION, "run_id": self.id, "expires_at": self.expires_at}
+        return [Put(item, condition="attribute_not_exists(#pk)"), Put(row)]
+
+    @property
+    def _place(self) -> str:
+        """In lists: ids can't say it, since those of children and of chats are as old as who has started them."""
+        return f"{self.created_at:013d}#{self.id}"
 
     @classmethod
     def from_item(cls, item: Item) -> "Run":
@@ -114,8 +119,6 @@ class Execution:
     block_id: str
     outputs: str
     """JSON text: output to the list of its values."""
-    consumed: Sequence[Sequence[int]]
-    """What it has taken of links: number of the link, position of the value."""
     inputs: str
     """JSON text, cut: to be shown."""
     started_at: int
@@ -124,6 +127,8 @@ class Execution:
     spend: Spend = field(default_factory=Spend)
     error: str = ""
     error_code: str = ""
+    parts: int = 0
+    """Values that it has brought, those within others included."""
 
     @property
     def id(self) -> str:
@@ -148,7 +153,6 @@ class Execution:
             **fields,
             "order": self.order,
             "outputs": first,
-            "consumed": [list(pair) for pair in self.consumed],
             **({"spend": spend} if spend else {}),
             **({"pieces": len(more)} if more else {}),
         }
@@ -192,6 +196,44 @@ def load_executions(database: Database, run_id: str, node_id: str = "") -> list[
     prefix = f"NODE#{node_id}#" if node_id else "NODE#"
     found = database.query("#pk = :pk AND begins_with(#sk, :prefix)", {"pk": f"TASK#{run_id}", "prefix": prefix})
     return executions_among(found)
+
+
+def order_row(task: Task, group: Sequence[Execution]) -> Put:
+    """The write by which a page of executions is found without reading the others."""
+    key = {"pk": f"TASK#{task.id}", "sk": f"ORDER#{group[0].order:06d}"}
+    return Put({**key, **task.expiry, "v": RECORD_VERSION, "ids": [one.id for one in group]})
+
+
+def page_of_executions(database: Database, run_id: str, start: int, most: int) -> list[Execution]:
+    """Those that were stored from the how-manieth on (from 0), `most` at the most."""
+    ids: list[str] = []
+    for row in _order_rows(database, run_id, start + most - 1):
+        first = int(row["sk"].partition("#")[2])
+        ids = [*row["ids"], *ids]
+        if first <= start:
+            ids = ids[start - first :]
+            break
+    keys = [execution_key(run_id, id_.rpartition(".")[0], int(id_.rpartition(".")[2])) for id_ in ids[:most]]
+    heads = [item for item in database.get_many(keys) if item]
+    return executions_among(row for head in heads for row in (head, *_pieces_of(database, head)))
+
+
+def count_executions(database: Database, run_id: str) -> int:
+    """How many have been stored."""
+    last = next(_order_rows(database, run_id, _LAST, portion=1), None)
+    return int(last["sk"].partition("#")[2]) + len(last["ids"]) if last else 0
+
+
+def _order_rows(database: Database, run_id: str, last: int, portion: int = 100) -> Iterator[Item]:
+    """The newest first."""
+    values = {"pk": f"TASK#{run_id}", "low": "ORDER#", "high": f"ORDER#{min(last, _LAST):06d}"}
+    return database.query("#pk = :pk AND #sk BETWEEN :low AND :high", values, forward=False, portion=portion)
+
+
+def _pieces_of(database: Database, head: Item) -> Iterator[Item]:
+    if "pieces" in head:
+        values = {"pk": head["pk"], "prefix": f"{head['sk']}#"}
+        yield from database.query("#pk = :pk AND begins_with(#sk, :prefix)", values)
 
 
 def pieces(text: str) -> list[str]:
@@ -275,8 +317,3 @@ def user_list(user_id: str) -> str:
 def agent_list(user_id: str, library_agent_id: str) -> str:
     """The list of the runs of a library agent."""
     return f"RUNS#{user_id}#AGENT#{library_agent_id}"
-
-
-def graph_list(user_id: str, graph_id: str) -> str:
-    """The list of a user's runs of a graph."""
-    return f"RUNS#{user_id}#GRAPH#{graph_id}"

@@ -1,17 +1,17 @@
 """Runs as others know them: started once for each id, looked at, listed, stopped."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import check_inputs, input_schema
+from shared.agents.graphs.schemas import require_fit
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.library.shipped import shipped_agent
 from shared.agents.library.versions import GraphVersions
-from shared.agents.running import NodeView, RunFilter, RunRequest, RunView
+from shared.agents.running import NodePage, NodeView, RunFilter, RunPage, RunRequest, RunView
 from shared.aws.writes import Write
 from shared.chat.cancel import ended_in_time
 from shared.chat.opening import new_task_writes
@@ -23,28 +23,26 @@ from shared.kernel.ids import dated_id
 from shared.kernel.telemetry import count, log_event
 from shared.runs.ending import Verdict
 from shared.runs.home import home_session
+from shared.runs.listing import page_of_runs, search_runs
 from shared.runs.outside import end_run
 from shared.runs.records import (
     Run,
-    agent_list,
-    graph_list,
+    count_executions,
     inputs_text,
     load_executions,
     load_run,
-    user_list,
+    page_of_executions,
 )
 from shared.runs.views import node_views, view, waits_of
 from shared.tasks.lineage import MAX_DEPTH, inherited
 from shared.tasks.records import Task, TaskStatus
+from shared.tasks.slots import TOO_MANY_RUNS
 from shared.tasks.store import get_task, request_cancel
 from shared.tasks.waits import send_on
 from shared.tools.contract import ToolContext
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.25
-_MOST_LOOKED_AT = 500
-"""How many of a user's runs one request looks at when it searches."""
-_PORTION = 50
 
 
 class Runs:
@@ -100,7 +98,7 @@ class Runs:
             context_from=0,
             kind="run",
             expires_at=run.expires_at,
-            **vars(request.lineage),
+            **vars(replace(request.lineage, is_foreign=request.lineage.is_foreign or _is_foreign(agent))),
         )
         return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts(), *also])
 
@@ -119,7 +117,6 @@ class Runs:
             chat_session_id=request.chat_session_id,
             schedule_id=request.schedule_id,
             dry_run=request.lineage.dry_run,
-            is_foreign=_is_foreign(request.agent),
             expires_at=now // 1000 + (self._services.run_max_days + self._services.run_retention_days) * 86_400,
         )
 
@@ -156,9 +153,11 @@ class Runs:
         run_id = dated_id(caller.created_at, "child-run", call.task_id, call.tool_call_id)
         try:
             agent = self._library.get(call.user_id, library_agent_id)
-            _require_fit(self._library.graph(agent), inputs)
+            require_fit(self._library.graph(agent), inputs)
             return self.start(RunRequest(run_id, agent, inputs, "agent", inherited(caller), caller.session_id))
         except UserInputError as error:
+            if error.code == TOO_MANY_RUNS:  # others end
+                raise Retryable(error.message, code=error.code) from error
             raise ToolError(error.message, code=error.code.lower()) from error
 
     # -- looking -------------------------------------------------------------------------------
@@ -169,56 +168,39 @@ class Runs:
         return view(self._services.database, run) if run else None
 
     def nodes(self, user_id: str, run_id: str) -> Sequence[NodeView]:
-        """What its nodes have done, in order."""
-        run = self._own(user_id, run_id)
+        """What its nodes have done, in order: all of it."""
+        run, database = self._own(user_id, run_id), self._services.database
         if run is None:
             return []
-        graph, database = Graph(name=run.agent_name), self._services.database
-        with suppress(NotFound):
-            graph = GraphVersions(database, self._services.clock).graph(run.graph_id, run.version)
-        waits = {} if run.status else waits_of(database, run_id)
-        return node_views(graph, load_executions(database, run_id), waits, run.created_at)
+        waits = [] if run.status else waits_of(database, run_id)
+        return node_views(self._graph(run), load_executions(database, run_id), waits)
+
+    def page_of_nodes(self, user_id: str, run_id: str, start: int, limit: int) -> NodePage | None:
+        """Those from the how-manieth on; what waits comes last. None if there is no such run."""
+        run, database = self._own(user_id, run_id), self._services.database
+        if run is None:
+            return None
+        ended = page_of_executions(database, run_id, start, limit + 1)
+        waits = [] if run.status or len(ended) > limit else waits_of(database, run_id)
+        if waits and not ended:  # behind those that have ended
+            waits = waits[max(0, start - count_executions(database, run_id)) :]
+        nodes = node_views(self._graph(run), ended, waits)
+        return NodePage(nodes[:limit], start + limit if len(nodes) > limit else None)
+
+    def _graph(self, run: Run) -> Graph:
+        """Without nodes, if it is gone."""
+        try:
+            return GraphVersions(self._services.database, self._services.clock).graph(run.graph_id, run.version)
+        except NotFound:
+            return Graph(name=run.agent_name)
 
     def recent(self, user_id: str, wanted: RunFilter) -> Sequence[RunView]:
         """The user's runs that fit, the newest first, without their outputs."""
-        found: list[RunView] = []
-        for run in self._listed(user_id, wanted):
-            shown = view(self._services.database, run, with_outputs=False)
-            if not wanted.statuses or shown.status in wanted.statuses:
-                found.append(shown)
-            if len(found) >= wanted.limit:
-                break
-        return found
+        return search_runs(self._services.database, user_id, wanted, self._services.clock.now())
 
-    def _listed(self, user_id: str, wanted: RunFilter) -> Iterator[Run]:
-        for run_id in self._ids(user_id, wanted):
-            run = self._own(user_id, run_id)
-            if run is None or run.created_at < wanted.since or (wanted.until and run.created_at >= wanted.until):
-                continue
-            if not wanted.graph_id or run.graph_id == wanted.graph_id:
-                yield run
-
-    def _ids(self, user_id: str, wanted: RunFilter) -> Iterator[str]:
-        """Those that may be meant, the newest first: ids begin with the time of their birth."""
-        database = self._services.database
-        if wanted.library_agent_id or wanted.graph_id:
-            pk = (
-                agent_list(user_id, wanted.library_agent_id)
-                if wanted.library_agent_id
-                else graph_list(user_id, wanted.graph_id)
-            )
-            older, before = (" AND #sk < :before", {"before": wanted.before}) if wanted.before else ("", {})
-            rows = database.query(
-                f"#pk = :pk{older}", {"pk": pk, **before}, forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
-            )
-            yield from (row["run_id"] for row in rows)
-            return
-        older, before = (" AND #gsi1sk < :before", {"before": wanted.before}) if wanted.before else ("", {})
-        listed = {"listed": user_list(user_id), **before}
-        rows = database.query(
-            f"#gsi1pk = :listed{older}", listed, index="GSI1", forward=False, limit=_MOST_LOOKED_AT, portion=_PORTION
-        )
-        yield from (str(row["pk"]).removeprefix("TASK#") for row in rows)
+    def page(self, user_id: str, wanted: RunFilter) -> RunPage:
+        """The same page by page. One that stops early, because few fit, may be short and says where to go on."""
+        return page_of_runs(self._services.database, user_id, wanted, self._services.clock.now())
 
     def _own(self, user_id: str, run_id: str) -> Run | None:
         run = load_run(self._services.database, run_id) if run_id else None
@@ -249,13 +231,3 @@ def _outputs_of(graph: Graph) -> list[list[str]]:
     """Name and node of each output."""
     nodes = [node for node in graph.nodes if node.block_id == AgentOutput.id]
     return [[str(node.input_default.get("name") or node.title or node.id)[:100], node.id] for node in nodes]
-
-
-def _require_fit(graph: Graph, inputs: Mapping[str, Any]) -> None:
-    checked = check_inputs(input_schema(graph), inputs)
-    if not checked.fit:
-        wrong = [
-            *(f"{name} is unknown" for name in checked.unknown),
-            *(f"{name} is missing" for name in checked.missing),
-        ]
-        raise ToolError(f"The inputs don't fit: {'; '.join([*wrong, *checked.problems])}", code="input_invalid")

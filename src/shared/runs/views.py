@@ -1,20 +1,19 @@
 """A run as its user sees it: put together from its task, its record and the executions that have ended."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.agents.blocks.registry import shipped_block
 from shared.agents.graphs.model import Graph
-from shared.agents.running import NodeView, RunStatus, RunView
+from shared.agents.running import NodeView, RunStatus, RunView, Spent
 from shared.aws.database import Database
 from shared.aws.writes import Item
 from shared.runs.records import Execution, Run, load_executions, load_run
-from shared.tasks.records import TaskStatus, task_key
+from shared.tasks.records import Spend, TaskStatus, task_key
 from shared.tasks.wait import Wait
 
-REVIEW = "REVIEW#"
-"""How what a review waits for begins (`agents.reviews.records.review_awaited`)."""
 _STATUS: Mapping[TaskStatus, RunStatus] = {
     TaskStatus.QUEUED: "queued",
     TaskStatus.RUNNING: "running",
@@ -30,17 +29,22 @@ def status_of(task: TaskStatus) -> RunStatus:
     return _STATUS[task]
 
 
-def reviews_among(waits: Iterable[Wait]) -> list[str]:
-    """The reviews that are waited for."""
-    return [on.removeprefix(REVIEW) for wait in waits for on in wait.on if on.startswith(REVIEW)]
-
-
-def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:
-    """Where the run is. Its outputs are read when it has ended, unless nobody wants them."""
+def view(database: Database, run: Run) -> RunView:
+    """Where the run is, with its outputs when it has ended."""
     if run.status is not None:
-        outputs = outputs_of(database, run) if with_outputs else {}
-        return _view(run, run.status, outputs)
-    task = database.get(task_key(run.id))
+        return _view(run, run.status, outputs_of(database, run))
+    shown = _live(database, run, database.get(task_key(run.id)))
+    return replace(shown, outputs=outputs_of(database, run)) if shown.ended else shown
+
+
+def views(database: Database, runs: Sequence[Run]) -> list[RunView]:
+    """Where the runs are, without their outputs."""
+    live = [run for run in runs if run.status is None]
+    tasks = dict(zip([run.id for run in live], database.get_many([task_key(run.id) for run in live]), strict=True))
+    return [_view(run, run.status, {}) if run.status else _live(database, run, tasks[run.id]) for run in runs]
+
+
+def _live(database: Database, run: Run, task: Item | None) -> RunView:
     if task is None:
         return _view(run, "terminated", {})
     status = TaskStatus(task["status"])
@@ -48,8 +52,8 @@ def view(database: Database, run: Run, *, with_outputs: bool = True) -> RunView:
         again = load_run(database, run.id)
         assert again, "it is put with its task"
         assert again.status, "both are written at once"
-        return view(database, again, with_outputs=with_outputs)
-    reviews = _open_reviews(database, run.id) if status is TaskStatus.WAITING else []
+        return _view(again, again.status, {})
+    reviews = open_reviews(database, run.id) if status is TaskStatus.WAITING else []
     return _view(run, "review" if reviews else status_of(status), {}, task, reviews)
 
 
@@ -61,6 +65,9 @@ def _view(
     reviews: Sequence[str] = (),
 ) -> RunView:
     live = task or {}
+    spend = (
+        Spend(**live["spend"]) if task else Spend(run.nodes_done, prompt_tokens=run.tokens, cost_micros=run.cost_micros)
+    )
     return RunView(
         id=run.id,
         user_id=run.user_id,
@@ -78,18 +85,16 @@ def _view(
         created_at=run.created_at,
         started_at=live.get("started_at", run.started_at),
         ended_at=run.ended_at,
-        nodes_done=live.get("spend", {}).get("steps", run.nodes_done),
+        nodes_done=spend.steps,
         credits=live.get("credits", run.credits),
         reviews=tuple(reviews),
+        spend=_spent(spend),
     )
 
 
-def _open_reviews(database: Database, run_id: str) -> list[str]:
-    """What its user is asked; what executions that have ended had waited for stays in the journal, and is left out."""
-    asking = {id_: wait for id_, wait in waits_of(database, run_id).items() if reviews_among([wait])}
-    node_ids = {id_.rpartition(".")[0] for id_ in asking}
-    ended = {one.id for node_id in node_ids for one in load_executions(database, run_id, node_id)}
-    return reviews_among(wait for id_, wait in asking.items() if id_ not in ended)
+def open_reviews(database: Database, run_id: str) -> list[str]:
+    """What its user is asked: an execution's journal goes when it ends."""
+    return [review for one in waits_of(database, run_id) for review in one.wait.reviews]
 
 
 def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:
@@ -103,23 +108,33 @@ def outputs_of(database: Database, run: Run) -> dict[str, list[Any]]:
     return outputs
 
 
-def waits_of(database: Database, run_id: str) -> dict[str, Wait]:
-    """The executions that wait, by id."""
+@dataclass(frozen=True)
+class Waiting:
+    """An execution that waits."""
+
+    id: str
+    wait: Wait
+    began_at: int
+    inputs: str
+    """JSON text, cut: to be shown."""
+
+
+def waits_of(database: Database, run_id: str) -> list[Waiting]:
+    """The executions that wait, as their journals say."""
     found = database.query("#pk = :pk AND begins_with(#sk, :prefix)", {"pk": f"TASK#{run_id}", "prefix": "CALL#"})
-    return {row["sk"].removeprefix("CALL#"): Wait.from_item(row) for row in found if row["status"] == "waiting"}
+    return [
+        Waiting(row["sk"].removeprefix("CALL#"), Wait.from_item(row), row["began_at"], row["inputs"])
+        for row in found
+        if row["status"] == "waiting"
+    ]
 
 
-def node_views(
-    graph: Graph, executions: Sequence[Execution], waits: Mapping[str, Wait], created_at: int
-) -> list[NodeView]:
+def node_views(graph: Graph, executions: Sequence[Execution], waits: Sequence[Waiting]) -> list[NodeView]:
     """What the nodes have done, in the order in which it was stored; then what waits."""
     ended = {one.id for one in executions}
-    waiting = [(id_, wait) for id_, wait in waits.items() if id_ not in ended]
     titles = {node.id: (node.title, node.block_id) for node in graph.nodes}
-    return [
-        *(_ended(one, titles) for one in executions),
-        *(_waiting(id_, wait, titles, created_at) for id_, wait in waiting),
-    ]
+    waiting = [_waiting(one, titles) for one in waits if one.id not in ended]
+    return [*(_ended(one, titles) for one in executions), *waiting]
 
 
 def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:
@@ -137,13 +152,14 @@ def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:
         started_at=one.started_at,
         ended_at=one.ended_at,
         credits=one.credits,
+        spend=_spent(one.spend),
     )
 
 
-def _waiting(id_: str, wait: Wait, titles: Mapping[str, tuple[str, str]], created_at: int) -> NodeView:
-    node_id, _, index = id_.rpartition(".")
+def _waiting(one: Waiting, titles: Mapping[str, tuple[str, str]]) -> NodeView:
+    node_id, _, index = one.id.rpartition(".")
     title, block_id = titles.get(node_id, ("", ""))
-    status: Literal["review", "waiting"] = "review" if reviews_among([wait]) else "waiting"
+    status: Literal["review", "waiting"] = "review" if one.wait.reviews else "waiting"
     return NodeView(
         node_id=node_id,
         index=int(index),
@@ -151,13 +167,17 @@ def _waiting(id_: str, wait: Wait, titles: Mapping[str, tuple[str, str]], create
         block_id=block_id,
         block_name=block_name(block_id),
         status=status,
-        inputs={},
+        inputs=json.loads(one.inputs),
         outputs={},
         error="",
-        started_at=created_at,
+        started_at=one.began_at,
         ended_at=None,
         credits=0,
     )
+
+
+def _spent(spend: Spend) -> Spent:
+    return Spent(spend.tokens, spend.cost_micros)
 
 
 def block_name(block_id: str) -> str:

@@ -14,29 +14,22 @@ from shared.agents.library.versions import GraphVersions
 from shared.agents.running import RunStatus
 from shared.aws.writes import Item, Put, Write
 from shared.chat.services import Services
-from shared.chat.transcript import ToolCall
 from shared.chat.turn.owner import TurnCancelled, TurnOwner
-from shared.chat.turn.parking import Parking, Suspended, TurnParked
+from shared.chat.turn.parking import TurnParked
 from shared.kernel.clock import to_millis
 from shared.kernel.deadline import Deadline
 from shared.kernel.errors import NotFound, ToolError
 from shared.kernel.limits import MAX_TOOL_WAIT_SECONDS
 from shared.kernel.mailbox import Mailbox
 from shared.kernel.telemetry import log_event, log_problem
-from shared.runs.calling import (
-    Answer,
-    Begin,
-    Failed,
-    Underway,
-    answer,
-)
+from shared.runs.calling import Answer, Begin, Failed, Underway, answer
 from shared.runs.ending import Ending, Verdict, run_owner, time_over_at
 from shared.runs.keeping import Ended, Keeping, note_spend
 from shared.runs.plan import Gathers, Plan, Ready
 from shared.runs.preparing import Held, Preparing, RunBench
 from shared.runs.records import Run, executions_among, load_run
 from shared.runs.stream import Progress, last_status, opening_parts, status_part
-from shared.runs.views import reviews_among
+from shared.runs.waiting import MOST_WAITING, Waits
 from shared.stream.parts import Part
 from shared.tasks.lease import LeaseLost
 from shared.tasks.lineage import is_orphan
@@ -45,10 +38,12 @@ from shared.tasks.store import get_task
 from shared.tasks.wait import Wait
 
 MOST_AT_ONCE = 16
-"""Executions that run or wait."""
+"""Executions that run."""
 MOST_EXECUTIONS = 10_000
 MOST_BYTES = 20_000_000
 """Of all values of a run."""
+MOST_RUN_PARTS = 1_000_000
+"""Values of a run, those within others included: all of them are in memory while it is worked on."""
 _NEEDED_SECONDS = MAX_TOOL_WAIT_SECONDS + 60.0
 """An execution begins only with so much of the invocation left: it ends, or is ended, and is stored."""
 _DRAWN_SECONDS = 60.0
@@ -156,11 +151,9 @@ class _Work:
         self._deadline = deadline
         self._preparing = Preparing(services, bench, owner.task, run, records)
         self._ends_at = time_over_at(services, owner.task)
-        self._parking = Parking(services, owner, self._ends_at)
+        self._waits = Waits(services, owner, run, self._ends_at)
         self._mailbox: Mailbox[_Reported] = bench.workers.mailbox()
         self._running: dict[int, Underway] = {}
-        self._waiting: dict[int, Underway] = {}
-        self._parked: dict[int, Suspended] = {}
         self._begun = 0
         self._status = last_status(owner.parts)
         ended = executions_among(records)
@@ -207,9 +200,11 @@ class _Work:
     def _go_on(self) -> Verdict | None:
         while True:
             self._check()
-            self._begin_what_can()
+            if self._has_time:
+                self._resume_what_can()
+                self._begin_what_can()
             if not self._running:
-                if not self._parked and not self._plan.is_waiting_to_start:
+                if not self._waits and not self._plan.is_waiting_to_start:
                     return Verdict.success()
                 if not self._has_time:
                     return self._hand_on()
@@ -218,7 +213,7 @@ class _Work:
             event = self._owner.next_event(self._mailbox, self._next_look())
             self._take_in([event] if event else [])
             self._stop_overdue()
-            self._look_at_waits()
+            self._waits.look()
             self._show()
 
     @property
@@ -230,12 +225,14 @@ class _Work:
             raise _RunFailed(self._keeping.failure)
         if self._keeping.bytes > MOST_BYTES:
             raise _RunFailed(Verdict.failure("values_too_large", f"Its values have more than {MOST_BYTES:,} bytes."))
+        if self._keeping.parts > MOST_RUN_PARTS:
+            raise _RunFailed(Verdict.failure("values_too_large", f"It has more than {MOST_RUN_PARTS:,} values."))
         if to_millis(self._clock.now()) >= self._ends_at:
             raise _RunFailed(Verdict.failure("run_time_over", "The time that a run may take is over."))
 
     def _next_look(self) -> float:
         due = [one.started_at + MAX_TOOL_WAIT_SECONDS for one in self._running.values()]
-        due += [one.wait.until / 1000 for one in self._parked.values() if self._has_time]
+        due += self._waits.deadlines if self._has_time else []
         due += [self._clock.now() + _DRAWN_SECONDS, self._ends_at / 1000]
         shown = self._progress.due_at
         return min([*due, *([shown] if shown is not None else [])])
@@ -247,14 +244,13 @@ class _Work:
     # -- beginning -----------------------------------------------------------------------------
 
     def _begin_what_can(self) -> None:
-        if not self._has_time:
-            return
         begun: list[tuple[int, Underway, Begin]] = []
-        while len(self._running) + len(self._waiting) < MOST_AT_ONCE and self._plan.is_waiting_to_start:
-            if self._plan.ended + len(self._running) + len(self._waiting) >= MOST_EXECUTIONS:
+        while len(self._running) < MOST_AT_ONCE and len(self._waits) < MOST_WAITING and self._plan.is_waiting_to_start:
+            if self._plan.ended + len(self._running) + len(self._waits) >= MOST_EXECUTIONS:
                 message = f"It has more than {MOST_EXECUTIONS:,} executions."
                 raise _RunFailed(Verdict.failure("too_many_executions", message))
             begun += self._begin(self._plan.take())
+            self._owner.attend()  # asking its user about many takes longer than a lease lasts
         self._launch(begun)
 
     def _begin(self, ready: Ready) -> list[tuple[int, Underway, Begin]]:
@@ -267,7 +263,7 @@ class _Work:
         return self._prepared(number, one)
 
     def _prepared(self, number: int, one: Underway) -> list[tuple[int, Underway, Begin]]:
-        beside = [*self._running.values(), *self._waiting.values()]
+        beside = [*self._running.values(), *self._waits.executions]
         try:
             begin = self._preparing.how(one, beside)
         except ToolError as error:
@@ -286,7 +282,7 @@ class _Work:
             if not self._owner.task.dry_run and one.block.takes_effect(one.inputs):
                 key = call_key(self._owner.task.id, one.ready.id)
                 row = {**key, **self._owner.task.expiry, "v": 1, "name": one.block.name, "status": "started"}
-                puts.append(Put(row))
+                puts.append(Put({**one.kept(), **row}))
         if puts:
             self._owner.commit(puts)
         for number, one, begin in begun:
@@ -294,13 +290,10 @@ class _Work:
 
     def _start(self, number: int, one: Underway, begin: Begin) -> None:
         services, mailbox, context = self._services, self._mailbox, self._preparing.context(one)
-        block, inputs = one.block, one.inputs
-        assert block, "it has been looked up"
-        assert inputs, "they have been read"
 
         def work() -> None:
             try:
-                mailbox.put(_Reported(number, answer(services, block, context, inputs, begin)))
+                mailbox.put(_Reported(number, answer(services, one, context, begin)))
             except LeaseLost:  # the owner finds out by itself
                 return
 
@@ -322,7 +315,7 @@ class _Work:
             else:
                 del self._running[event.number]
                 ended.append((one, event.answer))
-        self._parking.keep(self._parked)
+        self._waits.keep()
         self._keeping.keep(ended, self._progress, self._running.values())
 
     def _gathers_of(self, block_id: str) -> Gathers:
@@ -341,32 +334,19 @@ class _Work:
     # -- waiting -------------------------------------------------------------------------------
 
     def _park(self, number: int, one: Underway, wait: Wait, *, stored: bool = False) -> None:
-        assert one.block, "it has been looked up"
         del self._running[number]
-        self._waiting[number] = one
-        one.has_waited = True
-        self._parked[number] = Suspended(number, ToolCall(one.ready.id, one.block.name, "{}"), wait, stored)
+        self._waits.add(number, one, wait, stored=stored)
         self._progress.waits(one.ready.node.id)
-
-    def _look_at_waits(self) -> None:
-        """Let those go on whose wait is over, while others run."""
-        now = to_millis(self._clock.now())
-        due = any(one.wait.until <= now for one in self._parked.values())
-        if self._parked and self._has_time and (due or self._owner.has_pending_news):
-            self._owner.has_pending_news = False
-            self._resume(self._parking.taken_out(self._parked))
 
     def _wait(self) -> None:
         """Nothing is left to do but wait: let go of the run, unless something is over by now."""
-        self._owner.has_pending_news = False
-        over = self._parking.taken_out(self._parked)
-        if not over:
-            waits = [one.wait for one in self._parked.values()]
-            self._say("review" if reviews_among(waits) else "waiting")
-            for part in self._progress.all():
-                self._owner.emit(part)
-            over = self._parking.over(self._parked)
-        self._resume(over)
+        self._waits.look(even_without_news=True)
+        if self._waits.any_over:
+            return
+        self._say("review" if self._waits.ask_user else "waiting")
+        for part in self._progress.all():
+            self._owner.emit(part)
+        self._waits.let_go()
 
     def _say(self, status: RunStatus) -> None:
         """Show where the run is, if viewers don't know."""
@@ -374,29 +354,29 @@ class _Work:
             self._status = status
             self._owner.emit(status_part(self._owner.task.id, status))
 
-    def _resume(self, over: Sequence[Suspended]) -> None:
+    def _resume_what_can(self) -> None:
         begun: list[tuple[int, Underway, Begin]] = []
-        for suspended in over:
-            one = self._waiting.pop(suspended.seq)
-            self._running[suspended.seq] = one
+        for waited in self._waits.take(MOST_AT_ONCE - len(self._running)):
+            one = waited.one
+            self._running[waited.number] = one
             one.started_at = self._clock.now()
             self._say("running")
             self._progress.goes_on(one.ready.node.id)
-            if one.asks:
-                begun += self._prepared(suspended.seq, one)
+            if one.begins_anew:
+                begun += self._prepared(waited.number, one)
             else:
-                self._start(suspended.seq, one, self._going_on(one, suspended.wait))
+                self._start(waited.number, one, self._going_on(one))
         self._launch(begun)
 
-    def _going_on(self, one: Underway, wait: Wait) -> Begin:
-        block, inputs, context = one.block, one.inputs, self._preparing.context(one)
+    def _going_on(self, one: Underway) -> Begin:
+        block, inputs, note, context = one.block, one.inputs, one.note or {}, self._preparing.context(one)
         assert block, "it has been looked up"
-        return lambda: block.resume(context, inputs, wait.note)
+        return lambda: block.resume(context, inputs, note)
 
     def _hand_on(self) -> Verdict | None:
         """Let another invocation go on."""
         owner = self._owner
-        self._parking.keep(self._parked)
+        self._waits.keep()
         for part in self._progress.all():
             owner.emit(part)
         while not owner.hand_on():

@@ -15,14 +15,13 @@ from typing import Any
 
 from shared.aws.database import Database
 from shared.aws.writes import Put
+from shared.kernel.limits import LONGEST_TASK_SECONDS
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task
 
 RECORD_VERSION = 1
 MAX_DEPTH = 3
 """How many parents a task may have."""
-_KEPT_SECONDS = 400 * 86_400
-"""Longer than any task lives: a run takes a year at most, and so does an answer that a turn waits for."""
 
 TAKES_CHILDREN_ALONG = frozenset({TaskStatus.CANCELLED, TaskStatus.FAILED})
 
@@ -43,6 +42,8 @@ class Lineage:
     """The same in millionths of a US dollar."""
     schedule_id: str = ""
     """The schedule that has started it; neither what it starts for itself nor what follows it has one."""
+    is_foreign: bool = False
+    """Whether an agent of another user's making is above it: it asks before it uses an account of this one."""
 
 
 def inherited(parent: Task) -> Lineage:
@@ -60,6 +61,7 @@ def lineage_of(task: Task) -> Lineage:
         task.permissions,
         task.tree_max_tokens,
         task.tree_max_micros,
+        is_foreign=task.is_foreign,
     )
 
 
@@ -72,7 +74,7 @@ def child_row(task: Task) -> list[Put]:
         "sk": f"CHILD#{task.id}",
         "v": RECORD_VERSION,
         "task_id": task.id,
-        "expires_at": task.created_at // 1000 + _KEPT_SECONDS,
+        "expires_at": task.created_at // 1000 + LONGEST_TASK_SECONDS,
     }
     return [Put(row)]
 

@@ -17,11 +17,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from shared.aws.writes import Item, Key, Update, Write
+from shared.kernel.limits import LONGEST_TASK_SECONDS
 from shared.tasks.records import LIVE, LIVE_VALUES, Task, TaskStatus, task_key
 
 RECORD_VERSION = 1
-_KEPT_SECONDS = 30 * 24 * 3600
-"""Since the last task came in; no task lives that long."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,15 @@ class SlotLimits:
     """What the turns of one tree have started for themselves: pool `tree:{first task}`."""
     runs: PoolLimit = field(default_factory=PoolLimit)
     """Runs of a user's agents, whoever has started them: pool `runs:{id}`."""
+    deliveries: PoolLimit = PoolLimit(running=2)
+    """Attempts to tell a user's addresses of them: pool `deliveries:{id}`."""
 
     def of(self, pool: str) -> PoolLimit:
         """The limit of the pool."""
         if is_of_runs(pool):
             return self.runs
+        if pool.startswith("deliveries:"):
+            return self.deliveries
         return self.tree if pool.startswith("tree:") else self.user
 
 
@@ -93,8 +96,8 @@ class Suspension:
 
 def pool_of(task: Task) -> str:
     """Which pool a new task counts in: a turn that a task has started counts in its tree, not for the user."""
-    if task.kind == "run":
-        return f"runs:{task.user_id}"
+    if task.kind in {"run", "delivery"}:
+        return f"{'runs' if task.kind == 'run' else 'deliveries'}:{task.user_id}"
     return f"tree:{task.tree}" if task.parent else f"user:{task.user_id}"
 
 
@@ -141,7 +144,7 @@ def _entering(task: Task, where: str, condition: str | None, values: Mapping[str
         pool_key(task.pool),
         f"SET #v = :v, #expires_at = :expires ADD #{where} :task",
         condition=condition,
-        values={**values, "v": RECORD_VERSION, "expires": now // 1000 + _KEPT_SECONDS, "task": {task.id}},
+        values={**values, "v": RECORD_VERSION, "expires": now // 1000 + LONGEST_TASK_SECONDS, "task": {task.id}},
     )
 
 

@@ -140,6 +140,8 @@ class Task:
     """The same in millionths of a US dollar."""
     schedule_id: str = ""
     """The schedule that has started it."""
+    is_foreign: bool = False
+    """Whether another user has made what it does: it asks before it uses an account of this one."""
     expires_at: int = 0
     """When its record goes, in seconds; 0: it stays as long as its session."""
     claimed_tokens: int = 0
@@ -208,6 +210,7 @@ class Task:
             "tree_max_tokens": self.tree_max_tokens,
             "tree_max_micros": self.tree_max_micros,
             "schedule_id": self.schedule_id,
+            "is_foreign": self.is_foreign,
             "expires_at": self.expires_at,
             "claimed_tokens": self.claimed_tokens,
             "claimed_micros": self.claimed_micros,
@@ -268,6 +271,7 @@ class Task:
             tree_max_tokens=item.get("tree_max_tokens", 0),
             tree_max_micros=item.get("tree_max_micros", 0),
             schedule_id=item.get("schedule_id", ""),
+            is_foreign=item.get("is_foreign", False),
             expires_at=item.get("expires_at", 0),
             claimed_tokens=item.get("claimed_tokens", 0),
             claimed_micros=item.get("claimed_micros", 0),

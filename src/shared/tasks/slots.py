@@ -30,6 +30,7 @@ from shared.tasks.pools import (
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
 
+TOO_MANY_RUNS = "too_many_runs"
 _MOST_AT_ONCE = 50
 """Promotions in one go; what is left is the sweep's."""
 
@@ -128,8 +129,9 @@ class Slots:
         most = limit.in_flight if limit.in_flight is not None else limit.running
         details = {"limit": most}
         what = "runs" if is_of_runs(pool) else "turns"
+        code = TOO_MANY_RUNS if is_of_runs(pool) else "too_many_turns"
         message = f"No more than {most} {what} may be running or queued at once. Wait for one to end, or stop one."
-        return LimitReached(message, code=f"too_many_{what}", details=details)
+        return LimitReached(message, code=code, details=details)
 
     # -- going out -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from shared.tasks.records import Task, call_key
 
 RECORD_VERSION = 1
 _REVIEW = "REVIEW#"
+"""How `review_awaited` begins."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,12 @@ class Wait:
     @property
     def asks_user(self) -> bool:
         """Whether it is up to a user when it is settled."""
-        return any(awaited.startswith(_REVIEW) for awaited in self.on)
+        return bool(self.reviews)
+
+    @property
+    def reviews(self) -> list[str]:
+        """The ids of the reviews that it waits for."""
+        return [review_of(awaited) for awaited in self.on if review_of(awaited)]
 
     def to_item(self, task: Task, tool_call_id: str, name: str) -> Item:
         """The call's journal while it waits."""
@@ -51,6 +57,16 @@ class Wait:
 def task_awaited(task_id: str) -> str:
     """How a task is named in `Wait.on`."""
     return f"TASK#{task_id}"
+
+
+def review_awaited(review_id: str) -> str:
+    """How a review is named in `Wait.on`."""
+    return f"{_REVIEW}{review_id}"
+
+
+def review_of(awaited: str) -> str:
+    """The id of the review that is named so; empty if it is something else."""
+    return awaited.removeprefix(_REVIEW) if awaited.startswith(_REVIEW) else ""
 
 
 PAUSE = "PAUSE#"

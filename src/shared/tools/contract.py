@@ -148,9 +148,13 @@ class ToolContext:
     cancellation: Cancellation = field(default_factory=Cancellation)
     dry_run: bool = False
     """Whether nothing may take effect or be charged."""
+    is_foreign: bool = False
+    """Whether another user has made what calls it: the user is asked before one of their accounts is used."""
     permissions: Permissions = field(default_factory=Permissions)
     """What may be used by it."""
     progress: CallProgress = field(default_factory=CallProgress)
+    task_ends_at: int = 0
+    """When its task has ended at the latest, in milliseconds since the epoch; 0: that is not known."""
 
     @property
     def ids(self) -> TaskIds:

@@ -9,14 +9,17 @@ from fastapi.testclient import TestClient
 from shared.accounts.credentials.signing_in import SigningIn
 from shared.accounts.credentials.tokens import TokenEndpoints
 from shared.agents.library.records import LibraryAgent
+from shared.kernel.cursors import cursor_of
 from shared.kernel.ids import RandomIds
-from tests.support.credentials import SIGNING, open_safe
+from tests.support.credentials import SIGNING, Safe, open_safe
 from tests.support.region import Parley
-from tests.support.runs import GREETER, Agents, given, graph, node, result
+from tests.support.runs import GREETER, Agents, Probe, given, graph, node, result
 from tests.unit.api.test_agents import client_of
 
 ECHO = graph([given("in", "City"), result("out", "City")], "in.value > out.value")
 """Says what it was told."""
+ECHO_OF_TOWN = graph([given("in", "Town"), result("out", "Town")], "in.value > out.value")
+"""The same of an input of another name."""
 
 
 @pytest.fixture
@@ -56,6 +59,30 @@ def test_nodes_come_page_by_page(agents: Agents, ada: TestClient) -> None:
     assert rest["next_cursor"] is None
 
 
+def test_a_page_of_nodes_costs_what_it_shows(parley: Parley, ada: TestClient) -> None:
+    """However many nodes there are; long outputs are whole, and what waits comes last, in pages too."""
+    nodes = [
+        node("loop", "Loop over a list", items=list(range(13))),
+        node("p", "probe"),
+        node("w", "Wait", seconds=9_000),
+    ]
+    agents = Agents(parley, blocks=[Probe(lambda _, value: value or "y" * 600_000)])
+    run = agents.run(graph(nodes, "loop.item > p.value", "loop.item > w.value"))
+    found: list[dict[str, Any]] = []
+    cursor, costs = None, []
+    while cursor or not found:
+        parley.watch.reset()
+        page = ada.get(f"/api/runs/{run.id}/nodes", params={"limit": 5, **({"cursor": cursor} if cursor else {})})
+        found, cursor = found + page.json()["nodes"], page.json()["next_cursor"]
+        costs.append(len(parley.watch.calls))
+    expected = agents.nodes(run.id)
+    assert [(one["node_id"], one["index"]) for one in found] == [(one.node_id, one.index) for one in expected]
+    assert [one["status"] for one in found] == ["completed"] * 14 + ["waiting"] * 13
+    assert max(len(json.dumps(one["outputs"])) for one in found) > 600_000
+    assert max(costs) <= 6
+    assert ada.get(f"/api/runs/{run.id}/nodes", params={"cursor": cursor_of(10**30)}).json()["nodes"] == []
+
+
 def test_the_same_request_starts_one_run(agents: Agents, ada: TestClient) -> None:
     agent = agents.agent(GREETER)
     body = {"library_agent_id": agent.id, "inputs": {"City": "Oslo"}, "request_id": "mine"}
@@ -87,14 +114,36 @@ def posting(agents: Agents) -> LibraryAgent:
     return agent
 
 
+@pytest.mark.parametrize("other", ["agent", "inputs", "dry_run"])
+def test_an_id_stands_for_one_request(agents: Agents, ada: TestClient, other: str) -> None:
+    """Another agent, other inputs, a dry run: whoever reads the first run's outputs as theirs would be misled."""
+    one, two = agents.agent(GREETER), agents.agent(GREETER)
+    asked = {"library_agent_id": one.id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
+    run_id = ada.post("/api/runs", json=asked).json()["id"]
+    different: dict[str, dict[str, Any]] = {
+        "agent": {"library_agent_id": two.id},
+        "inputs": {"inputs": {"City": "Rome"}},
+    }
+    refused = ada.post("/api/runs", json={**asked, **different.get(other, {"dry_run": True})})
+    assert (refused.status_code, refused.json()["code"]) == (409, "request_id_used")
+    assert refused.json()["details"] == {"run_id": run_id}
+
+
+def test_a_retry_finds_its_run_though_the_agent_has_changed(agents: Agents, ada: TestClient) -> None:
+    """What was accepted once is not judged again."""
+    agent = agents.agent(GREETER)
+    asked = {"library_agent_id": agent.id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
+    run_id = ada.post("/api/runs", json=asked).json()["id"]
+    agents.library.save(agent, ECHO_OF_TOWN)
+    again = ada.post("/api/runs", json=asked)
+    assert (again.status_code, again.json()["id"]) == (202, run_id)
+    assert ada.post("/api/runs", json={**asked, "request_id": "r2"}).json()["code"] == "invalid_inputs"
+
+
 def test_nothing_begins_before_its_accounts_are_connected(agents: Agents, parley: Parley) -> None:
     """Also those of agents that it runs; the answer says where the user connects them."""
-    safe = open_safe(parley.database, parley.clock)
-    endpoints = TokenEndpoints(safe.server, lambda _parameter: "", parley.clock)
-    signing_in = SigningIn(
-        safe.vault, endpoints, parley.database, parley.clock, RandomIds(parley.clock), "https://parley.example"
-    )
-    ada, body = client_of(parley, "ada", signing_in), {"library_agent_id": posting(agents).id}
+    safe, ada = with_accounts(parley)
+    body = {"library_agent_id": posting(agents).id}
     refused = ada.post("/api/runs", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "credentials_missing")
     details = refused.json()["details"]
@@ -196,7 +245,18 @@ def test_somebody_elses_run_does_not_exist(parley: Parley, agents: Agents) -> No
     assert (answer.status_code, answer.json()["code"]) == (404, "AGENT_NOT_FOUND")
 
 
-def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, ada: TestClient, parley: Parley) -> None:
+def with_accounts(parley: Parley) -> tuple[Safe, TestClient]:
+    """A deployment that keeps credentials, and ada."""
+    safe = open_safe(parley.database, parley.clock)
+    endpoints = TokenEndpoints(safe.server, lambda _parameter: "", parley.clock)
+    address = "https://parley.example"
+    signing_in = SigningIn(safe.vault, endpoints, parley.database, parley.clock, RandomIds(parley.clock), address)
+    return safe, client_of(parley, "ada", signing_in)
+
+
+def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, parley: Parley) -> None:
+    safe, ada = with_accounts(parley)
+    safe.connect(SIGNING)
     path = f"/api/agents/{agents.agent(GREETER).id}/webhook"
     assert ada.get(path).json() == {"url": None}
     assert ada.put(path, json={"url": "http://hooks.example.com/x"}).status_code == 422
@@ -205,3 +265,17 @@ def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, ada: TestCl
     assert client_of(parley, "bob").get(path).status_code == 404
     assert ada.delete(path).status_code == 204
     assert ada.delete(path).json()["code"] == "WEBHOOK_NOT_FOUND"
+
+
+def test_nobody_is_told_what_could_not_be_signed(agents: Agents, parley: Parley) -> None:
+    """The user hears so at once, not the logs for a day: there is no account, or none for this host."""
+    safe, ada = with_accounts(parley)
+    path = f"/api/agents/{agents.agent(GREETER).id}/webhook"
+    refused = ada.put(path, json={"url": "https://hooks.example.com/x"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "credentials_missing")
+    assert refused.json()["details"]["connect_links"] == {"webhook_signing": "/#connect=webhook_signing"}
+    safe.connect(SIGNING)
+    assert ada.put(path, json={"url": "https://other.example.com/x"}).status_code == 409
+    refused = ada.put(path, json={"url": "https://hooks.example.com:99/x"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_webhook_url")
+    assert ada.get(path).json() == {"url": None}

@@ -9,8 +9,8 @@ from shared.chat.deletion import PURGE_AFTER_SECONDS
 from shared.chat.purge import Purge
 from shared.kernel.errors import NotFound
 from shared.runs.deleting import delete_agent
-from shared.runs.deliveries import load_hook, put_hook
 from shared.runs.home import home_session
+from shared.runs.hooks import load_hook, put_hook
 from tests.support.region import Parley
 from tests.support.runs import Agents, given, graph, node, result
 from tests.support.workspace import Desk, build_desk

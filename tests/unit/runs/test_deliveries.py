@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from shared.runs.deliveries import delete_hook, put_hook
+from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.runs.hooks import delete_hook, put_hook
+from shared.tasks.lineage import Lineage
 from shared.tools.web.network import Network
 from tests.support.authority import Authority
 from tests.support.credentials import SIGNING, open_safe
 from tests.support.region import Parley
-from tests.support.runs import GREETER, Agents
+from tests.support.runs import GREETER, Agents, graph, node
 from tests.unit.tools.loopback import Web, small_web
 
 URL = "https://hooks.example.com/runs"
@@ -30,7 +32,8 @@ class Told:
 
     def __init__(self, parley: Parley, web: Web, network: Network) -> None:
         self.parley, self.web = parley, web
-        self.agents = Agents(parley, network=network)
+        self.reviews = Reviews(parley.database, parley.clock)
+        self.agents = Agents(parley, network=network, asked=self.reviews)
         safe = open_safe(parley.database, parley.clock)
         safe.connect(SIGNING)
         assert parley.run_bench is not None
@@ -112,3 +115,58 @@ def test_a_stop_is_told_too(told: Told) -> None:
     told.agents.runs.stop("ada", run_id)
     told.agents.until_quiet()
     assert [message["type"] for message in told.heard()] == ["run.terminated"]
+
+
+def test_a_dry_run_tells_nobody(told: Told) -> None:
+    """Nor do the runs that it starts."""
+    outer = graph([node("run", "Run agent", library_agent_id=told.agent.id, inputs={"City": "Oslo"})])
+    put_hook(told.parley.database, "ada", "outer", URL)
+    run_id = told.agents.start(told.agents.agent(outer, agent_id="outer"), lineage=Lineage(dry_run=True))
+    told.agents.until_quiet()
+    assert told.agents.look(run_id).status == "completed"
+    assert told.heard() == []
+
+
+def test_what_one_user_is_told_stands_before_nobody_elses_run(told: Told) -> None:
+    """Two of a user's deliveries are tried at once; the others have no message. All are told in the end."""
+    parley = told.parley
+    told.web.server.answers(*[TAKEN] * 3)
+    runs = [told.agents.start(told.agent, {"City": "Oslo"}) for _ in range(3)]
+    for run_id in runs:
+        parley.run(run_id)
+    parley.runs_waiting()
+    told.agents.runs.start(told.agents.request(told.agents.agent(GREETER, "bob"), {"City": "Rome"}, run_id="BOB"))
+    pool = parley.pool("deliveries:ada")
+    assert (len(pool.running), len(pool.queued)) == (2, 1)
+    assert parley.runs_waiting() == ["BOB"]
+    told.agents.minutes(1)
+    assert len(told.heard()) == 3
+    assert not parley.pool("deliveries:ada").running
+
+
+def test_what_a_run_asks_its_user_is_told_once(told: Told) -> None:
+    """Each review, also while others wait; then the end."""
+    told.web.server.answers(*[TAKEN] * 4)
+    nodes = [
+        node("loop", "Loop over a list", items=["a", "b"]),
+        node("h", "Human review"),
+        node("then", "Human review"),
+    ]
+    agent = told.agents.agent(graph(nodes, "loop.item > h.payload", "h.rejected_data > then.payload"))
+    put_hook(told.parley.database, "ada", agent.id, URL)
+    run_id = told.agents.start(agent)
+    told.agents.until_quiet()
+    told.agents.minutes(1)
+    first, second = told.agents.look(run_id).reviews
+    assert [(one["type"], one["data"]["status"]) for one in told.heard()] == [("run.review", "review")] * 2
+    assert {one["data"]["review_id"] for one in told.heard()} == {first, second}
+    assert {one["data"]["run_id"] for one in told.heard()} == {run_id}
+
+    told.reviews.decide("ada", first, Verdict("rejected"))
+    told.reviews.decide("ada", second, Verdict("approved"))
+    told.agents.until_quiet()
+    (third,) = told.agents.look(run_id).reviews
+    told.agents.runs.stop("ada", run_id)
+    told.agents.until_quiet()
+    assert [one["data"].get("review_id") for one in told.heard()[2:]] == [third, None]
+    assert told.heard()[-1]["type"] == "run.terminated"

@@ -8,7 +8,9 @@ import pytest
 
 from shared.accounts.credits import Credits
 from shared.accounts.permissions import Permissions
-from shared.agents.running import RunFilter
+from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.agents.running import RunFilter, Spent
+from shared.kernel.errors import Retryable
 from shared.runs import work
 from shared.tasks.lineage import Lineage
 from shared.tasks.wait import Wait
@@ -133,7 +135,10 @@ def test_the_model_is_asked_within_the_budget_of_the_run(parley: Parley) -> None
     )
     run = agents.run(made)
     assert (run.status, run.outputs) == ("completed", {"Said": ["One"]})
-    assert parley.task(run.id).spend.tokens > 0
+    used = parley.task(run.id).spend
+    assert (run.spend.tokens, run.spend.cost_micros) == (used.tokens, used.cost_micros)
+    assert used.tokens > 0
+    assert {one.node_id: one.spend for one in agents.nodes(run.id)} == {"m": run.spend, "out": Spent()}
     parley.with_limits(run_max_tokens=0)
     agents = Agents(parley)
     run = agents.run(made)
@@ -187,6 +192,16 @@ def test_a_run_stops_at_its_most_bytes(parley: Parley, monkeypatch: pytest.Monke
     assert (run.status, run.error_code) == ("failed", "values_too_large")
 
 
+def test_a_run_stops_at_its_most_values(parley: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short ones take much more memory than room: one execution has a bound, and so have all together."""
+    run = Agents(parley, blocks=[Probe(lambda *_: [{}] * 200_000)]).run(graph([node("p", "probe")]))
+    assert (run.status, run.error_code) == ("failed", "value_too_large")
+    monkeypatch.setattr(work, "MOST_RUN_PARTS", 50)
+    nodes = [node("loop", "Loop over a list", items=[[{}] * 9] * 3), result("out", "X")]
+    run = Agents(parley).run(graph(nodes, "loop.item > out.value"))
+    assert (run.status, run.error_code) == ("failed", "values_too_large")
+
+
 def test_long_outputs_are_kept_in_pieces(parley: Parley) -> None:
     """Larger than an item may be, and with characters of several bytes at each edge."""
     text = "ä€😀" * 80_000
@@ -219,3 +234,99 @@ class _Silent:
 
     def start(self, name: str, job: Any) -> None:
         return
+
+
+def failing_until(parley: Parley, seconds: float, act: Any = None) -> Any:
+    """What it calls doesn't answer for so long."""
+    ends = parley.clock.now() + seconds
+
+    def doing(context: Any, value: Any) -> Any:
+        if parley.clock.now() < ends:
+            raise Retryable("DynamoDB throttles.", code="storage_unavailable")
+        return act(context, value) if act else "ok"
+
+    return doing
+
+
+def test_what_may_pass_is_tried_again_for_minutes(parley: Parley) -> None:
+    """At no cost in between, and by whichever worker."""
+    agents = Agents(parley, blocks=[Probe(failing_until(parley, 180))])
+    run_id = agents.start(agents.agent(graph([node("p", "probe"), result("o", "O")], "p.value > o.value")))
+    agents.until_quiet()
+    assert (agents.look(run_id).status, parley.task(run_id).lease_expires) == ("waiting", 0)
+    agents.minutes(9)
+    assert agents.look(run_id).outputs == {"O": ["ok"]}
+
+
+def test_what_does_not_pass_fails_in_the_end(parley: Parley) -> None:
+    """Within a quarter of an hour. What has an effect is not tried again at all."""
+    probe, send = Probe(failing_until(parley, 9_999)), Send(failing_until(parley, 9_999))
+    agents = Agents(parley, blocks=[probe, send])
+    first = agents.start(agents.agent(graph([node("p", "probe")])))
+    second = agents.start(agents.agent(graph([node("s", "send")])))
+    agents.minutes(15)
+    assert [agents.look(run).error_code for run in (first, second)] == ["storage_unavailable"] * 2
+    assert (len(probe.calls), len(send.calls)) == (18, 1)
+
+
+def test_who_has_waited_goes_on_from_there_when_it_is_tried_again(parley: Parley) -> None:
+    """With the note of its own wait."""
+    begun: list[Any] = []
+
+    def act(context: Any, value: Any) -> Any:
+        begun.append(value)
+        if not value:
+            return Wait((), int(parley.clock.now() * 1000) + 60_000, note={"kept": 1})
+        return fails(context, value)
+
+    fails = failing_until(parley, 150)
+    agents = Agents(parley, blocks=[Probe(act)])
+    run_id = agents.start(agents.agent(graph([node("p", "probe"), result("o", "O")], "p.value > o.value")))
+    agents.minutes(5)
+    assert agents.look(run_id).outputs == {"O": ["ok"]}
+    assert (begun[0], {str(one) for one in begun[1:]}) == (None, {"{'kept': 1}"})
+
+
+def test_a_run_waits_for_a_place_for_another(parley: Parley) -> None:
+    """The user has as many in flight as may be; then one ends."""
+    parley.with_runs(1, 2)
+    agents = Agents(parley)
+    agents.agent(GREETER, agent_id="inner")
+    outer = graph(
+        [node("run", "Run agent", library_agent_id="inner", inputs={"City": "Oslo"}), result("o", "O")],
+        "run.outputs > o.value",
+    )
+    parent = agents.start(agents.agent(outer))
+    (first,) = parley.runs_waiting()
+    other = agents.start(agents.agent(GREETER), {"City": "Rome"})
+    parley.run(first)  # of two places, it holds one itself
+    assert agents.look(parent).status == "waiting"
+    agents.minutes(1)
+    assert {agents.look(run).status for run in (parent, other)} == {"completed"}
+
+
+@pytest.mark.parametrize("how", ["by itself", "by its user"])
+def test_how_long_a_node_took_is_told_across_its_wait(parley: Parley, how: str) -> None:
+    """Whoever works on it when, and from where it began, not from where the run did."""
+    reviews = Reviews(parley.database, parley.clock)
+    agents = Agents(parley, asked=reviews)
+    block = node("w", "Wait", seconds=7_200) if how == "by itself" else node("w", "Human review")
+    field = "value" if how == "by itself" else "payload"
+    made = graph([node("first", "Wait", seconds=3_600, value="x"), block], f"first.value > w.{field}")
+    run_id = agents.start(agents.agent(made))
+    agents.until_quiet()
+    parley.clock.advance(3_600)
+    agents.minutes(1)
+    (waiting,) = [one for one in agents.nodes(run_id) if one.node_id == "w"]
+    began = agents.look(run_id).created_at + 3_600_000
+    assert abs(waiting.started_at - began) < 120_000
+    assert waiting.inputs[field] == "x"
+
+    parley.clock.advance(7_200)
+    for review_id in agents.look(run_id).reviews:
+        reviews.decide("ada", review_id, Verdict("approved"))
+    agents.minutes(1)
+    (ended,) = [one for one in agents.nodes(run_id) if one.node_id == "w"]
+    assert (ended.status, ended.started_at) == ("completed", waiting.started_at)
+    assert ended.ended_at is not None
+    assert abs(ended.ended_at - ended.started_at - 7_200_000) < 120_000

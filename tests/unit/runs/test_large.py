@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 from shared.agents.graphs.model import Graph, Link
+from shared.aws.writes import Update
+from shared.runs.hooks import put_hook
+from shared.tasks.pools import pool_key
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, graph, node, result
 
@@ -64,17 +67,29 @@ def test_a_loop_over_a_thousand_items_stays_small(parley: Parley) -> None:
     assert sum(sizes) < 1_500_000
 
 
-def test_many_queued_runs_of_one_user_do_not_block_another(parley: Parley) -> None:
-    """Five hold a slot and have a message; the others have none, so what somebody else starts comes next."""
+def test_five_hundred_queued_runs_of_one_user_do_not_block_another(parley: Parley) -> None:
+    """Five hold a slot and have a message, and so do two that tell how runs have ended; what somebody else starts comes
+    next, and those behind come one by one."""
     parley.with_runs(5, 1_000)
     agents = Agents(parley)
     many, one = agents.agent(GREETER), agents.agent(GREETER, "bob")
-    for _ in range(60):
-        agents.start(many, {"City": "Oslo"})
-    assert len(parley.pool("runs:ada").running) == 5
-    assert len(parley.pool("runs:ada").queued) == 55
+    put_hook(parley.database, "ada", many.id, "https://hooks.example.com/runs")
+    runs = []
+    for _ in range(8):
+        parley.clock.advance(1)
+        runs.append(agents.start(many, {"City": "Oslo"}))
+    behind = {f"9{number:025d}" for number in range(492)}  # as if they had been started after these
+    parley.database.write(Update(pool_key("runs:ada"), "ADD #queued :behind", values={"behind": behind}))
+    assert (len(parley.pool("runs:ada").running), len(parley.pool("runs:ada").queued)) == (5, 495)
+    assert sorted(parley.runs_waiting()) == runs[:5]
+    for run_id in runs[:3]:
+        parley.run(run_id)
+    told = parley.pool("deliveries:ada")
+    assert (len(told.running), len(told.queued)) == (2, 1)
+    assert sorted(parley.runs_waiting()) == sorted([*runs[5:], *told.running])
+
     agents.runs.start(agents.request(one, {"City": "Rome"}, run_id="BOB"))
-    waiting = parley.runs_waiting()
-    assert len(waiting) == 6
+    assert parley.runs_waiting() == ["BOB"]
     parley.run("BOB")
     assert agents.look("BOB", "bob").status == "completed"
+    assert len(parley.pool("runs:ada").queued) == 492

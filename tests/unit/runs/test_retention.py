@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from shared.agents.library.versions import GraphVersions
 from shared.agents.running import RunFilter
 from shared.chat.resume import owned_task
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import NotFound
+from shared.kernel.limits import MAX_RUN_DAYS
 from shared.runs.asking import Asked, ask_for_run
-from shared.runs.deliveries import put_hook
+from shared.runs.hooks import put_hook
 from shared.tasks.lineage import children_of
 from shared.tasks.wait import Wait
 from tests.support.region import Parley
@@ -51,7 +53,7 @@ def test_every_row_of_a_run_has_its_end_when_it_is_written(parley: Parley) -> No
     parley.clock.advance(60)
     agents.until_quiet()
     assert agents.look(run_id).status == "waiting"
-    kinds = ("META", "RUN", "NODE", "CALL", "list")
+    kinds = ("META", "RUN", "NODE", "ORDER", "CALL", "list")
     assert lifetimes(parley, run_id) == {kind: {LASTS} for kind in kinds}
     assert sum(row["sk"].count("#") == 3 for row in rows_of(parley, run_id)) == 2, "pieces of the long output"
 
@@ -65,7 +67,7 @@ def test_a_child_run_has_an_end_of_its_own(parley: Parley) -> None:
     parley.clock.advance(DAY)
     agents.until_quiet()
     (child,) = children_of(parley.database, parley.task(run_id))
-    assert lifetimes(parley, child) == {kind: {LASTS} for kind in ("META", "RUN", "NODE", "list")}
+    assert lifetimes(parley, child) == {kind: {LASTS} for kind in ("META", "RUN", "NODE", "ORDER", "list")}
     assert min(lifetimes(parley, run_id)["CHILD"]) > 366 * DAY
 
 
@@ -81,7 +83,7 @@ def test_a_run_that_has_expired_does_not_exist(parley: Parley) -> None:
     assert agents.runs.look("ada", run.id) is None
     assert agents.runs.stop("ada", run.id) is None
     assert list(agents.runs.nodes("ada", run.id)) == []
-    for wanted in (RunFilter(), RunFilter(library_agent_id=run.library_agent_id), RunFilter(graph_id=run.graph_id)):
+    for wanted in (RunFilter(), RunFilter(library_agent_id=run.library_agent_id)):
         assert list(agents.runs.recent("ada", wanted)) == []
     with pytest.raises(NotFound):
         owned_task(parley.services, run.id, "ada")
@@ -131,3 +133,18 @@ def test_a_callers_own_id_stands_for_its_run_for_a_day(parley: Parley) -> None:
     assert asked() == first
     parley.clock.advance(1)
     assert asked() != first
+
+
+def test_what_a_run_needs_lasts_as_long_as_any_run_may(parley: Parley) -> None:
+    """Its place in the pool, and the version that it runs, though a hundred newer ones have come."""
+    parley.with_runs(5, 10)
+    agents = Agents(parley)
+    agent = agents.agent(GREETER)
+    agents.start(agent, {"City": "Oslo"})
+    now = int(parley.clock.now())
+    (pool,) = parley.database.query("#pk = :pk", {"pk": "POOL#runs:ada"})
+    assert pool["expires_at"] > now + MAX_RUN_DAYS * DAY
+    GraphVersions(parley.database, parley.clock).expire(agent.graph_id, range(1, 2))
+    rows = parley.database.query("#pk = :pk", {"pk": f"GRAPH#{agent.graph_id}"})
+    lasts = [row["expires_at"] for row in rows if row["sk"].startswith("VERSION#")]
+    assert min(lasts) > now + MAX_RUN_DAYS * DAY

@@ -1,5 +1,6 @@
 """Runs that wait for their user: at no cost, for one verdict, and for one execution of what was approved."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -7,15 +8,21 @@ from typing import Any
 
 import pytest
 
+from shared.accounts.credits import Credits
+from shared.agents.graphs.model import Graph
 from shared.agents.reviews.gate import InputReviews
-from shared.agents.reviews.records import EXPIRY_DAYS
+from shared.agents.reviews.records import EXPIRY_DAYS, Asking
 from shared.agents.reviews.reviews import Reviews, Verdict
-from shared.agents.running import RunView
+from shared.agents.running import RunFilter, RunView
 from shared.chat.review_news import review_changed
+from shared.chat.sessions import owned_session
 from shared.kernel.errors import Gone, ParleyError
-from shared.tasks.lineage import Lineage
+from shared.runs import work
+from shared.tasks.lineage import Lineage, children_of
 from shared.tasks.records import TaskStatus
+from tests.support.chat_blocks import Paint, paint, with_blocks
 from tests.support.faults import FaultKind, Killed
+from tests.support.model import calls, says
 from tests.support.region import Parley
 from tests.support.runs import OWN, Agents, Probe, Send, given, graph, node, result
 
@@ -203,14 +210,54 @@ def test_a_dry_run_asks_nobody(parley: Parley) -> None:
     assert reviews_of(parley).page("ada", None, 10) == ([], "")
 
 
-def test_a_run_that_was_stopped_does_nothing_when_it_is_approved(parley: Parley) -> None:
-    """The verdict is kept, and nobody waits for it."""
+@pytest.mark.parametrize("told_first", ["of the end", "of the review"])
+def test_a_run_that_has_ended_asks_no_more(parley: Parley, told_first: str) -> None:
+    """Whichever the stream tells of first. What was decided before stays as it is."""
     block = AsksFirst()
     agents = agents_of(parley, block)
-    run = waiting(agents)
-    agents.runs.stop("ada", run.id)
+    made = graph([node("loop", "Loop over a list", items=["a", "b"]), node("s", "asks")], "loop.item > s.value")
+    run_id = agents.start(agents.agent(made))
+    parley.drain_runs()
+    decided, open_ = agents.look(run_id).reviews
+    reviews_of(parley).decide("ada", decided, REJECTED)
+    if told_first == "of the review":
+        parley.state_changes()
+    agents.runs.stop("ada", run_id)
     agents.until_quiet()
-    assert (decide(agents, run).status, block.calls) == ("terminated", [])
+    assert [reviews_of(parley).get("ada", one).status for one in (decided, open_)] == ["rejected", "closed"]
+    assert reviews_of(parley).page("ada", "pending", 10) == ([], "")
+    with pytest.raises(Gone) as refused:
+        reviews_of(parley).decide("ada", open_, APPROVED)
+    assert (refused.value.code, block.calls) == ("review_closed", [])
+
+
+def test_a_review_that_comes_after_the_end_is_closed(parley: Parley) -> None:
+    """A worker that had not heard of the stop has asked."""
+    agents = agents_of(parley, AsksFirst())
+    run_id = agents.start(agents.agent(ASKING), {"Text": "Hello"})
+    agents.runs.stop("ada", run_id)
+    agents.until_quiet()
+    asking = Asking("ada", "run", run_id, "s.0", "home", AsksFirst.id, "Asks first", {"value": "Hello"})
+    late = reviews_of(parley).request(asking)
+    agents.until_quiet()
+    assert reviews_of(parley).get("ada", late.id).status == "closed"
+
+
+@pytest.mark.parametrize("made", [ASKING, LOOKED_AT])
+def test_nobody_is_given_more_time_than_the_run_has(parley: Parley, made: Graph) -> None:
+    """It asks on its 29th day, and may take 31."""
+    agents = agents_of(parley, AsksFirst())
+    nodes = [node("w", "Wait", seconds=29 * DAY), *made.nodes]
+    asks = next(one.id for one in made.nodes if one.id in {"s", "h"})
+    field = "value" if asks == "s" else "payload"
+    rest = [one for one in made.links if one.sink_id != asks]
+    run_id = agents.start(agents.agent(graph(nodes, f"w.value > {asks}.{field}", *rest)))
+    agents.until_quiet()
+    parley.clock.advance(29 * DAY)
+    agents.minutes(2)
+    (review_id,) = agents.look(run_id).reviews
+    over = agents.look(run_id).created_at + parley.services.run_max_days * DAY * 1000
+    assert reviews_of(parley).get("ada", review_id).expires == over
 
 
 @pytest.mark.parametrize("kind", ["error_after", "kill_after"])
@@ -272,12 +319,16 @@ class UsesAccount(Probe):
         return ("http_bearer",)
 
 
+def accounts(parley: Parley) -> tuple[UsesAccount, Agents]:
+    """A block that uses an account, and agents that can ask."""
+    block = UsesAccount()
+    gate = InputReviews(reviews_of(parley), parley.clock)
+    return block, Agents(parley, reviews=gate, blocks=[block], asked=reviews_of(parley))
+
+
 def test_an_agent_of_another_user_asks_before_it_uses_an_account(parley: Parley) -> None:
     """Who has made it might send on what it reads; one's own agents, and those that Parley ships, are trusted."""
-    block = UsesAccount()
-    agents = Agents(
-        parley, reviews=InputReviews(reviews_of(parley), parley.clock), blocks=[block], asked=reviews_of(parley)
-    )
+    block, agents = accounts(parley)
     own = agents.agent(ASKING)
     anothers = replace(own, owns_graph=False, slug="bob/reader")
     shipped = replace(own, owns_graph=False, slug="parley/summarise-a-page")
@@ -289,3 +340,86 @@ def test_an_agent_of_another_user_asks_before_it_uses_an_account(parley: Parley)
     assert len(block.calls) == 2
     assert decide(agents, agents.look(runs[1])).status == "completed"
     assert len(block.calls) == 3
+
+
+def test_what_it_runs_asks_too(parley: Parley) -> None:
+    """One's own agent, with inputs of its choice."""
+    block, agents = accounts(parley)
+    agents.agent(ASKING, agent_id="mine")
+    outer = agents.agent(graph([node("run", "Run agent", library_agent_id="mine", inputs={"Text": "Hello"})]))
+    agents.start(replace(outer, owns_graph=False, slug="bob/reader"))
+    agents.until_quiet()
+    assert {run.status for run in agents.runs.recent("ada", RunFilter())} == {"review", "waiting"}
+    assert block.calls == []
+
+
+def test_so_does_its_sub_session(parley: Parley) -> None:
+    """In the turn that it has prompted, and in whatever is said there later."""
+    block = Paint(needs=("webhook_signing",))
+    with_blocks(parley, block)
+    agents = Agents(parley)
+    outer = agents.agent(graph([node("ap", "AutoPilot", prompt="Paint"), result("o", "O")], "ap.tool_calls > o.value"))
+    for agent in (outer, replace(outer, owns_graph=False, slug="bob/painter")):
+        Credits(parley.database, parley.clock).grant("ada", 10, agent.slug)
+        parley.scripted(calls(("c1", *_painting())), says("Done"))
+        run_id = agents.start(agent)
+        agents.until_quiet()
+    assert block.painted == ["river"]
+    (called,) = agents.look(run_id).outputs["O"][0]
+    assert "review_required" in str(called)
+
+    (session_id,) = {parley.task(child).session_id for child in children_of(parley.database, parley.task(run_id))}
+    session = owned_session(parley.database, session_id, "ada")
+    parley.scripted(calls(("c2", *_painting("lake"))), says("Done"))
+    parley.send(session, message_id="later")
+    parley.drain_queue()
+    assert block.painted == ["river"]
+
+
+def _painting(text: str = "river") -> tuple[str, str]:
+    name, arguments = paint(text)
+    return name, json.dumps(arguments)
+
+
+def test_a_branch_that_is_ready_does_not_stand_still_while_others_wait(
+    parley: Parley, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reviews that nobody has looked at hold no place that something could run in."""
+    monkeypatch.setattr(work, "MOST_AT_ONCE", 2)
+    probe = Probe()
+    agents = Agents(parley, blocks=[probe], asked=reviews_of(parley))
+    nodes = [
+        node("loop", "Loop over a list", items=list(range(3))),
+        node("h", "Human review"),
+        node("w", "Wait", seconds=600),
+        node("p", "probe"),
+    ]
+    run_id = agents.start(agents.agent(graph(nodes, "loop.item > h.payload", "w.value > p.value")))
+    agents.until_quiet()
+    parley.clock.advance(600)
+    agents.minutes(1)
+    run = agents.look(run_id)
+    assert (run.status, len(run.reviews), len(probe.calls)) == ("review", 3, 1)
+
+
+def test_there_is_a_bound_to_what_waits_and_to_what_goes_on_at_once(
+    parley: Parley, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is behind it comes later; and all comes."""
+    monkeypatch.setattr(work, "MOST_WAITING", 4)
+    monkeypatch.setattr(work, "MOST_AT_ONCE", 2)
+    agents = Agents(parley)
+    nodes = [
+        node("loop", "Loop over a list", items=list(range(6))),
+        node("w", "Wait", seconds=600),
+        node("all", "Merge"),
+        result("out", "N"),
+    ]
+    made = graph(nodes, "loop.item > w.value", "w.value > all.values", "all.count > out.value")
+    run_id = agents.start(agents.agent(made))
+    agents.until_quiet()
+    assert [one.status for one in agents.nodes(run_id)].count("waiting") == 4
+    for _ in range(2):
+        parley.clock.advance(600)
+        agents.minutes(1)
+    assert agents.look(run_id).outputs == {"N": [6]}

@@ -1,11 +1,13 @@
 """A run is started once, works through its graph, and ends once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.agents.running import RunFilter
 from shared.kernel.errors import LimitReached, NotFound
+from shared.runs import listing
 from shared.tasks.lineage import Lineage
 from tests.support.grammar import check_stream
 from tests.support.region import Parley
@@ -63,11 +65,71 @@ def test_runs_are_listed_newest_first_and_by_what_is_asked(parley: Parley) -> No
     assert listed() == ids[::-1]
     assert listed(limit=1) == ids[2:]
     assert listed(library_agent_id=first.id) == [ids[2], ids[0]]
-    assert listed(graph_id=second.graph_id) == [ids[1]]
+    assert listed(library_agent_id=second.id) == [ids[1]]
     assert listed(statuses=frozenset({"failed"})) == []
     middle = agents.look(ids[1]).created_at
     assert listed(since=middle) == ids[:0:-1]
     assert listed(until=middle) == ids[:1]
+
+
+@pytest.fixture
+def crowded(parley: Parley, monkeypatch: pytest.MonkeyPatch) -> tuple[Agents, list[str]]:
+    """The first of six runs has completed; a page looks at three."""
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 3)
+    agents = Agents(parley)
+    agent = agents.agent(GREETER, agent_id="greeter")
+    ids = [agents.start(agent, {"City": "Oslo"})]
+    agents.until_quiet()
+    for _ in range(5):
+        parley.clock.advance(86_400)
+        ids.append(agents.start(agent, {"City": "Oslo"}))
+    return agents, ids
+
+
+@pytest.mark.parametrize("agent_id", ["", "greeter"])
+def test_a_run_is_found_however_many_are_newer(crowded: tuple[Agents, list[str]], agent_id: str) -> None:
+    """By how it stands, and by when it was created."""
+    agents, ids = crowded
+    done = RunFilter(agent_id, statuses=frozenset({"completed"}))
+    assert [run.id for run in agents.runs.recent("ada", done)] == ids[:1]
+    second = agents.look(ids[1]).created_at
+    that_day = RunFilter(agent_id, since=second - 1, until=second + 1)
+    assert [run.id for run in agents.runs.recent("ada", that_day)] == ids[1:2]
+
+    first, place = agents.runs.page("ada", done), ""
+    assert (list(first.runs), first.next != "") == ([], True)
+    place = first.next
+    rest = agents.runs.page("ada", replace(done, before=place))
+    assert ([run.id for run in rest.runs], bool(rest.next)) == (ids[:1], True)
+    assert agents.runs.page("ada", replace(done, before=rest.next)).next == ""
+
+
+def test_a_page_of_runs_is_read_at_once(parley: Parley) -> None:
+    """Few reads for many runs, however they stand."""
+    agents = Agents(parley)
+    agent = agents.agent(GREETER)
+    for _ in range(6):
+        agents.start(agent, {"City": "Oslo"})
+    agents.parley.drain_runs()
+    agents.start(agent, {"City": "Oslo"})
+    parley.watch.reset()
+    assert len(agents.runs.page("ada", RunFilter()).runs) == 7
+    assert sorted(set(parley.watch.calls)) == ["BatchGetItem", "Query"]
+    assert len(parley.watch.calls) == 3
+
+
+def test_a_run_is_in_the_list_where_it_began(parley: Parley) -> None:
+    """Not where the one did that has started it: a child's id is as old."""
+    agents = Agents(parley)
+    agents.agent(GREETER, agent_id="inner")
+    nodes = [node("w", "Wait", seconds=86_400, value="Oslo"), node("run", "Run agent", library_agent_id="inner")]
+    agents.start(agents.agent(graph(nodes, "w.value > run.inputs.City")))
+    agents.until_quiet()
+    between = int(parley.clock.now()) * 1000 + 1
+    parley.clock.advance(86_400)
+    agents.minutes(1)
+    (child,) = agents.runs.recent("ada", RunFilter(since=between))
+    assert child.origin == "agent"
 
 
 def test_a_stopped_run_is_terminated_and_says_so(parley: Parley) -> None:

@@ -104,10 +104,11 @@ class Vault:
 
     # -- for what works for them -----------------------------------------------------------------
 
-    def missing(self, user_id: str, providers: Iterable[str]) -> list[str]:
-        """Those of the providers of which the user has no account that works."""
+    def missing(self, user_id: str, providers: Iterable[str], host: str = "") -> list[str]:
+        """Those of the providers of which the user has no account that works, for `host` if it is named."""
         wanted = list(dict.fromkeys(providers))
-        ready = {one.provider for one in self._store.of(user_id) if one.state == "ready"} if wanted else set()
+        working = (one for one in self._store.of(user_id) if one.state == "ready") if wanted else ()
+        ready = {one.provider for one in working if not host or self._may_go_to(one, host)}
         return [name for name in wanted if name not in ready or self.providers.find(name) is None]
 
     def secret(self, user_id: str, provider: str, host: str) -> Secret:
@@ -125,6 +126,10 @@ class Vault:
             raise ToolError(
                 "Credentials can't be read right now; try again.", code="credentials_unavailable"
             ) from error
+
+    def _may_go_to(self, one: Credential, host: str) -> bool:
+        provider = self.providers.find(one.provider)
+        return provider is not None and host in (provider.hosts or one.hosts)
 
     def _kept(self, credential: Credential, *also: Write) -> Credential:
         self._store.put(credential, *also)

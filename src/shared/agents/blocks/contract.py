@@ -188,8 +188,14 @@ class Block(ABC, Generic[InputT, OutputT]):
         return self.side_effect
 
     def asks_first(self, inputs: InputT) -> bool:  # noqa: ARG002 - for those where it depends
-        """Whether the user is asked before this execution."""
+        """Whether the user is asked before this execution, whoever has made the agent."""
         return self.needs_review
+
+    def must_ask(self, call: ToolContext, inputs: InputT) -> bool:
+        """Whether the user is asked by this call: the block wants it, or what another user has made uses an account."""
+        if call.dry_run:
+            return False
+        return self.asks_first(inputs) or (call.is_foreign and bool(self.credentials_for(inputs.model_dump())))
 
     def credentials_for(self, given: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - for those where it depends
         """The providers that it needs with these inputs, which need be neither whole nor valid."""

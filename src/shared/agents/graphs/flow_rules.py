@@ -3,9 +3,10 @@
 Everything here takes a time in proportion to nodes and links.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from shared.agents.blocks.library.agent_output import AgentOutput
+from shared.agents.graphs.components import components
 from shared.agents.graphs.layout import Layout
 from shared.agents.graphs.pins import split_sink
 from shared.agents.graphs.problem import Problem, listed, quoted
@@ -51,7 +52,7 @@ def _knots(layout: Layout) -> list[list[str]]:
         if not _gathers_each(layout, link.sink_id, link.sink_name):
             follows[link.source_id].append(link.sink_id)
     place = {node_id: number for number, node_id in enumerate(layout.nodes)}
-    groups = [sorted(group, key=place.__getitem__) for group in _strongly_connected(follows)]
+    groups = [sorted(group, key=place.__getitem__) for group in components(follows)]
     waiting = [group for group in groups if len(group) > 1 or group[0] in follows[group[0]]]
     return sorted(waiting, key=lambda group: place[group[0]])
 
@@ -61,7 +62,7 @@ def _merging_themselves(layout: Layout) -> Iterator[str]:
     follows: dict[str, list[str]] = {node_id: [] for node_id in layout.nodes}
     for link in layout.sound_links():
         follows[link.source_id].append(link.sink_id)
-    groups = {node_id: number for number, group in enumerate(_strongly_connected(follows)) for node_id in group}
+    groups = {node_id: number for number, group in enumerate(components(follows)) for node_id in group}
     for link in layout.sound_links():
         pins = layout.pins(link.sink_id)
         gathers_all = pins is not None and pins.gathers.get(link.sink_name) == "all"
@@ -72,43 +73,6 @@ def _merging_themselves(layout: Layout) -> Iterator[str]:
 def _gathers_each(layout: Layout, node_id: str, sink_name: str) -> bool:
     pins = layout.pins(node_id)
     return pins is not None and pins.gathers.get(split_sink(sink_name)[0]) == "each"
-
-
-def _strongly_connected(follows: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Tarjan's components, without recursion: a graph may be one long chain."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    stacked: set[str] = set()
-    for root in follows:
-        if root in index:
-            continue
-        path = [(root, iter(follows[root]))]
-        while path:
-            node, successors = path[-1]
-            if node not in index:
-                index[node] = low[node] = len(index)
-                stack.append(node)
-                stacked.add(node)
-            new = None
-            for successor in successors:
-                if successor not in index:
-                    new = successor
-                    break
-                if successor in stacked:
-                    low[node] = min(low[node], index[successor])
-            if new is not None:
-                path.append((new, iter(follows[new])))
-                continue
-            path.pop()
-            if path:
-                low[path[-1][0]] = min(low[path[-1][0]], low[node])
-            if low[node] == index[node]:
-                component = [stack.pop()]
-                while component[-1] != node:
-                    component.append(stack.pop())
-                stacked.difference_update(component)
-                yield component
 
 
 class _Runs:

@@ -10,7 +10,7 @@ from shared.agents.blocks.registry import AnyBlock, shipped_block
 from shared.agents.blocks.rules.json_schemas import problems, require_schema
 from shared.agents.graphs.model import Graph, Node
 from shared.agents.graphs.secret_schemas import is_secret, without_values
-from shared.kernel.errors import ToolError
+from shared.kernel.errors import Invalid, ToolError
 
 FindBlock = Callable[[str], AnyBlock | None]
 """The block of that id, or None."""
@@ -78,6 +78,22 @@ def check_inputs(schema: Mapping[str, Any], given: Mapping[str, Any]) -> Checked
         for problem in problems(known[name], value)
     ]
     return CheckedInputs(unknown[:_MOST_NAMES], missing, wrong[:_MOST_PROBLEMS])
+
+
+def require_fit(graph: Graph, given: Mapping[str, Any]) -> None:
+    """That the agent can run with these inputs.
+
+    Raises:
+        Invalid: it can't; the message and the details say why, and what it asks for.
+    """
+    schema = input_schema(graph)
+    checked = check_inputs(schema, given)
+    if checked.fit:
+        return
+    unknown = [f"{name} is unknown" for name in checked.unknown]
+    missing = [f"{name} is missing" for name in checked.missing]
+    message = f"The inputs don't fit the agent: {'; '.join([*unknown, *missing, *checked.problems])}"
+    raise Invalid(message, code="invalid_inputs", details={**vars(checked), "inputs": schema})
 
 
 def _named(graph: Graph, block_id: str) -> Iterator[tuple[str, Node]]:

@@ -19,12 +19,13 @@ from shared.aws.database import ConditionFailed, Database
 from shared.aws.writes import Check, Item, Key, Put, Update
 from shared.kernel.clock import Clock, iso, to_millis
 from shared.kernel.errors import NotFound, TooLarge
+from shared.kernel.limits import LONGEST_TASK_SECONDS
 
 RECORD_VERSION = 1
 PART_BYTES = 380_000
 """An item must stay below 400 KB."""
 KEPT_SECONDS = 60 * 24 * 3_600
-"""How long a version that nobody may choose any more can be run to its end; a run waits 30 days at most."""
+"""How long the graph of an agent is kept that is gone: its runs are stopped, and still shown."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class GraphVersions:
 
     def expire(self, graph_id: str, numbers: range | None = None) -> None:
         """Let versions go (all, or those `numbers`), when what runs them has ended. May be done again."""
-        expires_at = int(self._clock.now()) + KEPT_SECONDS
+        expires_at = int(self._clock.now()) + (LONGEST_TASK_SECONDS if numbers else KEPT_SECONDS)
         first, last = (numbers[0], numbers[-1]) if numbers else (0, 999_999)
         values = {"pk": f"GRAPH#{graph_id}", "first": f"VERSION#{first:06d}", "last": f"VERSION#{last:06d}"}
         for head in self._database.query("#pk = :pk AND #sk BETWEEN :first AND :last", values):

@@ -34,6 +34,7 @@ class InputReviews:
             block_name=block.name,
             payload=inputs.model_dump(mode="json", exclude_unset=True),
             of_inputs=True,
+            until=call.task_ends_at,
         )
         review = self._reviews.request(asking)
         match review.status_at(to_millis(self._clock.now())):
@@ -42,7 +43,7 @@ class InputReviews:
             case "rejected":
                 said = f" They said: {review.message}" if review.message else ""
                 raise ToolError(f"The user has rejected it.{said}", code="review_rejected")
-            case "expired":
+            case "expired" | "closed":
                 raise ToolError("Nobody has reviewed it in time.", code="review_expired")
         try:
             return block.input_model.model_validate(review.value)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from shared.aws.writes import Item, Key, Put, Update, Write
 from shared.kernel.clock import iso
 from shared.kernel.ids import derived_id, digest
+from shared.tasks.wait import review_awaited, review_of
 
 RECORD_VERSION = 1
 EXPIRY_DAYS = 30
@@ -29,7 +30,8 @@ MAX_WORDS_CHARACTERS = 2_000
 _KEPT_SECONDS = 7 * 86_400
 """Beyond its expiry: until then a late answer hears that it is late."""
 
-Status = Literal["pending", "approved", "rejected", "expired"]
+Status = Literal["pending", "approved", "rejected", "expired", "closed"]
+"""Closed: nobody waits for the answer any more."""
 Origin = Literal["run", "chat"]
 _OF_LISTING = (
     "status",
@@ -66,6 +68,8 @@ class Asking:
     editable: bool = True
     of_inputs: bool = False
     """Whether the payload is what the block is about to be given, so that edited data must fit it."""
+    until: int = 0
+    """When whoever asks has ended at the latest (milliseconds since the epoch); 0: no bound."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Review:
     def from_item(cls, item: Item) -> "Review":
         """The record from its stored form; fields of later versions are left out."""
         known = {name: item[name] for name in cls.__dataclass_fields__ if name in item}
-        return cls(**{**known, "id": str(item["pk"]).removeprefix("REVIEW#")})
+        return cls(**{**known, "id": review_of(item["pk"])})
 
     def to_listing(self) -> Item:
         """What a list shows of it."""
@@ -176,6 +180,7 @@ class Review:
 
 def new_review(asking: Asking, payload: str, now: int, attempt: int = 0) -> Review:
     """The review that is asked for. `attempt` gives it another id, where somebody else has that one."""
+    expires = now + EXPIRY_DAYS * 86_400_000
     return Review(
         id=_id_of(asking, attempt),
         user_id=asking.user_id,
@@ -187,7 +192,7 @@ def new_review(asking: Asking, payload: str, now: int, attempt: int = 0) -> Revi
         block_name=asking.block_name,
         payload=payload,
         created_at=now,
-        expires=now + EXPIRY_DAYS * 86_400_000,
+        expires=min(expires, asking.until or expires),
         name=asking.name,
         instructions=asking.instructions,
         editable=asking.editable,
@@ -201,11 +206,6 @@ def _id_of(asking: Asking, attempt: int) -> str:
         return derived_id("review", asking.task_id, asking.call_id, str(attempt))
     short = digest("\0".join(("review", asking.task_id, asking.call_id, str(attempt))))[:8]
     return f"copilot-node-{asking.block_id}:{short}"
-
-
-def review_awaited(review_id: str) -> str:
-    """How a review is named in `Wait.on`."""
-    return f"REVIEW#{review_id}"
 
 
 def review_key(review_id: str) -> Key:
@@ -235,13 +235,13 @@ def put_in_session(asking: Key, review: Review, seen: str) -> list[Write]:
     if seen:
         remembered = Put(asked, condition="#review_id = :seen", values={"seen": seen})
     led_to = {"review": review_key(review.id), "listing": listing_key(review)}
-    row = {"pk": f"SESSION#{review.session_id}", "sk": f"REVIEW#{review.id}", "v": RECORD_VERSION, **led_to}
+    row = {"pk": f"SESSION#{review.session_id}", "sk": review_awaited(review.id), "v": RECORD_VERSION, **led_to}
     return [remembered, Put(row)]
 
 
 def led_to(row: Item) -> list[Key]:
     """What a row of a session leads to, if it is one about a review."""
-    return [row["review"], row["listing"]] if str(row["sk"]).startswith("REVIEW#") else []
+    return [row["review"], row["listing"]] if review_of(row["sk"]) else []
 
 
 def decide(review: Review, status: Status, now: int, data: str, message: str) -> tuple[Review, list[Write]]:

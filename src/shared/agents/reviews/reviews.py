@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -158,6 +159,8 @@ class Reviews:
             status = review.status_at(now)
             if status == "expired":
                 raise Gone("The review has expired.", code="review_expired")
+            if status == "closed":
+                raise Gone("The run that asked has ended.", code="review_closed")
             if status != "pending":
                 return _as_before(review, verdict.status, data)
             if data:
@@ -170,6 +173,16 @@ class Reviews:
             log_event("review.decided", user_id=user_id, task_id=review.task_id, outcome=verdict.status)
             return decided
         raise Retryable("The review changes too fast.", code="review_busy")
+
+    def close(self, review_id: str) -> None:
+        """Nobody waits for the answer any more: it can't be decided. One that was decided stays as it is."""
+        review = self.find(review_id)
+        now = to_millis(self._clock.now())
+        if review is None or review.status_at(now) != "pending":
+            return
+        with suppress(TransactionFailed):  # it was decided meanwhile
+            self._database.transact(decide(review, "closed", now, "", "")[1])
+            log_event("review.decided", user_id=review.user_id, task_id=review.task_id, outcome="closed")
 
     # -- using an approval in a chat -------------------------------------------------------------
 

@@ -120,7 +120,7 @@ class ContinueRunBlock(Tool[ContinueRunBlockInput]):
             case "rejected":
                 said = f" They said: {review.message}" if review.message else ""
                 raise ToolError(f"The user has rejected it; it is not run.{said}", code="review_rejected")
-            case "expired":
+            case "expired" | "closed":
                 raise _expired()
         if review.used_by:
             raise _used()

@@ -171,6 +171,10 @@ class RunAgent(Tool[RunAgentInput]):
                 "Schedules would really run; there are none in a dry run. Leave out schedule_name and cron.",
                 code="dry_run",
             )
+        if context.is_foreign:
+            raise ToolError(
+                "What another user has made can't schedule: it would use accounts unasked.", code="foreign_agent"
+            )
         if not arguments.schedule_name:
             raise ToolError("A schedule needs a name: give schedule_name.", code="missing_schedule_name")
         if not arguments.cron:

@@ -91,7 +91,7 @@ class RunBlock(Tool[RunBlockInput]):
         missing = self._calls.to_set_up(context, block, inputs)
         if missing is not None:
             return missing
-        if not context.dry_run and block.asks_first(inputs):
+        if block.must_ask(context, inputs):
             return self._ask(context, block, arguments.input_data)
         self._calls.begin(context, block)
         return self._calls.run(context, block, inputs)

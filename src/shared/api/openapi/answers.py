@@ -187,7 +187,9 @@ class ReviewHead(BaseModel):
     """What a user is asked to review, in short."""
 
     review_id: str
-    status: Literal["pending", "approved", "rejected", "expired"]
+    status: Literal["pending", "approved", "rejected", "expired", "closed"] = Field(
+        description="closed: the run that asked has ended"
+    )
     name: str
     block_id: str
     block_name: str

@@ -62,6 +62,7 @@ PROBLEMS: dict[str, Known] = {
     "TASK_EXPIRED": Known(410, "The stream of this task has expired; its messages remain."),
     "approval_expired": Known(410, "The request has expired."),
     "review_expired": Known(410, "The review has expired."),
+    "review_closed": Known(410, "The run that asked has ended."),
     "review_too_large": Known(413, "The data have more than 180000 bytes."),
     "too_large": Known(413, "The body is larger than 1000000 bytes."),
     "run_busy": Known(503, "Too many runs begin at once."),
@@ -101,6 +102,12 @@ PROBLEMS: dict[str, Known] = {
         "Nothing was run: connect webhook_signing first.",
         {"missing": ["webhook_signing"], "connect_links": {"webhook_signing": "/#connect=webhook_signing"}},
     ),
+    "request_id_used": Known(
+        409,
+        "This request_id was used within a day for another agent, other inputs or another dry_run.",
+        {"run_id": "01K0G2ZQ5C8T9V3M7R4X6W1B2A"},
+    ),
+    "invalid_webhook_url": Known(422, "Only http and https URLs can be fetched."),
     "invalid_inputs": Known(
         422,
         "The inputs don't fit the agent; give what it asks for.",

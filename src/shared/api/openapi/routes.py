@@ -29,7 +29,7 @@ _SEND = Body(
 )
 _OF_ANSWERS = ("APPROVAL_NOT_FOUND", "approval_closed", "approval_expired", "turn_running", "session_busy")
 
-_OF_VERDICTS = ("REVIEW_NOT_FOUND", "review_decided", "review_expired", "review_busy", *OF_BODIES)
+_OF_VERDICTS = ("REVIEW_NOT_FOUND", "review_decided", "review_expired", "review_closed", "review_busy", *OF_BODIES)
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/health"): Route({200: Answer("It works.", answers.Health, examples.HEALTH)}, signed_in=False),

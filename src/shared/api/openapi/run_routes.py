@@ -21,6 +21,13 @@ class RunProblem(BaseModel):
     message: str
 
 
+class ShownSpend(BaseModel):
+    """What was used of the model, without the sub-sessions and runs that were started."""
+
+    tokens: int
+    cost_micros: int = Field(description="millionths of a US dollar")
+
+
 class RunHead(BaseModel):
     """A run in short. Times are ISO 8601 in UTC."""
 
@@ -37,6 +44,7 @@ class RunHead(BaseModel):
     ended_at: str | None
     nodes_done: int = Field(description="executions of nodes that have ended")
     credits: int
+    spend: ShownSpend
     error: RunProblem | None
     reviews: list[str] = Field(description="ids of the reviews that it waits for")
 
@@ -63,13 +71,14 @@ class ShownNode(BaseModel):
     title: str
     block_id: str
     block_name: str
-    status: Literal["running", "waiting", "review", "completed", "failed"]
+    status: Literal["waiting", "review", "completed", "failed"]
     inputs: dict[str, Any] = Field(description="long values are cut")
     outputs: dict[str, list[Any]]
     error: str
     started_at: str
     ended_at: str | None
     credits: int
+    spend: ShownSpend
 
 
 class NodePage(BaseModel):
@@ -99,6 +108,7 @@ _HEAD: dict[str, Any] = {
     "ended_at": "2025-07-18T12:00:01.480Z",
     "nodes_done": 2,
     "credits": 0,
+    "spend": {"tokens": 812, "cost_micros": 940},
     "error": None,
     "reviews": [],
 }
@@ -116,6 +126,7 @@ _NODE = {
     "started_at": "2025-07-18T12:00:01.300Z",
     "ended_at": "2025-07-18T12:00:01.310Z",
     "credits": 0,
+    "spend": {"tokens": 0, "cost_micros": 0},
 }
 _STOPPED = {
     **_HEAD,
@@ -133,6 +144,7 @@ RUN_ROUTES: dict[tuple[str, str], Route] = {
             *_OF_AGENT,
             "GRAPH_NOT_FOUND",
             "credentials_missing",
+            "request_id_used",
             "invalid_inputs",
             "inputs_too_large",
             "too_many_runs",
@@ -156,7 +168,9 @@ RUN_ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/api/runs/{run_id}/cancel"): Route({200: Answer("The run as it is now.", RunHead, _STOPPED)}, _OF_RUN),
     ("GET", "/api/agents/{agent_id}/webhook"): Route({200: Answer("The address.", ShownWebhook, _HOOK)}, _OF_AGENT),
     ("PUT", "/api/agents/{agent_id}/webhook"): Route(
-        {200: Answer("The address.", ShownWebhook, _HOOK)}, (*_OF_AGENT, *OF_BODIES), Body((Webhook,), {"set": _HOOK})
+        {200: Answer("The address.", ShownWebhook, _HOOK)},
+        (*_OF_AGENT, "credentials_missing", "invalid_webhook_url", *OF_BODIES),
+        Body((Webhook,), {"set": _HOOK}),
     ),
     ("DELETE", "/api/agents/{agent_id}/webhook"): Route(
         {204: Answer("Nobody is told any more.")}, (*_OF_AGENT, "WEBHOOK_NOT_FOUND")

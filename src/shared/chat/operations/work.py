@@ -261,6 +261,7 @@ class _Work:
             callback_url=self._bench.callback_url(operation_id, self._operation.deadline),
             journal=Journal(steps, lambda name, value: mailbox.put(_Kept(name, value))),
             dry_run=task.dry_run,
+            is_foreign=task.is_foreign,
             permissions=Permissions.from_item(task.permissions),
             ask=Asking(services, means, task, cancellation, lambda spend: mailbox.put(_Spent(spend))),
         )

@@ -207,7 +207,7 @@ class Ending:
             created_at=now,
             context_from=task.context_from,
             inbox=1 if left else 0,
-            **vars(bound_by(lineage, task.dry_run, task.permissions)),
+            **vars(bound_by(lineage, task)),
         )
         following = self._services.slots.following(task, following)
         gone, (users, notices) = [*pending, *discarded], told_apart(pending)

@@ -99,17 +99,13 @@ class TurnOwner:
         """What the message has cost so far, with the turns that this one goes on with: the bounds are about it."""
         return self.task.carried.plus(self.spend)
 
-    def take_note(self, settled: Spend) -> None:
-        """A tool has used the model, and stored that in the task's record: the next write must not undo it."""
-        self._spend = self._spend.plus(settled)
-
     @property
     def spend(self) -> Spend:
         """What the turn has used so far, stored or not."""
         return self._spend.plus(self.tab.used)
 
     def was_spent(self, spend: Spend) -> None:
-        """Something beside the owner has spent it, and settled it already."""
+        """Something beside the owner has spent and stored it: the next write must not undo that."""
         self._spend = self._spend.plus(spend)
 
     @property

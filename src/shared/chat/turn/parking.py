@@ -1,8 +1,9 @@
 """Tool calls that wait for something: first a little while at once, then with nobody working on the turn."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 from shared.aws.writes import Put, Write
 from shared.chat.services import Services
@@ -33,6 +34,8 @@ class Suspended:
     wait: Wait
     stored: bool = False
     """Whether its journal and its waiters are written."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """What its journal has besides."""
 
 
 def over_soon(services: Services, wait: Wait, cancellation: Cancellation) -> bool:
@@ -53,10 +56,18 @@ def over_soon(services: Services, wait: Wait, cancellation: Cancellation) -> boo
 class Parking:
     """Lets go of one turn whose calls all wait."""
 
-    def __init__(self, services: Services, owner: TurnOwner, turn_ends_at: int) -> None:
+    def __init__(
+        self,
+        services: Services,
+        owner: TurnOwner,
+        turn_ends_at: int,
+        beside: Callable[[Wait], Sequence[Write]] = lambda _: (),
+    ) -> None:
+        """`beside`: what is written with a wait's journal, once."""
         self._services = services
         self._owner = owner
         self._turn_ends_at = turn_ends_at
+        self._beside = beside
 
     def over(self, parked: dict[int, Suspended]) -> list[Suspended]:
         """Take out of `parked` those whose wait is over; if there are none, the turn is let go.
@@ -90,12 +101,21 @@ class Parking:
         bounded = [one if one.stored else replace(one, wait=self._bounded(one.wait), stored=True) for one in parked]
         writes: list[Write] = []
         for one, before in zip(bounded, parked, strict=True):
-            if not before.stored:
-                writes.append(Put(one.wait.to_item(self._owner.task, one.call.id, one.call.name)))
-                writes += waiters(one.wait, self._owner.task.id, one.call.id)
-        for at in range(0, len(writes), _WRITES_AT_ONCE):
-            self._owner.commit(writes[at : at + _WRITES_AT_ONCE])
+            if before.stored:
+                continue
+            more = self._writes(one)
+            if len(writes) + len(more) > _WRITES_AT_ONCE and writes:
+                self._owner.commit(writes)
+                writes = []
+            writes += more
+        if writes:
+            self._owner.commit(writes)
         return bounded
+
+    def _writes(self, one: Suspended) -> list[Write]:
+        task = self._owner.task
+        journal = Put({**one.kept, **one.wait.to_item(task, one.call.id, one.call.name)})
+        return [*waiters(one.wait, task.id, one.call.id), journal, *self._beside(one.wait)]
 
     def _bounded(self, wait: Wait) -> Wait:
         """No call waits beyond the time that the whole turn may take."""

@@ -152,7 +152,7 @@ class ToolStep:
         paid = [one.call for one in results if not one.is_error or one.timed_out]  # a failure of its own is free
         self._charging.charge(self._owner.task, paid)
         for result in results:
-            self._owner.take_note(self._charging.progress(result.call).spent)
+            self._owner.was_spent(self._charging.progress(result.call).spent)
         new = [result.begins for result in results if result.begins]
         read = guide_writes(self._owner.task.session_id, [(one.seq, one.call.name, one.response) for one in results])
         self._owner.commit([*puts, *read, *beginning_writes(new)], [*(_part(result) for result in results), *boundary])
@@ -263,6 +263,7 @@ class ToolStep:
             task_id=self._owner.task.id,
             tool_call_id=call.id,
             dry_run=self._owner.task.dry_run,
+            is_foreign=self._owner.task.is_foreign,
             permissions=self._offer.permissions,
             cancellation=self._cancellation,
             progress=self._charging.progress(call),

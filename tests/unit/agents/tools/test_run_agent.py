@@ -373,6 +373,11 @@ def test_a_dry_session_schedules_nothing(caller: Caller, greeter: dict[str, Any]
     assert caller.run(dry=True, **SCHEDULE, **PARIS, **greeter)["code"] == "dry_run"
 
 
+def test_what_another_user_has_made_schedules_nothing(caller: Caller, greeter: dict[str, Any]) -> None:
+    """The runs would use accounts without asking."""
+    assert caller.run(foreign=True, **SCHEDULE, **PARIS, **greeter)["code"] == "foreign_agent"
+
+
 def test_the_same_is_checked_before_a_schedule_as_before_a_run(caller: Caller, greeter: dict[str, Any]) -> None:
     """It would fail each time."""
     assert caller.run(inputs={"Town": 1}, **SCHEDULE, **greeter)["type"] == "input_validation_error"

@@ -79,6 +79,7 @@ class HumanReview(Block[HumanReviewInput, HumanReviewOutput]):
             name=inputs.name,
             instructions=inputs.instructions,
             editable=inputs.editable,
+            until=call.task_ends_at,
         )
         return _outcome(context, _reviews(context).request(asking))
 
@@ -110,7 +111,7 @@ def _outcome(context: BlockContext, review: Review) -> HumanReviewOutput | Wait:
     match review.status_at(to_millis(context.services.clock.now())):
         case "pending":
             return Wait((review.awaited,), review.expires, note={"review_id": review.id})
-        case "expired":
+        case "expired" | "closed":
             raise _expired()
         case "approved":
             output = HumanReviewOutput(approved_data=review.value)

@@ -2,18 +2,35 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from shared.kernel.errors import ToolError
+
+MOST_PARTS = 200_000
+"""Values in one: each takes dozens of bytes of memory, and as text it may have two characters."""
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def parts_in(text: str) -> int:
+    """How many values JSON text has at most, those within others included."""
+    most = _separated(text)
+    return most if most <= MOST_PARTS else _separated(_STRINGS.sub("", text))
+
+
+def _separated(text: str) -> int:
+    return 1 + text.count(",") + text.count("[") + text.count("{")
 
 
 def read_json(text: str) -> Any:
     """The value.
 
     Raises:
-        ValueError: the text is not JSON, is nested too deeply, or holds what can't be written again (NaN, 1e999, halves
-            of surrogate pairs).
+        ValueError: the text is not JSON, is nested too deeply, holds what can't be written again (NaN, 1e999, halves
+            of surrogate pairs), or more values than memory is for.
     """
+    if parts_in(text) > MOST_PARTS:
+        raise ValueError("too many values")
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode()

@@ -12,6 +12,9 @@ from shared.kernel.errors import ToolError
 MOST_VALUES = 200_000
 """Characters and parts of one value, all that it contains included."""
 
+_WORTH_KNOWING = 4
+"""Parts: a smaller one that has no others in it is measured anew, and costs no memory."""
+
 
 def too_large(what: str) -> ToolError:
     """What is asked for would take too much time or memory."""
@@ -45,12 +48,15 @@ class Sizes:
         if not isinstance(value, list | tuple | dict):
             return 1
         known = self._known.get(id(value))
-        if known is None:
-            size = 1
-            for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value:
-                size = self._bounded(size + self._measure(part))
-            known = self._known[id(value)] = (value, size)
-        return known[1]
+        if known is not None:
+            return known[1]
+        size, is_leaf = 1, len(value) < _WORTH_KNOWING
+        for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value:
+            size = self._bounded(size + self._measure(part))
+            is_leaf = is_leaf and not (part and isinstance(part, list | tuple | dict))
+        if not is_leaf:
+            self._known[id(value)] = (value, size)
+        return size
 
     def _bounded(self, size: int) -> int:
         if size > self._most:
