@@ -1,8 +1,8 @@
 """What tools answer when a user must connect accounts before something can run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -45,6 +45,13 @@ class SetupRequirements(ToolResponse):
     library_agent_id: str | None = None
     """Of an agent; nothing else has one."""
     library_agent_link: str | None = None
+
+
+class Accounts(Protocol):
+    """The accounts that users have connected; no secret of them."""
+
+    def missing(self, user_id: str, providers: Iterable[str], host: str = "") -> list[str]:
+        """Those of the providers of which the user has no account that works, for `host` if it is named."""
 
 
 @dataclass(frozen=True)

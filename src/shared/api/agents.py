@@ -11,6 +11,7 @@ from shared.agents.graphs.model import MAX_GRAPH_BYTES
 from shared.agents.library.library import Library
 from shared.agents.library.matching import MAX_QUERY_CHARACTERS
 from shared.agents.library.records import LibraryAgent
+from shared.agents.setup import Accounts
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
 from shared.api.threads import in_thread
@@ -19,7 +20,6 @@ from shared.chat.services import Services
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import Conflict, NotFound
 from shared.runs import deleting
-from shared.runs.asking import Accounts
 from shared.runs.hooks import check_hook, delete_hook, load_hook, put_hook
 
 MAX_ID_CHARACTERS = 64

@@ -65,7 +65,7 @@ def build_application(
     app.include_router(approvals_router(services, signed_in))
     app.include_router(blocks_router(signed_in))
     app.include_router(reviews_router(services, signed_in))
-    app.include_router(schedules_router(services, signed_in))
+    app.include_router(schedules_router(services, signed_in, signing_in.vault if signing_in else None))
     app.include_router(agents_router(services, signed_in, signing_in.vault if signing_in else None))
     app.include_router(store_router(services, signed_in))
     app.include_router(credentials_router(signing_in, signed_in))

@@ -10,6 +10,7 @@ from pydantic import Field
 from shared.accounts.users import User
 from shared.agents.library.library import Library
 from shared.agents.running import NodeView, RunFilter, RunStatus, RunView
+from shared.agents.setup import Accounts
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
 from shared.api.threads import in_thread
@@ -18,7 +19,7 @@ from shared.chat.services import Services
 from shared.kernel.clock import iso
 from shared.kernel.cursors import cursor_of, place_of
 from shared.kernel.errors import NotFound
-from shared.runs.asking import Accounts, Asked, ask_for_run
+from shared.runs.asking import Asked, ask_for_run
 from shared.runs.starting import Runs
 from shared.stream.parts import encode
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from shared.accounts.users import User
+from shared.agents.setup import Accounts
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
 from shared.chat.requests import parse_json
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from shared.schedules.desk import ScheduleDesk
 
 
-def schedules_router(services: Services, signed_in: Callable[..., User]) -> APIRouter:
-    """The routes; `signed_in` finds the caller."""
+def schedules_router(services: Services, signed_in: Callable[..., User], accounts: Accounts | None) -> APIRouter:
+    """The routes; `signed_in` finds the caller. Without `accounts` this deployment keeps none."""
     router = APIRouter(prefix="/api/schedules", tags=["schedules"])
 
     def desk() -> "ScheduleDesk":
         from shared.schedules.desk import ScheduleDesk  # models and rules, which most cold starts don't need
 
-        return ScheduleDesk(services)
+        return ScheduleDesk(services, accounts)
 
     def account(user: Annotated[User, Depends(signed_in)]) -> User:
         not_a_guest(user)

@@ -6,17 +6,16 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import execution_modes, input_schema, require_fit
-from shared.agents.library.accounts import providers_needed
+from shared.agents.graphs.schemas import require_fit
+from shared.agents.library.accounts import require_accounts
 from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.agents.running import AgentRuns, RunRequest, RunView
-from shared.agents.setup import SetupSubject, setup_needed
+from shared.agents.setup import Accounts
 from shared.aws.database import ConditionFailed
 from shared.aws.writes import Item, Key, Put
 from shared.chat.services import Services
@@ -27,13 +26,6 @@ from shared.tasks.lineage import Lineage
 
 RECORD_VERSION = 1
 _KEPT_SECONDS = 86_400
-
-
-class Accounts(Protocol):
-    """The accounts that users have connected; no secret of them."""
-
-    def missing(self, user_id: str, providers: Iterable[str], host: str = "") -> list[str]:
-        """Those of the providers of which the user has no account that works, for `host` if it is named."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +56,10 @@ def ask_for_run(
     known = _known(services, agent.user_id, asked)
     if not known or runs.look(agent.user_id, known) is None:
         graph = library.graph(agent)
-        _require_accounts(agent, graph, library, accounts)
+        require_accounts(library, accounts, agent, graph, "Nothing was run")
         require_fit(graph, asked.inputs)
     run_id = known or _claimed(services, agent.user_id, asked, services.ids.new())
     return runs.start(RunRequest(run_id, agent, asked.inputs, "api", Lineage(dry_run=asked.dry_run)))
-
-
-def _require_accounts(agent: LibraryAgent, graph: Graph, library: Library, accounts: Accounts | None) -> None:
-    needed = providers_needed(library, agent.user_id, graph)
-    missing = needed if accounts is None else accounts.missing(agent.user_id, needed)
-    if not missing:
-        return
-    subject = SetupSubject(agent.graph_id, agent.name, needed, input_schema(graph), execution_modes(graph))
-    setup = setup_needed(subject, missing).model_dump(mode="json", include={"setup_info", "connect_links"})
-    message = f"Nothing was run: connect {', '.join(missing)} first."
-    raise Conflict(message, code="credentials_missing", details={"missing": list(missing), **setup})
 
 
 def _known(services: Services, user_id: str, asked: Asked) -> str:

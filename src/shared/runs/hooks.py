@@ -5,11 +5,10 @@
 | hook     | `LIBRARY#{user}`  | `HOOK#{agent}` | where the states of an agent's runs are told |
 """
 
-from shared.agents.setup import connect_link
+from shared.agents.setup import Accounts, connect_link
 from shared.aws.database import Database
 from shared.aws.writes import Delete, Key, Put, Write
 from shared.kernel.errors import Conflict, Invalid, NotFound, ToolError
-from shared.runs.asking import Accounts
 
 RECORD_VERSION = 1
 _SIGNING = "webhook_signing"

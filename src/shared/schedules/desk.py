@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from shared.agents.library.accounts import require_accounts
 from shared.agents.library.library import Library
+from shared.agents.setup import Accounts
 from shared.chat.requests import validated
 from shared.chat.services import Services
 from shared.schedules import showing
@@ -16,8 +18,9 @@ from shared.schedules.starting import ScheduledRuns
 class ScheduleDesk:
     """What the HTTP API does about schedules. What is not the user's is not found; see `ScheduleBook` for the rest."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, accounts: Accounts | None = None) -> None:
         self._services = services
+        self._accounts = accounts
         self._book = ScheduleBook(services.database, services.clock)
 
     def create(self, user_id: str, sent: Any) -> dict[str, Any]:
@@ -36,7 +39,9 @@ class ScheduleDesk:
         )
         schedule_id, target = self._services.ids.new(), body.target
         if isinstance(target, AgentTarget):
-            agent = Library(self._services.database, self._services.clock).get(user_id, target.library_agent_id)
+            library = Library(self._services.database, self._services.clock)
+            agent = library.get(user_id, target.library_agent_id)
+            require_accounts(library, self._accounts, agent, library.graph(agent), "Nothing was scheduled")
             made = self._book.schedule_agent(user_id, schedule_id, body, terms, agent, target.inputs)
         else:
             session_id = target.session_id or ""

@@ -23,6 +23,7 @@ from shared.aws.writes import Put
 from shared.kernel.settings import IdentitySettings
 from shared.schedules.records import MAX_SCHEDULES, SHARDS, count_key
 from shared.schedules.store import ScheduleStore
+from tests.support.blocks import block_named
 from tests.support.description import Description
 from tests.support.region import Parley
 
@@ -101,6 +102,28 @@ def test_an_agent_is_scheduled_and_shown(parley: Parley, client: Client) -> None
     assert (listed["id"], "inputs" in listed["target"]) == (made["id"], False)
     assert ada.get("/api/schedules", params={"graph_id": "another"}).json() == {"schedules": []}
     assert ada.get(f"/api/schedules/{made['id']}/history").json() == {"fires": []}
+
+
+def test_an_agent_whose_accounts_are_missing_is_not_scheduled(parley: Parley, client: Client) -> None:
+    """As it would not be run: the user is told what to connect, before it fails each morning."""
+    graph = Graph(
+        name="Post",
+        nodes=[
+            Node(
+                id="post",
+                block_id=block_named("Send webhook").id,
+                input_default={"url": "https://hooks.example.com/x", "payload": {}},
+            ),
+            Node(id="out", block_id=AgentOutput.id, input_default={"name": "status"}),
+        ],
+        links=[Link(source_id="post", source_name="status", sink_id="out", sink_name="value")],
+    )
+    agent = Library(parley.database, parley.clock).create("ada", graph, "poster")
+    target = {"type": "agent", "library_agent_id": agent.id, "inputs": {}}
+    refused = client().post("/api/schedules", json={**WEEKDAYS, "target": target})
+    assert (refused.status_code, refused.json()["code"]) == (409, "credentials_missing")
+    assert refused.json()["details"]["missing"] == ["webhook_signing"]
+    assert client().get("/api/schedules").json()["schedules"] == []
 
 
 @pytest.mark.parametrize(

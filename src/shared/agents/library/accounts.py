@@ -6,9 +6,11 @@ from contextlib import suppress
 from shared.agents.blocks.library.run_agent import RunAgent
 from shared.agents.blocks.registry import shipped_block
 from shared.agents.graphs.model import Graph
-from shared.agents.graphs.schemas import FindBlock, providers_of
+from shared.agents.graphs.schemas import FindBlock, execution_modes, input_schema, providers_of
 from shared.agents.library.library import Library
-from shared.kernel.errors import NotFound
+from shared.agents.library.records import LibraryAgent
+from shared.agents.setup import Accounts, SetupSubject, setup_needed
+from shared.kernel.errors import Conflict, NotFound
 from shared.tasks.lineage import MAX_DEPTH
 
 _MOST_AGENTS = 20
@@ -24,6 +26,24 @@ def providers_needed(library: Library, user_id: str, graph: Graph, find_block: F
     for nested in _nested(library, user_id, graph):
         found |= {*providers_of(nested, find_block)}
     return sorted(found)
+
+
+def require_accounts(
+    library: Library, accounts: Accounts | None, agent: LibraryAgent, graph: Graph, refused: str
+) -> None:
+    """Return if the agent's user has connected all that it needs; None: this deployment keeps no accounts.
+
+    Raises:
+        Conflict: something is missing; the message begins with `refused`, the details name it.
+    """
+    needed = providers_needed(library, agent.user_id, graph)
+    missing = needed if accounts is None else accounts.missing(agent.user_id, needed)
+    if not missing:
+        return
+    subject = SetupSubject(agent.graph_id, agent.name, needed, input_schema(graph), execution_modes(graph))
+    setup = setup_needed(subject, missing).model_dump(mode="json", include={"setup_info", "connect_links"})
+    message = f"{refused}: connect {', '.join(missing)} first."
+    raise Conflict(message, code="credentials_missing", details={"missing": list(missing), **setup})
 
 
 def _nested(library: Library, user_id: str, graph: Graph) -> Iterator[Graph]:

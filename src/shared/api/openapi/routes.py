@@ -117,6 +117,7 @@ ROUTES: dict[tuple[str, str], Route] = {
             "AGENT_NOT_FOUND",
             "GRAPH_NOT_FOUND",
             "SESSION_NOT_FOUND",
+            "credentials_missing",
             "too_many_schedules",
             "inputs_too_large",
             "invalid_inputs",
