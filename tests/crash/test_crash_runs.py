@@ -15,6 +15,8 @@ from shared.accounts.credits import Credits
 from shared.agents.graphs.model import Graph
 from shared.agents.running import RunFilter, RunView
 from shared.kernel.errors import ParleyError
+from shared.tasks.lineage import children_of
+from shared.tasks.records import Task
 from shared.tasks.wait import Wait
 from tests.crash.test_crash import EVERY, worth_striking
 from tests.support.checks import check_dense_rows
@@ -23,6 +25,7 @@ from tests.support.grammar import check_stream
 from tests.support.model import says
 from tests.support.region import Parley, build_parley
 from tests.support.runs import Agents, Paid, Probe, Send, given, graph, node, result
+from tests.support.workspace import Desk, build_desk
 
 RUN = "01JXRUN0000000000000000000"
 GRANTED = 100
@@ -34,6 +37,7 @@ class RunWorld:
 
     parley: Parley
     made_of: Graph
+    desk: Desk
     send: Send = field(init=False)
     agents: Agents = field(init=False)
 
@@ -41,7 +45,7 @@ class RunWorld:
         self.send = Send()
         self.parley.model.choose = lambda _: [0.3, *says("a river")]
         self.parley.with_limits(run_max_tokens=100_000)
-        self.agents = Agents(self.parley, blocks=[Probe(self._wait), self.send, Paid()])
+        self.agents = Agents(self.parley, files=self.desk.workspace, blocks=[Probe(self._wait), self.send, Paid()])
         with self.parley.watch.paused():
             Credits(self.parley.database, self.parley.clock).grant("ada", GRANTED, "g1")
             self.agents.agent(INNER, agent_id="inner")
@@ -80,15 +84,20 @@ class RunWorld:
     def _over(self) -> bool:
         """Whether every run has ended and was delivered. A timer that a newer one replaced may lie a month ahead."""
         with self.parley.watch.paused():
-            tasks = [self.parley.task(run.id) for run in self.agents.runs.recent("ada", RunFilter(limit=100))]
+            runs = [self.parley.task(run.id) for run in self.agents.runs.recent("ada", RunFilter(limit=100))]
+            tasks = [*runs, *(self.parley.task(child) for run in runs for child in self._children(run))]
         return all(task.status.ended and task.lease_expires == 0 for task in tasks)
+
+    def _children(self, run: Task) -> list[str]:
+        return list(children_of(self.parley.database, run))
 
     def _work(self) -> None:
         while True:
-            tasks = self.parley.runs_waiting()
-            for task_id in tasks:
+            runs, turns = self.parley.runs_waiting(), self.parley.messages_waiting()
+            tasks = [*((self.parley.run, one) for one in runs), *((self.parley.work, one) for one in turns)]
+            for work, task_id in tasks:
                 try:
-                    self.parley.run(task_id)
+                    work(task_id)
                 except (Killed, ParleyError):
                     continue
             try:
@@ -111,6 +120,7 @@ class RunWorld:
                 assert len(ids) == len(set(ids))
             assert self.parley.pool("runs:ada").running == frozenset()
             assert len(self.send.calls) == len({call for call, _ in self.send.calls}), "sent twice"
+            assert len(self._children(self.parley.task(RUN))) <= 1, "begun twice"
             return self.agents.look(RUN)
 
     def paid(self) -> int:
@@ -155,12 +165,20 @@ RUNS: Mapping[str, tuple[Sequence[Any], Sequence[str]]] = {
         [node("run", "Run agent", library_agent_id="inner", inputs={"X": "x"}), result("out", "Y")],
         ["run.outputs > out.value"],
     ),
+    "a sub-session": (
+        [node("ap", "AutoPilot", prompt="Where does it flow?"), result("out", "Y")],
+        ["ap.response > out.value"],
+    ),
+    "a file": (
+        [given("in", "X"), node("file", "Store a file", path="x.md"), result("out", "Y")],
+        ["in.value > file.content", "file.path > out.value"],
+    ),
 }
 
 
 @pytest.fixture(scope="module")
-def parley() -> Iterator[Parley]:
-    """One deployment for all; each run gets empty tables."""
+def place() -> Iterator[tuple[Parley, Desk]]:
+    """One deployment for all, with a bucket; each run gets empty tables."""
     patch = pytest.MonkeyPatch()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         patch.setenv(name, "testing")
@@ -168,16 +186,19 @@ def parley() -> Iterator[Parley]:
     with mock_aws():
         built = build_parley()
         built.with_runs(2, 10)
-        yield built
+        with built.watch.paused():
+            desk = build_desk(built.database, built.clock, built.watch)
+        yield built, desk
     patch.undo()
 
 
-def run(parley: Parley, name: str, fault_at: int | None, fault: FaultKind) -> RunWorld:
+def run(place: tuple[Parley, Desk], name: str, fault_at: int | None, fault: FaultKind) -> RunWorld:
     """The run, disturbed at one call, and what follows."""
+    parley, desk = place
     nodes, links = RUNS[name]
     parley.wipe()
     parley.clock.advance(1_000)
-    world = RunWorld(parley, graph(nodes, *links))
+    world = RunWorld(parley, graph(nodes, *links), desk)
     parley.watch.reset(fault_at, fault)
     world.start()
     world.minutes()
@@ -186,20 +207,23 @@ def run(parley: Parley, name: str, fault_at: int | None, fault: FaultKind) -> Ru
 
 def outcome(run: RunView, world: RunWorld) -> tuple[Any, ...]:
     """What must be as in an undisturbed run, but for what became of effects elsewhere that were cut off."""
-    return run.status, run.outputs, run.nodes_done, run.credits, world.paid()
+    return run.status, run.outputs, run.nodes_done, run.credits, world.paid(), world.desk.used()
 
 
 @pytest.mark.parametrize("kind", FAULT_KINDS)
 @pytest.mark.parametrize("name", RUNS)
-def test_a_fault_at_any_call_of_a_run_changes_nothing_in_the_end(parley: Parley, name: str, kind: FaultKind) -> None:
+def test_a_fault_at_any_call_of_a_run_changes_nothing_in_the_end(
+    place: tuple[Parley, Desk], name: str, kind: FaultKind
+) -> None:
     """The same outputs and prices; an effect elsewhere that was cut off is not repeated, and its node says so."""
-    undisturbed = run(parley, name, None, kind)
+    parley, undisturbed = place[0], run(place, name, None, kind)
     calls_made = list(parley.watch.calls)
     expected = outcome(undisturbed.check(), undisturbed)
     assert expected[0] == "completed"
-    for at in worth_striking(calls_made)[FAULT_KINDS.index(kind) % EVERY :: EVERY]:
+    every = EVERY * (3 if name == "a sub-session" and EVERY > 1 else 1)  # turns have a matrix of their own
+    for at in worth_striking(calls_made)[FAULT_KINDS.index(kind) % every :: every]:
         try:
-            world = run(parley, name, at, kind)
+            world = run(place, name, at, kind)
             ended = world.check()
             if "E" in ended.outputs:
                 assert "interrupted" in ended.outputs["E"][0]

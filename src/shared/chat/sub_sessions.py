@@ -122,5 +122,5 @@ def _told_to_the_model() -> Iterator[None]:
     except Conflict as error:
         message = "A turn runs there that may do or spend more than this one; wait for its end."
         raise ToolError(message, code="sub_session_busy") from error
-    except (LimitReached, Retryable) as error:
+    except LimitReached as error:
         raise ToolError(error.message, code=error.code) from error

@@ -43,28 +43,33 @@ _KEPT_SECONDS = 8 * 86_400
 
 
 @dataclass(frozen=True)
-class StateOfRun:
-    """What is told."""
+class News:
+    """What is told of a run."""
 
-    run_id: str
-    user_id: str
-    library_agent_id: str
-    agent_name: str
     status: RunStatus
     error_code: str = ""
     review_id: str = ""
     """What its user is asked, if that is what is told."""
 
-    def payload(self, now: int) -> dict[str, Any]:
+    @property
+    def names(self) -> list[str]:
+        """What tells it from other news of the run."""
+        return [self.status, *([self.review_id] if self.review_id else [])]
+
+    def payload(self, run: Run, now: int) -> dict[str, Any]:
         """The message: no inputs and no outputs, which whoever may can read."""
-        hidden = {"user_id"} if self.review_id else {"user_id", "review_id"}
-        data = {name: value for name, value in vars(self).items() if name not in hidden}
+        data = {
+            "run_id": run.id,
+            "library_agent_id": run.library_agent_id,
+            "agent_name": run.agent_name,
+            "status": self.status,
+            "error_code": self.error_code,
+            **({"review_id": self.review_id} if self.review_id else {}),
+        }
         return {"type": f"run.{self.status}", "timestamp": iso(now), "data": data}
 
 
-def delivery_of(
-    services: Services, task: Task, run: Run, status: RunStatus, *, error_code: str = "", review_id: str = ""
-) -> tuple[Task, list[Write]] | None:
+def delivery_of(services: Services, task: Task, run: Run, news: News) -> tuple[Task, list[Write]] | None:
     """A message to where the user wants to be told of the run, and the writes that create it; None: nobody is told.
 
     The writes join those of the change that is told of, once for each. Whoever has made them calls `begin_delivery`.
@@ -73,9 +78,8 @@ def delivery_of(
     if url is None:
         return None
     now = to_millis(services.clock.now())
-    state = StateOfRun(run.id, run.user_id, run.library_agent_id, run.agent_name, status, error_code, review_id)
     new = task.fresh(
-        id=derived_id("delivery", run.id, status, *([review_id] if review_id else [])),
+        id=derived_id("delivery", run.id, *news.names),
         kind=_KIND,
         created_at=now,
         expires_at=now // 1000 + _KEPT_SECONDS,
@@ -91,7 +95,7 @@ def delivery_of(
         "v": RECORD_VERSION,
         "url": url,
         "agent_id": run.library_agent_id,
-        "payload": json.dumps(state.payload(now)),
+        "payload": json.dumps(news.payload(run, now)),
         "attempts": 0,
     }
     return delivery, [*watched_task_writes(delivery), Put(record, condition="attribute_not_exists(#pk)")]

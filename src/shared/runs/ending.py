@@ -8,7 +8,7 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.runs.deliveries import begin_delivery, delivery_of
+from shared.runs.deliveries import News, begin_delivery, delivery_of
 from shared.runs.records import Run, run_key
 from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
@@ -94,7 +94,7 @@ class Ending:
         opening = [] if OpenStream.after(owner.parts).started else opening_parts(owner.task)
         parts = [*opening, *closing_parts(self._run.id, status, outputs, verdict.message)]
         now = to_millis(self._services.clock.now())
-        delivery = delivery_of(self._services, owner.task, self._run, status, error_code=verdict.code)
+        delivery = delivery_of(self._services, owner.task, self._run, News(status, verdict.code))
         writes: list[Write] = [self._record(verdict, now, credits), *self._services.slots.leave(owner.task)]
         writes += delivery[1] if delivery else []
         failed = verdict.status is not TaskStatus.COMPLETED

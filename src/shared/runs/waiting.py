@@ -10,7 +10,7 @@ from shared.chat.turn.owner import TurnOwner
 from shared.chat.turn.parking import Parking, Suspended
 from shared.kernel.clock import to_millis
 from shared.runs.calling import Underway
-from shared.runs.deliveries import begin_delivery, delivery_of
+from shared.runs.deliveries import News, begin_delivery, delivery_of
 from shared.runs.records import Run
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
@@ -75,7 +75,7 @@ class Waits:
 
     def _told(self, wait: Wait) -> list[Write]:
         task = self._owner.task
-        told = [delivery_of(self._services, task, self._run, "review", review_id=one) for one in wait.reviews]
+        told = [delivery_of(self._services, task, self._run, News("review", review_id=one)) for one in wait.reviews]
         self._to_tell += [delivery for delivery, _ in filter(None, told)]
         return [write for _, writes in filter(None, told) for write in writes]
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 from cryptography import x509
 
 from shared.agents.reviews.reviews import Reviews, Verdict
+from shared.kernel.errors import ParleyError
 from shared.runs.hooks import delete_hook, put_hook
 from shared.tasks.lineage import Lineage
 from shared.tools.web.network import Network
 from tests.support.authority import Authority
 from tests.support.credentials import SIGNING, open_safe
+from tests.support.faults import FAULT_KINDS, FaultKind, Killed
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, graph, node
 from tests.unit.tools.loopback import Web, small_web
@@ -170,3 +173,24 @@ def test_what_a_run_asks_its_user_is_told_once(told: Told) -> None:
     told.agents.until_quiet()
     assert [one["data"].get("review_id") for one in told.heard()[2:]] == [third, None]
     assert told.heard()[-1]["type"] == "run.terminated"
+
+
+@pytest.mark.parametrize("kind", ["error_after", "kill_after"])
+def test_whatever_breaks_on_the_way_it_is_told(told: Told, kind: FaultKind) -> None:
+    """Under one id; a worker that died behind the receiver's answer tells it once more."""
+    parley = told.parley
+    for at in range(FAULT_KINDS.index(kind), 60, 8):
+        told.web.server.requests.clear()
+        told.web.server.answers(*[TAKEN] * 4)
+        run_id = told.agents.start(told.agent, {"City": "Oslo"})
+        parley.watch.reset(fault_at=at, fault=kind)
+        with suppress(Killed, ParleyError):
+            told.agents.until_quiet()
+        parley.watch.reset()
+        with suppress(Killed, ParleyError):
+            told.agents.until_quiet()
+        told.agents.minutes(2)
+        assert told.agents.look(run_id).status == "completed", at
+        heard = [one for one in told.heard() if one["data"]["run_id"] == run_id]
+        assert len({one["id"] for one in heard}) == 1, at
+        assert len(heard) <= 2, at

@@ -62,7 +62,7 @@ def run_call(
             return response
         context.progress.output_exists |= not isinstance(response, ErrorResponse)
         return bounded(response, context, spill)
-    except ToolError as error:
+    except (ToolError, Retryable) as error:
         return ErrorResponse(code=error.code, message=_printable(error.message))
     except Exception as error:  # noqa: BLE001 - a broken tool must not break the turn
         log_failure("tool.raised", error, **context.ids, tool=tool.name, tool_call_id=call.id)

@@ -17,7 +17,6 @@ from shared.agents.blocks.contract import (
 )
 from shared.agents.blocks.rules.json_text import read_json
 from shared.kernel.errors import ToolError
-from shared.tools.workspace.failures import told_to_the_model
 from shared.tools.workspace.paths import normal_path
 from shared.tools.workspace.store import no_such_file
 
@@ -62,13 +61,12 @@ class ReadFile(Block[ReadFileInput, ReadFileOutput]):
         """Read it."""
         files, path, session = context.services.files, normal_path(inputs.path), context.call.session_id
         assert files is not None, "it is not available without"
-        with told_to_the_model():
-            file = files.find(session, path)
-            if file is None:
-                raise no_such_file(path)
-            if file.size > MOST_BYTES:
-                raise ToolError(f"The file has {file.size} bytes; {MOST_BYTES} can be read.", code="content_too_large")
-            body = files.read(session, file)
+        file = files.find(session, path)
+        if file is None:
+            raise no_such_file(path)
+        if file.size > MOST_BYTES:
+            raise ToolError(f"The file has {file.size} bytes; {MOST_BYTES} can be read.", code="content_too_large")
+        body = files.read(session, file)
         return ReadFileOutput(content=_content(body, inputs.as_json), size=file.size)
 
 

@@ -17,7 +17,6 @@ from shared.agents.blocks.contract import (
 )
 from shared.agents.blocks.rules.json_text import to_bytes
 from shared.kernel.errors import ToolError
-from shared.tools.workspace.failures import told_to_the_model
 from shared.tools.workspace.paths import TOOL_OUTPUTS, is_tool_output, normal_path
 
 MOST_BYTES = 1_000_000
@@ -61,8 +60,7 @@ class StoreFile(Block[StoreFileInput, StoreFileOutput]):
         path, body = _path(inputs), to_bytes(inputs.content, MOST_BYTES)
         assert context.services.files is not None, "it is not available without"
         kind = mimetypes.guess_type(path, strict=False)[0] or "text/plain"
-        with told_to_the_model():
-            change = context.services.files.write(context.call, path, body, kind, overwrite=inputs.overwrite)
+        change = context.services.files.write(context.call, path, body, kind, overwrite=inputs.overwrite)
         return StoreFileOutput(path=change.path, size=change.size)
 
     def rehearse(self, context: BlockContext, inputs: StoreFileInput) -> StoreFileOutput:  # noqa: ARG002 - not kept
