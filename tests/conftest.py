@@ -13,6 +13,7 @@ from tests.support.region import Parley, build_parley
 from tests.support.stand_in.web import StandInWeb, stand_in_web
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks at its turn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a region, or what was built, share a worker of pytest-xdist."""
     for item in items:
