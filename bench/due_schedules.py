@@ -20,6 +20,7 @@ from moto import mock_aws
 from shared.kernel import telemetry
 from shared.schedules.records import DueRow
 from shared.schedules.tick import ERRAND, PORTION, Tick
+from tests.support.mended_moto import mended_moto
 from tests.support.region import Parley, build_parley, put_rows
 
 DUE = 100_000
@@ -77,7 +78,7 @@ def main() -> int:
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
     output = io.StringIO()
     telemetry.logger.registered_handler.setStream(output)  # type: ignore[attr-defined]
-    with mock_aws(), redirect_stdout(output):
+    with mended_moto(), mock_aws(), redirect_stdout(output):
         found = spread(build_parley(), DUE)
     print(f"due at once        {DUE:>10,}")
     print(f"looked at          {found.rows:>10,}")

@@ -22,6 +22,7 @@ from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.chat.accept import Requester
 from shared.chat.resume import SocketReplay
 from shared.kernel import telemetry
+from tests.support.mended_moto import mended_moto
 from tests.support.region import build_parley
 from tests.support.runs import GREETER, Agents, graph, link, node, result
 
@@ -195,7 +196,7 @@ def measure() -> Iterator[tuple[str, bool, Counted]]:
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
     output = io.StringIO()
     telemetry.logger.registered_handler.setStream(output)  # type: ignore[attr-defined]
-    with mock_aws():
+    with mended_moto(), mock_aws():
         bench = _Bench(output)
         looping = loop()
         kinds = {

@@ -22,6 +22,7 @@ from shared.chat.sessions import Session, owned_session, session_key
 from shared.chat.transcript import Compaction, Message, put_message
 from shared.kernel import telemetry
 from shared.stream.parts import encode
+from tests.support.mended_moto import mended_moto
 from tests.support.model import says
 from tests.support.region import Parley, build_parley
 
@@ -46,7 +47,7 @@ class Cost:
 
 def compare(young: int, old: int) -> tuple[dict[str, Cost], dict[str, Cost]]:
     """The costs in sessions of so many messages, in a deployment of their own."""
-    with mock_aws():
+    with mended_moto(), mock_aws():
         parley = build_parley()
         meter = Meter(parley.database._client)
         meter.attach(parley.database._client, parley.services.queue._client)

@@ -14,6 +14,7 @@ from bench.meter import PRICES, Meter
 from shared.chat.accept import Requester
 from shared.chat.model import ModelFinished, TextDelta
 from shared.kernel import telemetry
+from tests.support.mended_moto import mended_moto
 from tests.support.region import build_parley
 
 SECONDS, TOKENS = 12.0, 500
@@ -27,7 +28,7 @@ def measure(*, watched: bool) -> dict[str, float]:
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
     output = io.StringIO()
     telemetry.logger.registered_handler.setStream(output)  # type: ignore[attr-defined]
-    with mock_aws(), redirect_stdout(output):
+    with mended_moto(), mock_aws(), redirect_stdout(output):
         parley = build_parley()
         parley.with_turns(5, 15)
         session = parley.new_session()

@@ -13,13 +13,11 @@ from tests.support.region import Parley, build_parley
 from tests.support.stand_in.web import StandInWeb, stand_in_web
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks at its turn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a region, or what was built, share a worker of pytest-xdist."""
+    """Tests on the deployment with the demo model are a suite of their own: `make test-demo`."""
     for item in items:
-        used = {*getattr(item, "fixturenames", ()), *item.path.parts}
-        for shared in {"region", "stack", "template"} & used:
-            item.add_marker(pytest.mark.xdist_group(shared))
+        if "region" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.demo)
 
 
 @pytest.fixture(autouse=True)
