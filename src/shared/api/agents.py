@@ -14,6 +14,7 @@ from shared.agents.library.records import LibraryAgent
 from shared.agents.setup import Accounts
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
+from shared.api.parameters import MAX_ID_CHARACTERS, Cursor, Limit
 from shared.api.threads import in_thread
 from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
@@ -22,15 +23,11 @@ from shared.kernel.errors import Conflict, NotFound
 from shared.runs import deleting
 from shared.runs.hooks import check_hook, delete_hook, load_hook, put_hook
 
-MAX_ID_CHARACTERS = 64
-MAX_CURSOR_CHARACTERS = 300
 MAX_VERSION = 999_999
 MAX_DOCUMENT_BYTES = MAX_GRAPH_BYTES + 64_000
 """A graph, and what an export says around it."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)]
 Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 
 

@@ -10,6 +10,7 @@ from shared.accounts.permissions import BlockName
 from shared.accounts.users import User
 from shared.api.bodies import read_body
 from shared.api.paging import session_page
+from shared.api.parameters import MAX_ID_CHARACTERS, Cursor, Limit
 from shared.api.threads import in_thread
 from shared.chat.accept import Accepted
 from shared.chat.answer_requests import answers_in
@@ -47,8 +48,6 @@ from shared.tasks.run_state import RunState
 POST_HOLD_SECONDS = 20.0
 RESUME_HOLD_SECONDS = 25.0
 POLL_HOLD_SECONDS = 20.0
-MAX_ID_CHARACTERS = 64
-MAX_CURSOR_CHARACTERS = 300
 MAX_SEQUENCE = 10**9
 """Beyond any row's; DynamoDB refuses a key that is longer than 1 KB."""
 RUN_ID_HEADER = "x-workflow-run-id"
@@ -91,8 +90,8 @@ def chat_router(services: Services, signed_in: Callable[..., User]) -> APIRouter
     @router.get("/sessions")
     def listing(
         user: caller,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
         search: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
         parent_session: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
     ) -> dict[str, Any]:

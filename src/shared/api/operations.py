@@ -9,13 +9,13 @@ from pydantic import Field
 
 from shared.accounts.users import User
 from shared.api.bodies import read_body
+from shared.api.parameters import MAX_ID_CHARACTERS
 from shared.chat.operations.callbacks import Callbacks
 from shared.chat.operations.completing import complete_operation, find_operation, stop_operation
 from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
 from shared.kernel.errors import NotFound
 
-MAX_ID_CHARACTERS = 64
 _MAX_SECRET_CHARACTERS = 1_000
 _MAX_BYTES = 1_200_000
 """Of a completion: what is brought may be an agent, and those have up to 1 MB."""

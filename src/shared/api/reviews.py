@@ -11,12 +11,12 @@ from shared.accounts.users import User
 from shared.agents.reviews.records import MAX_WORDS_CHARACTERS, Status
 from shared.agents.reviews.reviews import Reviews, Verdict
 from shared.api.bodies import read_body
+from shared.api.parameters import Cursor, Limit
 from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
 from shared.kernel.cursors import cursor_of, place_of
 
-MAX_CURSOR_CHARACTERS = 200
 Words = Annotated[str, StringConstraints(max_length=MAX_WORDS_CHARACTERS)]
 
 
@@ -47,8 +47,8 @@ def reviews_router(services: Services, signed_in: Callable[..., User]) -> APIRou
     def list_reviews(
         user: caller,
         status: Annotated[Status | None, Query()] = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> dict[str, Any]:
         """What runs and chats have asked the user, the newest first."""
         before = str(place_of(cursor, str)[0]) if cursor else ""

@@ -13,6 +13,7 @@ from shared.agents.running import NodeView, RunFilter, RunStatus, RunView
 from shared.agents.setup import Accounts
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
+from shared.api.parameters import MAX_ID_CHARACTERS, Cursor, Id, Limit, SomeId
 from shared.api.threads import in_thread
 from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
@@ -23,13 +24,9 @@ from shared.runs.asking import Asked, ask_for_run
 from shared.runs.starting import Runs
 from shared.stream.parts import encode
 
-MAX_ID_CHARACTERS = 64
 MAX_PAGE_BYTES = 3_000_000
 """A Lambda function answers 6 MB at most, and what is JSON already is escaped once more."""
 _CUT = "(left out: the answer would be too large)"
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=300)]
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 
 
 class NewRun(Body):
@@ -73,7 +70,7 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
         user: caller,
         limit: Limit = 30,
         cursor: Cursor = None,
-        library_agent_id: Annotated[str, Query(max_length=MAX_ID_CHARACTERS)] = "",
+        library_agent_id: SomeId = "",
         statuses: Annotated[list[RunStatus], Query(max_length=len(get_args(RunStatus)))] = [],  # noqa: B006 - FastAPI copies it
     ) -> dict[str, Any]:
         """The caller's runs, the newest first, without their outputs."""

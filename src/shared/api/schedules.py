@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from shared.accounts.users import User
 from shared.agents.setup import Accounts
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
+from shared.api.parameters import SomeId
 from shared.chat.requests import parse_json
 from shared.chat.services import Services
 
@@ -40,8 +41,8 @@ def schedules_router(services: Services, signed_in: Callable[..., User], account
     @router.get("")
     def list_schedules(
         user: caller,
-        library_agent_id: Annotated[str, Query(max_length=64)] = "",
-        graph_id: Annotated[str, Query(max_length=64)] = "",
+        library_agent_id: SomeId = "",
+        graph_id: SomeId = "",
     ) -> dict[str, Any]:
         """The caller's schedules, the oldest first."""
         return desk().list(user.id, library_agent_id, graph_id)

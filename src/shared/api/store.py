@@ -10,9 +10,10 @@ from shared.accounts.users import User
 from shared.agents.library.library import Library
 from shared.agents.library.marketplace import Marketplace, Published
 from shared.agents.library.slugs import MAX_SLUG_CHARACTERS, SLUG_PATTERN, USERNAME_PATTERN, slug_from
-from shared.api.agents import MAX_ID_CHARACTERS, Cursor, Limit, Search
+from shared.api.agents import Search
 from shared.api.bodies import read_body
 from shared.api.callers import not_a_guest
+from shared.api.parameters import MAX_ID_CHARACTERS, Cursor, Limit
 from shared.api.threads import in_thread
 from shared.chat.requests import Body, parse_json, validated
 from shared.chat.services import Services
