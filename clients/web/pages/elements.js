@@ -47,7 +47,7 @@ export function time(iso) {
 
 /** `1 node`, `2 nodes`. */
 export function counted(number, noun) {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+  return `${number.toLocaleString()} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** A heading with what stands below it. */
