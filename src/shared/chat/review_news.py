@@ -22,12 +22,12 @@ from shared.chat.sessions import Session, session_key
 from shared.chat.transcript import put_message
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
-from shared.kernel.telemetry import count, log_event, log_problem
+from shared.kernel.telemetry import count, log_event
 from shared.stream import frames
 from shared.stream.notices import notify_user
 from shared.tasks.records import Task
 from shared.tasks.store import get_task, raise_inbox
-from shared.tasks.waits import send_on, wake_waiters
+from shared.tasks.waits import wake_waiters
 
 _ATTEMPTS = 12
 
@@ -137,10 +137,4 @@ def _continue(session: Session, task: Task, notice: Submission) -> list[Write]:
 def _send(services: Services, task: Task) -> None:
     log_event("turn.accepted", **task.ids)
     count("TurnAccepted")
-    if not task.awaits_slot:
-        send_on(services.queue, task)
-        return
-    try:
-        services.slots.admit(task)
-    except Retryable as error:  # it is stored: its timer has it admitted
-        log_problem("slots.promotion_failed", **task.ids, code=error.code)
+    services.slots.begin(task)

@@ -29,7 +29,7 @@ from shared.runs.records import Run
 from shared.tasks.lease import Lease
 from shared.tasks.records import Task, TaskStatus, task_key
 from shared.tasks.store import get_task
-from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS, send_on
+from shared.tasks.waits import MAX_MESSAGE_DELAY_SECONDS
 from shared.tools.contract import ToolContext
 
 RECORD_VERSION = 1
@@ -72,7 +72,7 @@ class News:
 def delivery_of(services: Services, task: Task, run: Run, news: News) -> tuple[Task, list[Write]] | None:
     """A message to where the user wants to be told of the run, and the writes that create it; None: nobody is told.
 
-    The writes join those of the change that is told of, once for each. Whoever has made them calls `begin_delivery`.
+    The writes join those of the change that is told of, once for each. Whoever has made them has `slots` begin it.
     """
     url = None if run.dry_run else load_hook(services.database, run.user_id, run.library_agent_id)
     if url is None:
@@ -99,17 +99,6 @@ def delivery_of(services: Services, task: Task, run: Run, news: News) -> tuple[T
         "attempts": 0,
     }
     return delivery, [*watched_task_writes(delivery), Put(record, condition="attribute_not_exists(#pk)")]
-
-
-def begin_delivery(services: Services, task: Task) -> None:
-    """Have it tried as soon as few others of its user's are."""
-    if not task.awaits_slot:
-        send_on(services.queue, task)
-        return
-    try:
-        services.slots.admit(task)
-    except Retryable as error:  # it is stored: its timer has it admitted
-        log_problem("slots.promotion_failed", **task.ids, code=error.code)
 
 
 def advance_delivery(services: Services, blocks: BlockServices, task_id: str, invocation: str) -> None:

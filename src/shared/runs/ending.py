@@ -8,7 +8,7 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event
-from shared.runs.deliveries import News, begin_delivery, delivery_of
+from shared.runs.deliveries import News, delivery_of
 from shared.runs.records import Run, run_key
 from shared.runs.stream import closing_parts, opening_parts
 from shared.runs.views import outputs_of, status_of
@@ -115,7 +115,7 @@ class Ending:
             return False
         self._report(verdict, now)
         if delivery:
-            begin_delivery(self._services, delivery[0])
+            self._services.slots.begin(delivery[0])
         return True
 
     def _record(self, verdict: Verdict, now: int, credits: int) -> Update:

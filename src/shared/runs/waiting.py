@@ -10,7 +10,7 @@ from shared.chat.turn.owner import TurnOwner
 from shared.chat.turn.parking import Parking, Suspended
 from shared.kernel.clock import to_millis
 from shared.runs.calling import Underway
-from shared.runs.deliveries import News, begin_delivery, delivery_of
+from shared.runs.deliveries import News, delivery_of
 from shared.runs.records import Run
 from shared.tasks.records import Task
 from shared.tasks.wait import Wait
@@ -71,7 +71,7 @@ class Waits:
         """Write the journals that are not; what its user is asked is told to where they want it told."""
         self._parking.keep(self._parked)
         while self._to_tell:
-            begin_delivery(self._services, self._to_tell.pop())
+            self._services.slots.begin(self._to_tell.pop())
 
     def _told(self, wait: Wait) -> list[Write]:
         task = self._owner.task

@@ -29,6 +29,7 @@ from shared.tasks.pools import (
 )
 from shared.tasks.records import Task
 from shared.tasks.store import get_task
+from shared.tasks.waits import send_on
 
 TOO_MANY_RUNS = "too_many_runs"
 _MOST_AT_ONCE = 50
@@ -157,6 +158,16 @@ class Slots:
             except TransactionFailed:  # it has ended, or has got its slot
                 return
         self.promote(task.pool)
+
+    def begin(self, task: Task) -> None:
+        """Have a task worked on that was stored just now: its message is sent, or it may wait for a slot."""
+        if not task.awaits_slot:
+            send_on(self._queue, task)
+            return
+        try:
+            self.admit(task)
+        except Retryable as error:  # it is stored: its timer has it admitted
+            log_problem("slots.promotion_failed", **task.ids, code=error.code)
 
     def promote(self, pool: str) -> None:
         """Give free slots to the oldest tasks that wait, and send their messages.

@@ -52,7 +52,7 @@ PARAMETERS: dict[str, Any] = {
     "compat": "6",
 }
 
-_CREATED, _LATER = "2025-07-18T11:00:00.000Z", "2025-07-18T11:00:04.250Z"
+CREATED, _LATER = "2025-07-18T11:00:00.000Z", "2025-07-18T11:00:04.250Z"
 
 HEALTH = {"status": "ok"}
 TICKET = {
@@ -94,8 +94,8 @@ USAGE = {
 SESSION = {
     "id": SESSION_ID,
     "title": "Rivers",
-    "created_at": _CREATED,
-    "updated_at": _CREATED,
+    "created_at": CREATED,
+    "updated_at": CREATED,
     "is_processing": False,
     "parent_session": None,
 }
@@ -236,7 +236,7 @@ TASK = {
     "status": "failed",
     "tool_name": None,
     "operation_id": None,
-    "created_at": _CREATED,
+    "created_at": CREATED,
     "ended_at": _LATER,
     "error": {"code": "model_refused", "message": "The model's server refused the request (400)."},
 }
@@ -294,75 +294,6 @@ BLOCKS = {
         }
     ],
     "categories": ["agent", "text", "data", "logic", "model", "web", "files", "time"],
-}
-
-NEW_AGENT_SCHEDULE = {
-    "name": "River levels",
-    "target": {"type": "agent", "library_agent_id": LIBRARY_AGENT_ID, "inputs": {"river": "Elbe"}},
-    "cron": "30 9 * * 1-5",
-    "timezone": "Europe/Berlin",
-    "overlap": "skip",
-    "jitter_seconds": 120,
-}
-NEW_FOLLOW_UP = {
-    "name": "Ask again",
-    "target": {"type": "message", "message": "Has the level fallen?", "session_id": SESSION_ID},
-    "delay_seconds": 3_600,
-}
-SCHEDULE: dict[str, Any] = {
-    "id": SCHEDULE_ID,
-    "name": "River levels",
-    "status": "active",
-    "reason": None,
-    "cron": "30 9 * * 1-5",
-    "at": None,
-    "once": False,
-    "timezone": "Europe/Berlin",
-    "ends_at": None,
-    "overlap": "skip",
-    "catch_up": "run",
-    "jitter_seconds": 120,
-    "max_failures": 3,
-    "max_tokens": None,
-    "max_cost_usd": None,
-    "device": None,
-    "target": {
-        "type": "agent",
-        "library_agent_id": LIBRARY_AGENT_ID,
-        "graph_id": GRAPH_ID,
-        "inputs": {"river": "Elbe"},
-    },
-    "next_fire": "2025-07-21T07:30:00.000Z",
-    "next_fire_local": "2025-07-21T08:30:00+01:00",
-    "last_fire": "2025-07-18T07:30:00.000Z",
-    "last_task_id": TASK_ID,
-    "last_session_id": SESSION_ID,
-    "failures": 0,
-    "last_error": None,
-    "chat_session_id": None,
-    "created_at": _CREATED,
-    "updated_at": _CREATED,
-}
-PAUSED_SCHEDULE = {**SCHEDULE, "status": "paused", "reason": "user", "next_fire": None, "next_fire_local": None}
-SCHEDULES = {"schedules": [SCHEDULE]}
-SCHEDULE_PREVIEW = {
-    "timezone": "Europe/Berlin",
-    "next_fires": [{"at": "2025-07-21T07:30:00.000Z", "local": "2025-07-21T08:30:00+01:00"}],
-}
-SCHEDULE_HISTORY = {
-    "fires": [
-        {
-            "fire": "2025-07-18T07:30:00.000Z",
-            "fire_local": "2025-07-18T08:30:00+01:00",
-            "at": "2025-07-18T07:32:04.120Z",
-            "outcome": "started",
-            "reason": None,
-            "task_id": TASK_ID,
-            "session_id": SESSION_ID,
-            "result": "completed",
-            "error": None,
-        }
-    ]
 }
 
 CREDENTIAL: dict[str, Any] = {

@@ -17,11 +17,11 @@ from shared.api.openapi.agent_routes import AGENT_ROUTES
 from shared.api.openapi.problems import OF_BODIES
 from shared.api.openapi.route import Answer, Body, Route
 from shared.api.openapi.run_routes import RUN_ROUTES
+from shared.api.openapi.schedule_routes import SCHEDULE_ROUTES
 from shared.api.operations import Completion
 from shared.api.reviews import ReviewApproval, ReviewRejection
 from shared.chat.answer_requests import ApprovalAnswer
 from shared.chat.requests import ClaimSession, NewSession, OwnSend, PendingSend, RenameSession, RunSend, TransportSend
-from shared.schedules.requests import NewSchedule, PreviewRequest, ScheduleChange
 
 _SEND = Body(
     (OwnSend, TransportSend),
@@ -109,97 +109,6 @@ ROUTES: dict[tuple[str, str], Route] = {
         {200: Answer("It is rejected.", answers.ShownReview, examples.REVIEW_REJECTED)},
         _OF_VERDICTS,
         Body((ReviewRejection,), {"with a reason": {"message": "Not today."}, "without": {}}, required=False),
-    ),
-    ("POST", "/api/schedules"): Route(
-        {201: Answer("The schedule.", answers.ShownSchedule, examples.SCHEDULE)},
-        (
-            "login_required",
-            "AGENT_NOT_FOUND",
-            "GRAPH_NOT_FOUND",
-            "SESSION_NOT_FOUND",
-            "credentials_missing",
-            "too_many_schedules",
-            "inputs_too_large",
-            "invalid_inputs",
-            "invalid_agent",
-            "not_schedulable",
-            "never_fires",
-            *OF_BODIES,
-        ),
-        Body((NewSchedule,), {"run of an agent": examples.NEW_AGENT_SCHEDULE, "message": examples.NEW_FOLLOW_UP}),
-    ),
-    ("GET", "/api/schedules"): Route(
-        {200: Answer("The schedules.", answers.ScheduleList, examples.SCHEDULES)},
-        ("login_required", "validation_failed"),
-    ),
-    ("POST", "/api/schedules/preview"): Route(
-        {200: Answer("The times.", answers.SchedulePreview, examples.SCHEDULE_PREVIEW)},
-        ("login_required", *OF_BODIES),
-        Body((PreviewRequest,), {"cron": {"cron": "30 9 * * 1-5", "timezone": "Europe/Berlin"}}),
-    ),
-    ("GET", "/api/schedules/{schedule_id}"): Route(
-        {200: Answer("The schedule.", answers.ShownSchedule, examples.SCHEDULE)},
-        ("login_required", "SCHEDULE_NOT_FOUND"),
-    ),
-    ("PATCH", "/api/schedules/{schedule_id}"): Route(
-        {200: Answer("The schedule as it is now.", answers.ShownSchedule, examples.SCHEDULE)},
-        (
-            "login_required",
-            "SCHEDULE_NOT_FOUND",
-            "AGENT_NOT_FOUND",
-            "GRAPH_NOT_FOUND",
-            "inputs_too_large",
-            "invalid_inputs",
-            "invalid_agent",
-            "not_schedulable",
-            "never_fires",
-            "wrong_kind",
-            "schedule_busy",
-            *OF_BODIES,
-        ),
-        Body((ScheduleChange,), {"other times": {"cron": "0 8 * * 1-5", "ends_at": None}}),
-    ),
-    ("DELETE", "/api/schedules/{schedule_id}"): Route(
-        {204: Answer("It fires no more; what it has started goes on.")},
-        ("login_required", "SCHEDULE_NOT_FOUND", "schedule_busy"),
-    ),
-    ("POST", "/api/schedules/{schedule_id}/pause"): Route(
-        {200: Answer("The schedule.", answers.ShownSchedule, examples.PAUSED_SCHEDULE)},
-        ("login_required", "SCHEDULE_NOT_FOUND", "schedule_busy"),
-    ),
-    ("POST", "/api/schedules/{schedule_id}/resume"): Route(
-        {200: Answer("The schedule, which counts from now on.", answers.ShownSchedule, examples.SCHEDULE)},
-        (
-            "login_required",
-            "SCHEDULE_NOT_FOUND",
-            "AGENT_NOT_FOUND",
-            "GRAPH_NOT_FOUND",
-            "SESSION_NOT_FOUND",
-            "invalid_inputs",
-            "invalid_agent",
-            "not_schedulable",
-            "never_fires",
-            "schedule_busy",
-        ),
-    ),
-    ("POST", "/api/schedules/{schedule_id}/run"): Route(
-        {202: Answer("It has begun.", answers.ShownFire, examples.SCHEDULE_HISTORY["fires"][0])},
-        (
-            "login_required",
-            "SCHEDULE_NOT_FOUND",
-            "schedule_running",
-            "turn_running",
-            "approval_open",
-            "agent_deleted",
-            "agent_invalid",
-            "session_deleted",
-            "too_many_turns",
-            "schedule_busy",
-        ),
-    ),
-    ("GET", "/api/schedules/{schedule_id}/history"): Route(
-        {200: Answer("What became of its fires.", answers.ScheduleHistory, examples.SCHEDULE_HISTORY)},
-        ("login_required", "SCHEDULE_NOT_FOUND"),
     ),
     ("POST", "/api/chat/sessions"): Route(
         {201: Answer("The session.", answers.SessionHead, examples.SESSION)},
@@ -348,4 +257,5 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     **AGENT_ROUTES,
     **RUN_ROUTES,
+    **SCHEDULE_ROUTES,
 }

@@ -24,12 +24,11 @@ from shared.chat.turn.owner import InboxChanged, StreamMoved, TurnOwner, WritesR
 from shared.kernel.analytics import operation_finished
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Retryable
-from shared.kernel.telemetry import count, log_event, log_problem
+from shared.kernel.telemetry import count, log_event
 from shared.stream.closing import OpenStream
 from shared.stream.parts import encode
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.store import get_task, raise_inbox
-from shared.tasks.waits import send_on
 from shared.tools.contract import ErrorResponse
 
 _ATTEMPTS = 12
@@ -65,13 +64,7 @@ class Settlement:
     def _send(self, continuation: Task) -> None:
         log_event("turn.accepted", **continuation.ids)
         count("TurnAccepted")
-        if not continuation.awaits_slot:
-            send_on(self._services.queue, continuation)
-            return
-        try:
-            self._services.slots.admit(continuation)
-        except Retryable as error:  # it is stored: its timer has it admitted
-            log_problem("slots.promotion_failed", **continuation.ids, code=error.code)
+        self._services.slots.begin(continuation)
 
     def _try(self, wanted: Verdict) -> "Task | bool | None":
         """The continuation, or True if there is none; None if something changed meanwhile."""
