@@ -161,22 +161,21 @@ _SCHEDULE_HISTORY = {
         }
     ]
 }
+_OF_SCHEDULE = ("login_required", "SCHEDULE_NOT_FOUND")
+_OF_AGENT = ("AGENT_NOT_FOUND", "GRAPH_NOT_FOUND")
+_UNFIT = ("invalid_inputs", "invalid_agent", "not_schedulable", "never_fires")
 
 SCHEDULE_ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/api/schedules"): Route(
         {201: Answer("The schedule.", ShownSchedule, _SCHEDULE)},
         (
             "login_required",
-            "AGENT_NOT_FOUND",
-            "GRAPH_NOT_FOUND",
+            *_OF_AGENT,
             "SESSION_NOT_FOUND",
             "credentials_missing",
             "too_many_schedules",
             "inputs_too_large",
-            "invalid_inputs",
-            "invalid_agent",
-            "not_schedulable",
-            "never_fires",
+            *_UNFIT,
             *OF_BODIES,
         ),
         Body((NewSchedule,), {"run of an agent": _NEW_AGENT_SCHEDULE, "message": _NEW_FOLLOW_UP}),
@@ -192,20 +191,15 @@ SCHEDULE_ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("GET", "/api/schedules/{schedule_id}"): Route(
         {200: Answer("The schedule.", ShownSchedule, _SCHEDULE)},
-        ("login_required", "SCHEDULE_NOT_FOUND"),
+        _OF_SCHEDULE,
     ),
     ("PATCH", "/api/schedules/{schedule_id}"): Route(
         {200: Answer("The schedule as it is now.", ShownSchedule, _SCHEDULE)},
         (
-            "login_required",
-            "SCHEDULE_NOT_FOUND",
-            "AGENT_NOT_FOUND",
-            "GRAPH_NOT_FOUND",
+            *_OF_SCHEDULE,
+            *_OF_AGENT,
             "inputs_too_large",
-            "invalid_inputs",
-            "invalid_agent",
-            "not_schedulable",
-            "never_fires",
+            *_UNFIT,
             "wrong_kind",
             "schedule_busy",
             *OF_BODIES,
@@ -214,32 +208,26 @@ SCHEDULE_ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("DELETE", "/api/schedules/{schedule_id}"): Route(
         {204: Answer("It fires no more; what it has started goes on.")},
-        ("login_required", "SCHEDULE_NOT_FOUND", "schedule_busy"),
+        (*_OF_SCHEDULE, "schedule_busy"),
     ),
     ("POST", "/api/schedules/{schedule_id}/pause"): Route(
         {200: Answer("The schedule.", ShownSchedule, _PAUSED_SCHEDULE)},
-        ("login_required", "SCHEDULE_NOT_FOUND", "schedule_busy"),
+        (*_OF_SCHEDULE, "schedule_busy"),
     ),
     ("POST", "/api/schedules/{schedule_id}/resume"): Route(
         {200: Answer("The schedule, which counts from now on.", ShownSchedule, _SCHEDULE)},
         (
-            "login_required",
-            "SCHEDULE_NOT_FOUND",
-            "AGENT_NOT_FOUND",
-            "GRAPH_NOT_FOUND",
+            *_OF_SCHEDULE,
+            *_OF_AGENT,
             "SESSION_NOT_FOUND",
-            "invalid_inputs",
-            "invalid_agent",
-            "not_schedulable",
-            "never_fires",
+            *_UNFIT,
             "schedule_busy",
         ),
     ),
     ("POST", "/api/schedules/{schedule_id}/run"): Route(
         {202: Answer("It has begun.", ShownFire, _SCHEDULE_HISTORY["fires"][0])},
         (
-            "login_required",
-            "SCHEDULE_NOT_FOUND",
+            *_OF_SCHEDULE,
             "schedule_running",
             "turn_running",
             "approval_open",
@@ -252,6 +240,6 @@ SCHEDULE_ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("GET", "/api/schedules/{schedule_id}/history"): Route(
         {200: Answer("What became of its fires.", ScheduleHistory, _SCHEDULE_HISTORY)},
-        ("login_required", "SCHEDULE_NOT_FOUND"),
+        _OF_SCHEDULE,
     ),
 }
