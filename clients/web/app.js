@@ -174,7 +174,7 @@ async function createChat(text) {
   draw();
   try {
     const session = await api.createSession();
-    chats.add({ ...session, title: titleFrom(text) });
+    chats.add(session, titleFrom(text));
     chat = newChatObject(session.id);
     history.pushState(null, '', hrefOf('chat', session.id));
     return true;

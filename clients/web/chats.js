@@ -17,6 +17,7 @@ export class Chats {
   #search = null; // of the titles of all chats; null: nothing is searched for
   #typing = null;
   #deleted = new Set(); // the server's list may have them for a moment
+  #titled = new Map(); // by this window, which the server's list may not know for a moment: id → { older, now }
   #open = null; // the id of the chat that is open
 
   /**
@@ -49,6 +50,7 @@ export class Chats {
   of(api) {
     this.#api = api;
     [this.#sessions, this.#cursor] = [[], null];
+    this.#titled.clear();
     this.#elements.search.value = '';
     if (api) this.load();
     else {
@@ -62,9 +64,10 @@ export class Chats {
     return [...this.#sessions, ...(this.#search?.sessions ?? [])].find((session) => session.id === id)?.title;
   }
 
-  /** A chat that was made just now. */
-  add(session) {
-    this.#sessions = [session, ...this.#sessions];
+  /** A chat that was made just now; its first message is on its way and gives it this title. */
+  add(session, title) {
+    this.#entitle(session.id, session.title, title);
+    this.#sessions = [this.#withTitle(session), ...this.#sessions];
   }
 
   /** Bring the list up to date; `open` is the id of the chat that is open, or null. */
@@ -88,7 +91,8 @@ export class Chats {
       const last = answer.sessions.at(-1)?.updated_at;
       const older = this.#cursor === null ? [] : rest.filter((session) => session.updated_at < last);
       this.#cursor ??= answer.next_cursor;
-      this.#sessions = [...fresh, ...answer.sessions, ...older.filter((session) => !fresh.includes(session))];
+      const listed = answer.sessions.map((session) => this.#withTitle(session));
+      this.#sessions = [...fresh, ...listed, ...older.filter((session) => !fresh.includes(session))];
       this.#events.changed();
     } catch (error) {
       this.#events.problem(error);
@@ -106,7 +110,8 @@ export class Chats {
       if (this.#search) return await this.#search.more();
       const answer = await this.#api.sessions(this.#cursor);
       const loaded = new Set(this.#sessions.map((session) => session.id));
-      this.#sessions = [...this.#sessions, ...answer.sessions.filter((session) => !loaded.has(session.id))];
+      const listed = answer.sessions.filter((session) => !loaded.has(session.id));
+      this.#sessions = [...this.#sessions, ...listed.map((session) => this.#withTitle(session))];
       this.#cursor = answer.next_cursor ?? '';
       this.#events.changed();
     } catch (error) {
@@ -126,14 +131,32 @@ export class Chats {
 
   /** Show a chat's new title at once, and the old one again if the server refuses it. */
   async #rename(id, title) {
-    const known = this.titleOf(id);
+    const known = this.titleOf(id) ?? null;
+    this.#entitle(id, known, title);
     this.#retitle(id, title);
     try {
-      this.#retitle(id, (await this.#api.rename(id, title)).title);
+      const { title: kept } = await this.#api.rename(id, title);
+      this.#entitle(id, title, kept);
+      this.#retitle(id, kept);
     } catch (error) {
-      this.#retitle(id, known ?? null);
+      this.#titled.delete(id);
+      this.#retitle(id, known);
       this.#events.problem(error);
     }
+  }
+
+  #entitle(id, before, now) {
+    const older = this.#titled.get(id)?.older ?? [];
+    this.#titled.set(id, { older: [...older, before].filter((title) => title !== now), now });
+  }
+
+  /** A session as the server lists it, with the title it was given here as long as the list has one from before. */
+  #withTitle(session) {
+    const titled = this.#titled.get(session.id);
+    if (!titled) return session;
+    if (titled.older.includes(session.title)) return { ...session, title: titled.now };
+    this.#titled.delete(session.id);
+    return session;
   }
 
   #retitle(id, title) {

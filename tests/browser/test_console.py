@@ -124,21 +124,21 @@ def test_stop(ada: Page) -> None:
 
 def test_reload_resumes(ada: Page) -> None:
     """A reload in the middle of an answer goes on with it, and no word is there twice."""
-    say(ada, "slow 6")
+    say(ada, "slow 12")
     ada.until(f"{WORDS} > 20", "the answer has begun")
 
     ada.reload()
 
     ada.until(f"{LAST}?.dataset.status === 'streaming' && {WORDS} > 20", "the answer goes on")
     ada.until(DONE, "the answer is complete")
-    assert ada.evaluate(WORDS) == 250
+    assert ada.evaluate(WORDS) == 500
     assert ada.evaluate("document.querySelectorAll('.message').length") == 2
     assert ada.errors == []
 
 
 def test_a_message_during_an_answer_waits(ada: Page) -> None:
     """What is sent during an answer is shown as queued and answered afterwards, in the right order."""
-    say(ada, "slow 4")
+    say(ada, "slow 10")
     ada.until(f"{WORDS} > 5", "the answer has begun")
 
     say(ada, "Good morning")
@@ -264,6 +264,43 @@ def test_a_chat_gets_another_title_by_keyboard(ada: Page) -> None:
     ada.reload()
 
     ada.until("document.querySelector('#chat-title').textContent === 'Tea & <biscuits>'", "the title is stored")
+    assert ada.errors == []
+
+
+LATE_LISTS = """
+(() => {
+  const ask = window.fetch;
+  window.fetch = async (address, options) => {
+    const answer = await ask(address, options);
+    if (options?.method !== 'GET' || !String(address).includes('/api/chat/sessions?')) return answer;
+    const list = await answer.json();
+    for (const session of list.sessions) session.title = null;
+    window.lateLists = (window.lateLists ?? 0) + 1;
+    return new Response(JSON.stringify(list), { status: 200, headers: answer.headers });
+  };
+})()
+"""
+
+
+def test_a_list_that_was_read_before_takes_no_title_away(ada: Page) -> None:
+    """A list may arrive that was read before the first message was accepted, or before the chat got another title."""
+    name = f"{CURRENT}.querySelector('.chat-name').textContent"
+    ada.evaluate(LATE_LISTS)
+    chat_with_an_answer(ada, "Good morning")
+    ada.until("window.lateLists > 0", "a list has come that has no title")
+    ada.evaluate("new Promise(requestAnimationFrame)")
+    assert ada.evaluate(name) == "Good morning"
+
+    ada.evaluate(f"{CURRENT}.querySelector('.rename').click()")
+    ada.type("#chats .chat-rename:not([hidden])", "Tea")
+    ada.press("Enter")
+    ada.until(f"{name} === 'Tea'", "the title is shown")
+    before = ada.evaluate("window.lateLists")
+    say(ada, "Good evening")
+    ada.until(f"{DONE} && window.lateLists > {before}", "another list has come that has no title")
+    ada.evaluate("new Promise(requestAnimationFrame)")
+
+    assert ada.evaluate(name) == "Tea"
     assert ada.errors == []
 
 
