@@ -31,8 +31,8 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-port=0",
 )
-START_SECONDS = 60
-WAIT_SECONDS = 30
+START_SECONDS = 90
+WAIT_SECONDS = 90
 _ERROR_LEVELS = {"error", "assert"}
 _UNTIL = """
 new Promise((resolve, reject) => {
@@ -47,11 +47,20 @@ new Promise((resolve, reject) => {
 })
 """
 _MIDDLE = """
-(() => {
-  const element = document.querySelector(%s);
-  element.scrollIntoView({ block: 'nearest' });
-  const box = element.getBoundingClientRect();
-  return [box.x + box.width / 2, box.y + box.height / 2];
+(async () => {
+  const middle = () => {
+    const element = document.querySelector(%s);
+    element.scrollIntoView({ block: 'nearest' });
+    const box = element.getBoundingClientRect();
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  for (let last = middle(), still = 0; ;) {
+    await new Promise(requestAnimationFrame);
+    const now = middle();
+    still = String(now) === String(last) ? still + 1 : 0;
+    if (still === 5) return now;
+    last = now;
+  }
 })()
 """
 
@@ -228,7 +237,10 @@ class Page:
         self._call("Input.dispatchKeyEvent", type="keyUp", **shared)
 
     def click(self, selector: str) -> None:
-        """Click in the middle of an element, where a mouse would; whatever covers it gets the click."""
+        """Click in the middle of an element, where a mouse would, once it rests there.
+
+        Whatever covers it gets the click.
+        """
         where = self.evaluate(_MIDDLE % json.dumps(selector))
         place = {"x": where[0], "y": where[1], "button": "left", "clickCount": 1}
         self._call("Input.dispatchMouseEvent", type="mousePressed", **place)

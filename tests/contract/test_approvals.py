@@ -99,7 +99,7 @@ def recorded(api: ApiClient, compat: str, approved: bool) -> tuple[str, str]:
     """A paused turn's stream, and the replay when the answered one has gone on."""
     session, approval, asking = paused(api, f"?compat={compat}")
     task = api.post(f"/chat/approvals/{approval}", json={"approved": approved}).json()["task_id"]
-    eventually(lambda: api.status(task) == "completed", "it has gone on", seconds=20)
+    eventually(lambda: api.status(task) == "completed", "it has gone on")
     return asking, api.get(f"/chat/sessions/{session}/stream?compat={compat}").text
 
 
@@ -161,7 +161,7 @@ def test_answers_from_all_sides_at_once(live: LiveParley, api: ApiClient) -> Non
     assert len({one["task_id"] for one in counted}) == 1
     assert {answer.status_code for answer in answers} <= {200, 409}
     (task,) = {one["task_id"] for one in counted}
-    eventually(lambda: api.status(task) == "completed", "it has gone on", seconds=20)
+    eventually(lambda: api.status(task) == "completed", "it has gone on")
     assert mails(live) - before == int(counted[0]["approved"])
     assert [row.role for row in live.rows(session)] == ["user", "assistant", "tool", "tool", "assistant"]
 

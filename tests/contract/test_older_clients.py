@@ -53,7 +53,7 @@ def pending_and_drained(live: LiveParley, api: ApiClient) -> tuple[str, str]:
         pending = api.post(f"/chat/sessions/{session}/stream", json=body).text
     finally:
         live.workers.resume()
-    eventually(lambda: api.status(task) == "completed", "the turn is over", seconds=30)
+    eventually(lambda: api.status(task) == "completed", "the turn is over")
     return pending, api.get(f"/chat/tasks/{task}/stream?startIndex=0").text
 
 

@@ -61,8 +61,8 @@ def address(live: LiveParley, taken: TakenOver) -> str:
 
 def check_whole(live: LiveParley, api: ApiClient, session: str, answer: str) -> None:
     """The continuation has ended, and is the only one."""
-    eventually(lambda: len(live.rows(session)) == len(WHOLE), "the continuation", seconds=30)
-    eventually(lambda: api.get(f"/chat/sessions/{session}").json()["active_stream"] is None, "it ends", seconds=30)
+    eventually(lambda: len(live.rows(session)) == len(WHOLE), "the continuation")
+    eventually(lambda: api.get(f"/chat/sessions/{session}").json()["active_stream"] is None, "it ends")
     rows = live.rows(session)
     assert [row.role for row in rows] == WHOLE
     assert answer in rows[-1].content

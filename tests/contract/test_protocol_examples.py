@@ -61,7 +61,7 @@ def test_the_plain_example_stays_with_a_turn_that_is_longer_than_a_segment(live:
     """A send is held for 20 s; the example then resumes, and shows the whole answer."""
     with ThreadPoolExecutor(1) as background:
         run = background.submit(EXAMPLES["default"].run, tmp_path, "take your time", **environment(live))
-        eventually(lambda: has_begun(live), "the answer has begun", seconds=30)
+        eventually(lambda: has_begun(live), "the answer has begun")
         with live.clock.set_forward(SEND_HOLD_SECONDS + 1):
             printed = run.result()
 

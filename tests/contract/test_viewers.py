@@ -14,7 +14,7 @@ from tests.support.api_client import ApiClient, events_of
 from tests.support.node import Place, drive, model_requests
 from tests.support.server import LiveParley
 from tests.support.socket_client import SocketClient, connected, resume_frame, send_frame
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.clients
 
@@ -90,15 +90,15 @@ def is_task_of(session: str, item: dict[str, Any]) -> bool:
 
 
 def over_socket(socket: SocketClient, gate: threading.Barrier, session: str, said: str) -> list[dict[str, Any]]:
-    gate.wait(timeout=20)
+    gate.wait(timeout=PATIENCE)
     socket.send(send_frame("request", session, said, "the-same"))
-    received = socket.until_end("request", seconds=40)
+    received = socket.until_end("request")
     assert received.ends == 1, received.frames
     return received.parts
 
 
 def over_http(api: ApiClient, gate: threading.Barrier, session: str, said: str) -> list[dict[str, Any]]:
-    gate.wait(timeout=20)
+    gate.wait(timeout=PATIENCE)
     answer = api.post(f"/chat/sessions/{session}/stream", json={"message": said, "message_id": "the-same"})
     events = events_of(answer)
     assert events.done, answer.text

@@ -28,8 +28,6 @@ _SETTLING = 500
 """Milliseconds in which what has just happened may still be told of."""
 _ALWAYS = {"api", "scheduler"}
 """The test asks how it goes, and the tick."""
-_PATIENCE = 150
-"""Seconds that a turn may take on a machine with much to do."""
 _AT_ONCE = 120
 """Seconds by which nobody can have waited for the end of a wait of 300 s."""
 
@@ -50,7 +48,7 @@ class Chat:
         self._said += 1
         with connected(self._demo.sockets.url, self._ada.ticket()) as socket:
             socket.send(send_frame("r", self.session, text, f"m{self._said}"))
-            received = socket.until_end("r", seconds=_PATIENCE)
+            received = socket.until_end("r")
         self.task_id = received.parts[0]["messageId"].removeprefix("msg_")
         self.text = received.text
         kinds = ("tool-output-available", "tool-output-error")
@@ -175,7 +173,7 @@ def approve(ada: ApiClient, run_id: str, block: str, **verdict: Any) -> None:
         pending = ada.get("/reviews", params={"status": "pending"}).json()["reviews"]
         return next((one["review_id"] for one in pending if one["run_id"] == run_id and one["block_name"] == block), "")
 
-    review_id = eventually(asked, f"{block} asks", seconds=60)
+    review_id = eventually(asked, f"{block} asks")
     assert ada.post(f"/reviews/{review_id}/approve", json=verdict).status_code == 200
 
 
@@ -229,13 +227,13 @@ def test_a_run_is_stopped(demo: Deployed, chat: Chat, ada: ApiClient) -> None:
     """And with it the sub-session that works for it."""
     (started,) = chat.says("run parley/research-a-question with question=slow 90")
     run_id = started["execution_id"]
-    eventually(lambda: run_of(ada, run_id)["status"] == "waiting", "it waits for its sub-session", seconds=60)
+    eventually(lambda: run_of(ada, run_id)["status"] == "waiting", "it waits for its sub-session")
     home = record(demo, run_id)["session_id"]
     (child,) = ada.get("/chat/sessions", params={"parent_session": home}).json()["sessions"][:1]
     assert ada.post(f"/runs/{run_id}/cancel").status_code == 200
     assert run_of(ada, run_id)["status"] == "terminated"
     task = ada.get(f"/chat/sessions/{child['id']}").json()["messages"][0]["task_id"]
-    eventually(lambda: ada.status(task) == "cancelled", "its sub-session ends", seconds=30)
+    eventually(lambda: ada.status(task) == "cancelled", "its sub-session ends")
     (shown,) = chat.says("show the last run of Research a question")
     assert shown.get("execution", {}).get("execution_id") != run_id
 
@@ -243,12 +241,12 @@ def test_a_run_is_stopped(demo: Deployed, chat: Chat, ada: ApiClient) -> None:
 def test_a_run_that_waits_holds_nobody(demo: Deployed, chat: Chat, ada: ApiClient) -> None:
     """Turn and run have let go while the sub-session works: no worker begins, and the stream tells nothing."""
     task_id = ada.accept(chat.session, "run parley/research-a-question with question=slow 12 and wait", "first")
-    eventually(lambda: record(demo, task_id)["status"] == "waiting", "the turn lets go", seconds=60)
+    eventually(lambda: record(demo, task_id)["status"] == "waiting", "the turn lets go")
     run = ada.get("/runs").json()["runs"][0]
-    eventually(lambda: record(demo, run["id"])["status"] == "waiting", "the run lets go", seconds=60)
+    eventually(lambda: record(demo, run["id"])["status"] == "waiting", "the run lets go")
     parked_at = round(time.time() * 1000)
     assert [record(demo, one)["lease_expires"] for one in (task_id, run["id"])] == [0, 0]
-    eventually(lambda: ada.status(task_id) == "completed", "the answer", seconds=_PATIENCE)
+    eventually(lambda: ada.status(task_id) == "completed", "the answer")
     ended = run_of(ada, run["id"])
     (conversation,) = ended["outputs"]["conversation"]
     child_id = ada.get(f"/chat/sessions/{conversation}").json()["messages"][0]["task_id"]
@@ -268,4 +266,4 @@ def test_an_agent_is_built_through_chat(chat: Chat, ada: ApiClient) -> None:
     def built() -> bool:
         return bool({agent["id"] for agent in ada.get("/agents").json()["agents"]} - before)
 
-    eventually(built, "the agent is in the library", seconds=_PATIENCE)
+    eventually(built, "the agent is in the library")

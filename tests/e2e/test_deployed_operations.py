@@ -16,10 +16,10 @@ pytestmark = pytest.mark.e2e
 WHOLE = ["user", "assistant", "tool", "assistant", "system", "assistant"]
 
 
-def notified(socket: SocketClient, seconds: float = 60) -> dict[str, Any]:
+def notified(socket: SocketClient) -> dict[str, Any]:
     """The notice that an operation has ended."""
     while True:
-        frame = socket.next_frame(seconds)
+        frame = socket.next_frame()
         if frame["type"] == "notify":
             return frame
 
@@ -29,11 +29,11 @@ def test_a_service_completes_what_it_has_taken_over(stack: Deployed, api: ApiCli
     session = api.new_session()
     with connected(stack.sockets.url, api.ticket()) as socket:
         socket.send(send_frame("r1", session, "hand over", "m1"))
-        socket.until_end("r1", seconds=60)
-        eventually(lambda: bool(warehouse.taken), "the service was asked", seconds=60)
+        socket.until_end("r1")
+        eventually(lambda: bool(warehouse.taken), "the service was asked")
         taken = warehouse.taken[-1]
         task = taken.operation_id.removeprefix("op_")
-        eventually(lambda: api.status(task) == "waiting", "the operation waits", seconds=30)
+        eventually(lambda: api.status(task) == "waiting", "the operation waits")
         page = api.get(f"/chat/sessions/{session}").json()
         assert page["active_stream"]["operation_id"] == taken.operation_id
         address = f"{stack.http.url}/api/chat/operations/{taken.operation_id}/complete"
@@ -45,9 +45,9 @@ def test_a_service_completes_what_it_has_taken_over(stack: Deployed, api: ApiCli
         notice = notified(socket)
         assert (notice["kind"], notice["session_id"], notice["status"]) == ("operation-finished", session, "completed")
         socket.send(resume_frame("r2", session))
-        assert '"rows":42' in socket.until_end("r2", seconds=60).text
+        assert '"rows":42' in socket.until_end("r2").text
         assert warehouse.call_back(address, key=key, success=False) == told
-    eventually(lambda: api.get(f"/chat/sessions/{session}").json()["active_stream"] is None, "the end", seconds=30)
+    eventually(lambda: api.get(f"/chat/sessions/{session}").json()["active_stream"] is None, "the end")
     rows = api.get(f"/chat/sessions/{session}").json()["messages"]
     assert [row["role"] for row in rows] == WHOLE
     parts = events_of(api.get(f"/chat/tasks/{task}/stream?startIndex=0")).parts
@@ -60,7 +60,7 @@ def test_research_works_in_the_run_worker(stack: Deployed, api: ApiClient) -> No
     session = api.new_session()
     with connected(stack.sockets.url, api.ticket()) as socket:
         socket.send(send_frame("r1", session, "research", "m1"))
-        socket.until_end("r1", seconds=60)
+        socket.until_end("r1")
         notice = notified(socket)
     assert (notice["tool_name"], notice["status"]) == ("deep_research", "failed")
     parts = events_of(api.get(f"/chat/tasks/{notice['task_id']}/stream?startIndex=0")).parts
@@ -69,6 +69,6 @@ def test_research_works_in_the_run_worker(stack: Deployed, api: ApiClient) -> No
         *("start", "tool-input-available"),
         *("data-progress", "tool-output-error", "finish"),
     ]
-    eventually(lambda: len(api.get(f"/chat/sessions/{session}").json()["messages"]) == 6, "the answer", seconds=30)
+    eventually(lambda: len(api.get(f"/chat/sessions/{session}").json()["messages"]) == 6, "the answer")
     rows = api.get(f"/chat/sessions/{session}").json()["messages"]
     assert "nothing_found" in rows[-1]["content"]

@@ -56,7 +56,7 @@ def test_one_message_id_sent_fifty_times_is_one_turn(stack: Deployed, api: ApiCl
     def over_socket(number: int) -> list[dict[str, Any]]:
         with api_client(cast(Any, stack)) as client, connected(stack.sockets.url, client.ticket()) as socket:
             socket.send(send_frame(f"r{number}", session, "take a while", "same"))
-            return socket.until_end(f"r{number}", seconds=60).parts
+            return socket.until_end(f"r{number}").parts
 
     with ThreadPoolExecutor(8) as pool:
         tasks = [pool.submit(over_http, number) for number in range(30)]
@@ -81,7 +81,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_doubled(stack: Deployed, api
         assert victims
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
-        received = socket.until_end("r1", seconds=90)
+        received = socket.until_end("r1")
     row = api.get(f"/chat/sessions/{session}").json()["messages"][-1]
     assert received.ends == 1
     assert [part["type"] for part in received.parts].count("finish") == 1
@@ -111,7 +111,7 @@ def test_stop_in_each_state(stack: Deployed, api: ApiClient, state: str) -> None
     if state == "answering":
         eventually(lambda: "text-delta" in api.get(f"/chat/tasks/{task}/stream").text, "some text")
     if state == "over":
-        eventually(lambda: api.status(task) == "completed", "the end", seconds=30)
+        eventually(lambda: api.status(task) == "completed", "the end")
 
     answer = api.post(f"/chat/sessions/{session}/cancel").json()
 
@@ -165,7 +165,7 @@ def test_what_no_worker_could_process_is_ended(stack: Deployed, api: ApiClient) 
     dead = next(url for url in sqs.list_queues()["QueueUrls"] if "DeadLetter" in url)
     sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"task_id": task}))
     sqs.send_message(QueueUrl=dead, MessageBody="rubbish")
-    eventually(lambda: api.status(task) == "failed", "the end", seconds=30)
+    eventually(lambda: api.status(task) == "failed", "the end")
     assert state.get_item(Key={"pk": f"TASK#{task}", "sk": "META"})["Item"]["error"]["code"] == "not_processable"
     stream = events_of(api.get(f"/chat/tasks/{task}/stream"))
     assert [part["type"] for part in stream.parts][-2:] == ["error", "finish"]
@@ -179,7 +179,7 @@ def test_a_session_gets_a_title_and_is_found_by_it(stack: Deployed, api: ApiClie
     def title() -> str:
         return str(api.get(f"/chat/sessions/{session}").json()["title"])
 
-    eventually(lambda: title() == "A title of the model", "the title", seconds=20)
+    eventually(lambda: title() == "A title of the model", "the title")
     mine = f"Rivers of {session}"  # the region keeps the sessions of earlier runs
     assert api.request("PATCH", f"/chat/sessions/{session}", json={"title": mine}).json()["title"] == mine
     found = api.get("/chat/sessions", params={"search": mine.swapcase()}).json()["sessions"]
@@ -206,7 +206,7 @@ def test_a_deleted_session_is_gone_at_once_and_then_for_good(stack: Deployed, ap
     waiting = [item for shard in range(PURGE_SHARDS) for item in _rows(state, f"PURGE#{shard}")]
     (record,) = [item for item in waiting if item["session_id"] == session]
     state.put_item(Item={**record, "sk": f"{1:013d}#{session}"})
-    eventually(lambda: not _rows(state, f"SESSION#{session}"), "the purge", seconds=150)
+    eventually(lambda: not _rows(state, f"SESSION#{session}"), "the purge")
     assert [_rows(state, f"TASK#{task}"), _rows(chunks, task)] == [[], []]
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix=f"users/ada/sessions/{session}/")
 

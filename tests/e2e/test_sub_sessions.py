@@ -28,7 +28,7 @@ def test_a_turn_waits_for_its_sub_session_without_a_worker(demo: Deployed, ada: 
         eventually(lambda: _waiting(demo, task_id), "the turn lets go")
         parked, parked_at = record(demo, task_id), round(time.time() * 1000)
         assert (parked["lease_expires"], parked["epoch"]) == (0, 1)
-        received = socket.until_end("r1", seconds=60)
+        received = socket.until_end("r1")
 
     assert received.ends == 1
     (output,) = [part["output"] for part in received.parts if part["type"] == "tool-output-available"]
@@ -54,12 +54,12 @@ def test_a_stop_reaches_the_sub_session(demo: Deployed, ada: ApiClient) -> None:
     """The stream tells of the parent's end, and the child's worker obeys."""
     session = ada.new_session()
     task_id = ada.accept(session, "delegate slow 60")
-    eventually(lambda: _waiting(demo, task_id), "the turn lets go", seconds=30)
+    eventually(lambda: _waiting(demo, task_id), "the turn lets go")
     assert ada.post(f"/chat/sessions/{session}/cancel").json()["reason"] == "cancelled"
 
     (listed,) = ada.get(f"/chat/sessions?parent_session={session}").json()["sessions"]
     child = ada.get(f"/chat/sessions/{listed['id']}").json()["messages"][0]["task_id"]
-    eventually(lambda: ada.status(child) == "cancelled", "the child's end", seconds=15)
+    eventually(lambda: ada.status(child) == "cancelled", "the child's end")
 
 
 def test_a_message_is_sent_and_its_answer_waited_for(ada: ApiClient) -> None:

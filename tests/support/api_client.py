@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from tests.support.server import LiveParley
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ApiClient:
 @contextmanager
 def api_client(parley: LiveParley, user: str = "ada") -> Iterator[ApiClient]:
     """A client for the length of a block."""
-    with httpx.Client(base_url=parley.http.url, timeout=40) as http:
+    with httpx.Client(base_url=parley.http.url, timeout=PATIENCE) as http:
         yield ApiClient(parley, user, http)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 CLIENTS = Path(__file__).parents[1] / "clients"
 
 
@@ -65,18 +67,18 @@ class Place:
     ws_url: str
 
 
-def drive(place: Place, jobs: Sequence[dict[str, Any]], concurrency: int = 4, seconds: float = 120) -> list[Any]:
+def drive(place: Place, jobs: Sequence[dict[str, Any]], concurrency: int = 4) -> list[Any]:
     """Let the official clients do `jobs` (see tests/clients/drive.mjs); what became of each."""
     work = {"http_url": place.http_url, "ws_url": place.ws_url, "concurrency": concurrency, "jobs": list(jobs)}
     done = subprocess.run(
-        ["node", "drive.mjs"], cwd=CLIENTS, input=json.dumps(work), capture_output=True, text=True, timeout=seconds
+        ["node", "drive.mjs"], cwd=CLIENTS, input=json.dumps(work), capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr[-4000:]
     results: list[Any] = json.loads(done.stdout)["results"]
     return results
 
 
-def parsed_by_versions(streams: dict[str, str], seconds: float = 120) -> dict[str, dict[str, dict[str, Any]]]:
+def parsed_by_versions(streams: dict[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
     """What several versions of the official client make of recorded streams (see tests/clients/older.mjs)."""
     done = subprocess.run(
         ["node", "older.mjs"],
@@ -84,7 +86,7 @@ def parsed_by_versions(streams: dict[str, str], seconds: float = 120) -> dict[st
         input=json.dumps({"streams": streams}),
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     results: dict[str, dict[str, dict[str, Any]]] = json.loads(done.stdout)

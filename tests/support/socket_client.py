@@ -8,6 +8,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.sockets import Received
+from tests.support.waiting import PATIENCE
 
 FRAGMENT_BYTES = 32 * 1024
 
@@ -31,19 +32,19 @@ class SocketClient:
             return
         self._connection.send(_pieces(raw), text=True)
 
-    def next_frame(self, seconds: float = 15) -> dict[str, Any]:
+    def next_frame(self) -> dict[str, Any]:
         """The next frame; each must have a string type and request id, or the official client would leave."""
-        frame: dict[str, Any] = json.loads(self._connection.recv(timeout=seconds))
+        frame: dict[str, Any] = json.loads(self._connection.recv(timeout=PATIENCE))
         assert isinstance(frame.get("type"), str), frame
         assert isinstance(frame.get("requestId"), str), frame
         self.frames.append(frame)
         return frame
 
-    def until_end(self, request_id: str, seconds: float = 30) -> Received:
+    def until_end(self, request_id: str) -> Received:
         """All frames of a request up to its end, its error or its no-active."""
         closing = {"end", "error", "no-active"}
         while not any(f["requestId"] == request_id and f["type"] in closing for f in self.frames):
-            self.next_frame(seconds)
+            self.next_frame()
         return self.of(request_id)
 
     def of(self, request_id: str) -> Received:
@@ -69,7 +70,7 @@ def _pieces(raw: bytes) -> Iterable[bytes]:
 def connected(url: str, ticket: str) -> Iterator[SocketClient]:
     """A connection for the length of a block."""
     with connect(
-        f"{url}?ticket={ticket}", max_size=None, compression=None, open_timeout=60, close_timeout=2
+        f"{url}?ticket={ticket}", max_size=None, compression=None, open_timeout=PATIENCE, close_timeout=2
     ) as connection:
         yield SocketClient(connection)
 

@@ -7,8 +7,11 @@ from typing import TypeVar
 
 ResultT = TypeVar("ResultT")
 
+PATIENCE = 150
+"""Seconds after which a test gives up, on whatever machine: long, for it waits that long only to fail."""
 
-def eventually(look: Callable[[], ResultT], what: str, seconds: float = 10) -> ResultT:
+
+def eventually(look: Callable[[], ResultT], what: str, seconds: float = PATIENCE) -> ResultT:
     """The first true value that `look` answers."""
     limit = time.monotonic() + seconds
     nothing = threading.Event()
