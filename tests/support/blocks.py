@@ -107,6 +107,7 @@ class Bench:
     model: Answers = field(default_factory=Answers)
     sub_sessions: SubSession = field(default_factory=answered)
     dry_run: bool = False
+    is_foreign: bool = False
     approves: bool | None = None
     """What the user says to whatever they are asked."""
     safe: Safe | None = None
@@ -124,7 +125,7 @@ class Bench:
         return Reviews(self.desk.database, self.clock)
 
     def context(self, call_id: str = "call") -> BlockContext:
-        call = ToolContext("ada", "S1", "T1", call_id, dry_run=self.dry_run)
+        call = ToolContext("ada", "S1", "T1", call_id, dry_run=self.dry_run, is_foreign=self.is_foreign)
         return BlockContext(call, self.services, Permissions())
 
     def start(self, name: str, inputs: Mapping[str, Any], call_id: str = "call") -> Any:

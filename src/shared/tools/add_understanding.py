@@ -46,6 +46,7 @@ class AddUnderstanding(Tool[AddUnderstandingInput]):
     )
     input_model: ClassVar[type[ToolInput]] = AddUnderstandingInput
     requires_auth: ClassVar[bool] = True
+    trusted_only: ClassVar[bool] = True
 
     def __init__(self, profiles: Profiles) -> None:
         self._profiles = profiles

@@ -176,6 +176,8 @@ class Tool(ABC, Generic[InputT]):
     needs_approval: ClassVar[bool] = False
     """The user is asked before each call; deployments and sessions may ask for more tools than say so here."""
     requires_auth: ClassVar[bool] = False
+    trusted_only: ClassVar[bool] = False
+    """Not for what another user has made: it changes what later acts for the user without asking."""
     long_running: ClassVar[bool] = False
     needs_guide: ClassVar[bool] = False
     """Refused until `GUIDE_TOOL` has answered in an earlier step of the session; its description says so."""

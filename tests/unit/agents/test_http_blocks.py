@@ -218,6 +218,18 @@ def test_a_credential_is_shown_to_its_host_alone(bench: Bench, method: str) -> N
     assert len(bench.web.server.requests) == 1
 
 
+def test_a_dry_run_of_somebody_elses_agent_uses_no_account(bench: Bench) -> None:
+    """Nobody is asked in it, so nothing is read that it could send on; without an account it reads."""
+    bench.dry_run = bench.is_foreign = True
+    reading = {"url": URL, "credential": "http_bearer"}
+    assert bench.run("HTTP request", reading)["body"] == ["(dry run: nothing was sent)"]
+    assert bench.web.connected == []
+    bench.web.server.answers(*[page(b"ok", "Content-Type: text/plain")] * 2)
+    assert bench.run("HTTP request", {"url": URL})["body"] == ["ok"]
+    bench.is_foreign = False
+    assert bench.run("HTTP request", reading)["body"] == ["ok"]
+
+
 def test_a_credential_does_not_follow_to_another_site(bench: Bench) -> None:
     """It stays on the way within the first one."""
     bench.web.server.answers(

@@ -151,14 +151,6 @@ def test_nothing_is_scheduled_or_deleted_in_a_dry_run(planner: Planner, keeping:
         DeleteSchedule(keeping).run(rehearsal, DeleteScheduleInput(schedule_id="s1"))
 
 
-def test_what_another_user_has_made_schedules_nothing(planner: Planner, keeping: UserSchedules) -> None:
-    """What comes later would use accounts without asking."""
-    with pytest.raises(ToolError) as refused:
-        follow_up(keeping, context(is_foreign=True), delay_seconds=60)
-    assert refused.value.code == "foreign_agent"
-    assert keeping.list("ada") == []
-
-
 def test_what_is_scheduled_may_do_no_more_than_who_has_asked_for_it(planner: Planner, keeping: UserSchedules) -> None:
     """The permissions of the chat bind the turns of its follow-ups, also in a new session."""
     bound = Permissions.of_lists(["web_fetch"], [], [], tools_exclude=False, blocks_exclude=True)

@@ -76,6 +76,15 @@ def test_all_schemas_together_stay_short(desk: Desk) -> None:
     assert schema_characters(offered(desk, MCP_SERVERS=SERVERS)) < MAX_SCHEMA_CHARACTERS == 32_000
 
 
+def test_who_makes_agents_schedules_and_memories_must_be_trusted(desk: Desk) -> None:
+    """What another user has made may do the rest: agents that ask for accounts are run, and ask."""
+    tools = offered(desk, MCP_SERVERS=SERVERS)
+    assert {name for name in tools.names if (tool := tools.get(name)) and tool.trusted_only} == {
+        *("add_understanding", "delete_schedule", "schedule_followup"),
+        *("create_agent", "customize_agent", "edit_agent"),
+    }
+
+
 def test_what_cannot_work_is_not_offered(desk: Desk) -> None:
     """No file tools without a bucket, no run_mcp_tool without a server, no connect_integration without a key."""
     least = set(offered(desk, configured=False).names)

@@ -193,9 +193,11 @@ class Block(ABC, Generic[InputT, OutputT]):
 
     def must_ask(self, call: ToolContext, inputs: InputT) -> bool:
         """Whether the user is asked by this call: the block wants it, or what another user has made uses an account."""
-        if call.dry_run:
-            return False
-        return self.asks_first(inputs) or (call.is_foreign and bool(self.credentials_for(inputs.model_dump())))
+        return not call.dry_run and (self.asks_first(inputs) or self.lacks_trust(call, inputs))
+
+    def lacks_trust(self, call: ToolContext, inputs: InputT) -> bool:
+        """Whether what another user has made would use an account here: after a question only, in a dry run never."""
+        return call.is_foreign and bool(self.credentials_for(inputs.model_dump()))
 
     def credentials_for(self, given: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - for those where it depends
         """The providers that it needs with these inputs, which need be neither whole nor valid."""
@@ -220,8 +222,11 @@ class Block(ABC, Generic[InputT, OutputT]):
         raise AssertionError(f"{self.name} never waits")
 
     def rehearse(self, context: BlockContext, inputs: InputT) -> OutputT | Sequence[OutputT] | Wait:
-        """What a dry run shows in place of `run`: nothing takes effect, nothing costs. By default it has none."""
-        assert not self.takes_effect(inputs), f"{self.name} must say what a dry run shows"
+        """What a dry run shows in place of `run`: nothing takes effect, nothing costs, nothing that the user would
+        have to be asked about is read. By default it has no effect.
+        """
+        shows_itself = not self.takes_effect(inputs) and not self.lacks_trust(context.call, inputs)
+        assert shows_itself, f"{self.name} must say what a dry run shows"
         return self.run(context, inputs)
 
 

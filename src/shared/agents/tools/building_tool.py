@@ -45,6 +45,7 @@ class WordsTool(LongRunningTool[WordsT], Generic[WordsT]):
     """Has a generator build what words say, as an operation."""
 
     requires_auth: ClassVar[bool] = True
+    trusted_only: ClassVar[bool] = True
     finishes: ClassVar[bool] = True
     max_seconds: ClassVar[int] = _MAX_SECONDS
 

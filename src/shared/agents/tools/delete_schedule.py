@@ -23,6 +23,7 @@ class DeleteSchedule(Tool[DeleteScheduleInput]):
     description: ClassVar[str] = "Delete a schedule. What it has started goes on."
     input_model: ClassVar[type[ToolInput]] = DeleteScheduleInput
     requires_auth: ClassVar[bool] = True
+    trusted_only: ClassVar[bool] = True
 
     def __init__(self, scheduling: Scheduling) -> None:
         self._scheduling = scheduling

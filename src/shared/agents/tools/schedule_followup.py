@@ -33,6 +33,7 @@ class ScheduleFollowup(Tool[ScheduleFollowupInput]):
     )
     input_model: ClassVar[type[ToolInput]] = ScheduleFollowupInput
     requires_auth: ClassVar[bool] = True
+    trusted_only: ClassVar[bool] = True
 
     def __init__(self, scheduling: Scheduling) -> None:
         self._scheduling = scheduling
@@ -41,10 +42,6 @@ class ScheduleFollowup(Tool[ScheduleFollowupInput]):
         """Schedule it; the same call makes one."""
         if context.dry_run:
             raise ToolError("Schedules would really run; there are none in a dry run.", code="dry_run")
-        if context.is_foreign:
-            raise ToolError(
-                "What another user has made can't schedule: it would use accounts unasked.", code="foreign_agent"
-            )
         request = ScheduleRequest(
             id=derived_id("follow-up", context.task_id, context.tool_call_id),
             user_id=context.user_id,

@@ -50,7 +50,8 @@ class Offer:
     @property
     def names(self) -> list[str]:
         """The tools that may be used."""
-        return sorted(self._permissions.allowed(self._toolbox.names))
+        allowed = self._permissions.allowed(self._toolbox.names)
+        return sorted(name for name in allowed if not self._is_kept_from(self._toolbox.get(name)))
 
     @property
     def permissions(self) -> Permissions:
@@ -78,6 +79,11 @@ class Offer:
             return self._no_such_tool(call, "unknown_tool")
         if not self._permissions.allows_tool(tool.name) and not _reads_kept_output(call):
             return self._no_such_tool(call, "tool_not_allowed")
+        if self._is_kept_from(tool):
+            return ErrorResponse(
+                code="foreign_agent",
+                message="What another user has made can't do that: it changes what later acts for the user unasked.",
+            )
         if tool.requires_auth and is_guest(self._task.user_id):
             return NeedLogin(message="This needs a user who has signed in. Ask the user to sign in, and go on without.")
         if tool.needs_guide and not self._guide_was_read:
@@ -117,6 +123,9 @@ class Offer:
         """Nobody is asked about a call that can't be made."""
         asked = tool.needs_approval or tool.name in self._needing_approval
         return asked and _arguments(tool, call) is not None
+
+    def _is_kept_from(self, tool: Tool[Any] | None) -> bool:
+        return self._task.is_foreign and tool is not None and tool.trusted_only
 
     def _no_such_tool(self, call: ToolCall, code: str) -> ErrorResponse:
         return ErrorResponse(

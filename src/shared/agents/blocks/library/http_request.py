@@ -96,8 +96,8 @@ class HttpRequest(Block[HttpRequestInput, HttpRequestOutput]):
         return output
 
     def rehearse(self, context: BlockContext, inputs: HttpRequestInput) -> HttpRequestOutput:
-        """Reads, and only says that it would have written."""
-        if not self.takes_effect(inputs):
+        """Reads, and only says that it would have written, or used an account that others may not use unasked."""
+        if not self.takes_effect(inputs) and not self.lacks_trust(context.call, inputs):
             return self.run(context, inputs)
         _encoded(inputs)
         url = rehearsed(context, inputs.url, inputs.headers, inputs.credential)
