@@ -100,7 +100,7 @@ class Workshop:
             ToolError: the generator says that it has failed.
         """
         _require_success(brought)
-        if isinstance(brought, dict) and "nodes" not in brought and brought.get("type") in _ASKING_BACK:
+        if isinstance(brought, dict) and "nodes" not in brought and str(brought.get("type")) in _ASKING_BACK:
             return _asked_back(plan_in(brought), job)
         done = self._checked(context, brought)
         if done.graph is None:

@@ -135,6 +135,8 @@ def test_whatever_it_does_is_a_clear_answer(
         ({"agent_json": {"name": "x", "nodes": [], "links": []}}, "generator_invalid_response"),
         ({"success": False, "error": "No ideas."}, "generator_failed"),
         ({"type": "clarifying_questions"}, "generator_invalid_response"),
+        ({"type": []}, "generator_invalid_response"),
+        ({"type": {"a": 1}}, "generator_invalid_response"),
     ],
 )
 def test_rubbish_by_callback_is_a_clear_answer(ada: Builder, outside: Generator, brought: Any, code: str) -> None:

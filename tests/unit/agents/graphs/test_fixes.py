@@ -235,6 +235,13 @@ def test_a_block_that_nobody_knows_stays_a_problem() -> None:
                 "description": "A key.",
             },
         ),
+        (
+            AgentInput,
+            {"name": "key", "type": ["string", "null"]},
+            {"name": "key", "value_schema": {"type": ["string", "null"]}},
+        ),
+        (AgentInput, {"name": "key", "type": {"or": "so"}}, {"name": "key"}),
+        (AgentInput, {"name": "key", "type": []}, {"name": "key"}),
     ],
     ids=lambda value: None if isinstance(value, type) else str(value)[:40],
 )

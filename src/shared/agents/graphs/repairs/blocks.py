@@ -16,7 +16,7 @@ from shared.agents.graphs.repairs.names import meant, plain
 from shared.agents.graphs.repairs.notes import Notes
 
 _WHOLE = re.compile(r"-?\d{1,15}")
-_JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array"})
+_JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _OF_OTHERS = ("title", "advanced", "required", "type", "secret")
 """What other formats say of an agent's input."""
 
@@ -103,7 +103,7 @@ class _Defaults:
             return
         schema = self._values.get("value_schema", {})
         schema = dict(schema) if isinstance(schema, dict) else {}
-        if said.get("type") in _JSON_TYPES:
+        if _is_json_type(said.get("type")):
             schema.setdefault("type", said["type"])
         if said.get("secret") is True:
             schema.setdefault("format", "password")
@@ -213,3 +213,9 @@ def _name_interface(nodes: list[Draft], notes: Notes) -> None:
             used.add(new)
             defaults["name"] = new
             notes.add(f"Named the {fallback.lower()} of {quoted(node['id'])} {quoted(new)}.")
+
+
+def _is_json_type(said: Any) -> bool:
+    """Whether a schema may have it as its `type`: one, or a list of them."""
+    kinds = said if isinstance(said, list) else [said]
+    return bool(kinds) and all(isinstance(kind, str) and kind in _JSON_TYPES for kind in kinds)
