@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from shared.accounts.users import User
+from shared.agents.graphs.model import MAX_NODES
 from shared.agents.library.library import Library
 from shared.agents.running import NodeView, RunFilter, RunStatus, RunView
 from shared.agents.setup import Accounts
@@ -33,7 +34,7 @@ class NewRun(Body):
     """POST /api/runs."""
 
     library_agent_id: Id
-    inputs: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    inputs: dict[str, Any] = Field(default_factory=dict, max_length=MAX_NODES)
     dry_run: bool = False
     request_id: Id | None = Field(default=None, description="The same id again, within a day, starts nothing new.")
 
@@ -59,8 +60,7 @@ def runs_router(services: Services, signed_in: Callable[..., User], accounts: Ac
         body: NewRun = validated(NewRun, parse_json(await read_body(request)))
 
         def start() -> RunView:
-            agent = library.get(user.id, body.library_agent_id)
-            asked = Asked(agent, body.inputs, body.dry_run, body.request_id)
+            asked = Asked(user.id, body.library_agent_id, body.inputs, body.dry_run, body.request_id)
             return ask_for_run(services, runs, library, accounts, asked)
 
         return shown_run(await in_thread(start))

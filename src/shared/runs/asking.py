@@ -13,7 +13,6 @@ from typing import Any
 from shared.agents.graphs.schemas import require_fit
 from shared.agents.library.accounts import require_accounts
 from shared.agents.library.library import Library
-from shared.agents.library.records import LibraryAgent
 from shared.agents.running import AgentRuns, RunRequest, RunView
 from shared.agents.setup import Accounts
 from shared.aws.database import ConditionFailed
@@ -32,7 +31,8 @@ _KEPT_SECONDS = 86_400
 class Asked:
     """What somebody wants to have run."""
 
-    agent: LibraryAgent
+    user_id: str
+    library_agent_id: str
     inputs: Mapping[str, Any]
     dry_run: bool
     request_id: str | None
@@ -49,32 +49,33 @@ def ask_for_run(
     Raises:
         Conflict: the user must connect an account first, or the id stands for something else; nothing was started.
         Invalid: the inputs don't fit; nothing was started.
-        NotFound: the agent's graph is gone.
+        NotFound: there is no such agent, or its graph is gone.
         LimitReached, Retryable: see `AgentRuns.start`.
     """
-    agent = asked.agent
-    known = _known(services, agent.user_id, asked)
-    if not known or runs.look(agent.user_id, known) is None:
-        graph = library.graph(agent)
-        require_accounts(library, accounts, agent, graph, "Nothing was run")
-        require_fit(graph, asked.inputs)
-    run_id = known or _claimed(services, agent.user_id, asked, services.ids.new())
+    known = _known(services, asked)
+    if known and (begun := runs.look(asked.user_id, known)):
+        return begun
+    agent = library.get(asked.user_id, asked.library_agent_id)
+    graph = library.graph(agent)
+    require_accounts(library, accounts, agent, graph, "Nothing was run")
+    require_fit(graph, asked.inputs)
+    run_id = known or _claimed(services, asked, services.ids.new())
     return runs.start(RunRequest(run_id, agent, asked.inputs, "api", Lineage(dry_run=asked.dry_run)))
 
 
-def _known(services: Services, user_id: str, asked: Asked) -> str:
+def _known(services: Services, asked: Asked) -> str:
     """The run that the id stands for already; empty: none."""
-    item = services.database.get(_request_key(user_id, asked.request_id)) if asked.request_id else None
+    item = services.database.get(_request_key(asked.user_id, asked.request_id)) if asked.request_id else None
     return _run_of(item, asked) if item and item["expires_at"] > services.clock.now() else ""
 
 
-def _claimed(services: Services, user_id: str, asked: Asked, run_id: str) -> str:
+def _claimed(services: Services, asked: Asked, run_id: str) -> str:
     """The same; from now on it is this one, unless another call was quicker."""
     if not asked.request_id:
         return run_id
     now = to_millis(services.clock.now()) // 1000
     item = {
-        **_request_key(user_id, asked.request_id),
+        **_request_key(asked.user_id, asked.request_id),
         "v": RECORD_VERSION,
         "run_id": run_id,
         "digest": _digest(asked),
@@ -96,7 +97,7 @@ def _run_of(claim: Item, asked: Asked) -> str:
 
 
 def _digest(asked: Asked) -> str:
-    return digest(json.dumps([asked.agent.id, asked.inputs, asked.dry_run], sort_keys=True))
+    return digest(json.dumps([asked.library_agent_id, asked.inputs, asked.dry_run], sort_keys=True))
 
 
 def _request_key(user_id: str, request_id: str) -> Key:

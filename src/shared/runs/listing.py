@@ -66,6 +66,8 @@ def _fitting(
 
 def _rows(database: Database, user_id: str, wanted: RunFilter) -> Iterator[_Listed]:
     low, high = f"{wanted.since:013d}", min(wanted.before or "~", f"{wanted.until:013d}" if wanted.until else "~")
+    if high < low:  # which DynamoDB refuses
+        return
     of_agent = wanted.library_agent_id
     pk, sk, index = ("pk", "sk", None) if of_agent else ("gsi1pk", "gsi1sk", "GSI1")
     rows = database.query(

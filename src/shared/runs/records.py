@@ -31,8 +31,10 @@ from shared.tasks.records import Spend, Task
 RECORD_VERSION = 1
 MAX_INPUT_BYTES = 200_000
 """Of a run's inputs as JSON."""
+_MOST_OF_RECORD = 390_000
+"""Of what a run's record has of its inputs and outputs: an item must stay below 400 KB."""
 _PIECE_BYTES = 300_000
-"""Of outputs in one row: an item must stay below 400 KB."""
+"""Of outputs in one row."""
 _SHOWN_BYTES = 4_000
 """Of an execution's inputs that are kept to be shown."""
 _SHOWN_CHARACTERS = 400
@@ -60,6 +62,8 @@ class Run:
     created_at: int
     output_nodes: Sequence[Sequence[str]]
     """Name and node of each output, in the order of the graph."""
+    secret_inputs: Sequence[str] = ()
+    """Names of those that are not shown."""
     chat_session_id: str = ""
     schedule_id: str = ""
     dry_run: bool = False
@@ -88,6 +92,7 @@ class Run:
             "v": RECORD_VERSION,
             **fields,
             "output_nodes": [list(pair) for pair in self.output_nodes],
+            "secret_inputs": list(self.secret_inputs),
             "gsi1pk": user_list(self.user_id),
             "gsi1sk": self._place,
         }
@@ -263,8 +268,8 @@ def written(values: Mapping[str, Any]) -> str:
     return text
 
 
-def inputs_text(inputs: Mapping[str, Any]) -> str:
-    """A run's inputs as they are stored.
+def inputs_text(inputs: Mapping[str, Any], beside: int = 0) -> str:
+    """A run's inputs as they are stored; `beside` bytes of its record are taken by what the agent's graph says.
 
     Raises:
         Invalid: they are no JSON, or nest too deeply.
@@ -275,8 +280,9 @@ def inputs_text(inputs: Mapping[str, Any]) -> str:
     except ValueError as error:
         message = f"The inputs are no JSON, or nest more than {MAX_VALUE_DEPTH} deep."
         raise Invalid(message, code="invalid_inputs") from error
-    if len(text.encode()) > MAX_INPUT_BYTES:
-        raise TooLarge(f"The inputs have more than {MAX_INPUT_BYTES} bytes.", code="inputs_too_large")
+    most = min(MAX_INPUT_BYTES, _MOST_OF_RECORD - beside)
+    if len(text.encode()) > most:
+        raise TooLarge(f"The inputs have more than {most} bytes.", code="inputs_too_large")
     return text
 
 

@@ -1,5 +1,6 @@
 """Runs as others know them: started once for each id, looked at, listed, stopped."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,7 +34,7 @@ from shared.runs.records import (
     load_run,
     page_of_executions,
 )
-from shared.runs.views import node_views, view, waits_of
+from shared.runs.views import node_views, secret_inputs, view, waits_of
 from shared.tasks.lineage import MAX_DEPTH, inherited
 from shared.tasks.records import Task, TaskStatus
 from shared.tasks.slots import TOO_MANY_RUNS
@@ -103,6 +104,7 @@ class Runs:
         return services.slots.open(task, lambda counted: [*new_task_writes(counted), *run.puts(), *also])
 
     def _run(self, request: RunRequest, graph: Graph, now: int) -> Run:
+        outputs, secrets = _outputs_of(graph), [str(node.input_default.get("name")) for node in secret_inputs(graph)]
         return Run(
             id=request.id,
             user_id=request.agent.user_id,
@@ -110,10 +112,11 @@ class Runs:
             graph_id=request.agent.graph_id,
             version=request.agent.version,
             agent_name=request.agent.name,
-            inputs=inputs_text(request.inputs),
+            inputs=inputs_text(request.inputs, len(json.dumps([outputs, secrets], ensure_ascii=False).encode())),
             origin=request.origin,
             created_at=now,
-            output_nodes=_outputs_of(graph),
+            output_nodes=outputs,
+            secret_inputs=secrets,
             chat_session_id=request.chat_session_id,
             schedule_id=request.schedule_id,
             dry_run=request.lineage.dry_run,

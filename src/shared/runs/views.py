@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.registry import shipped_block
-from shared.agents.graphs.model import Graph
+from shared.agents.graphs.model import Graph, Node
+from shared.agents.graphs.secret_schemas import HIDDEN, is_secret
 from shared.agents.running import NodeView, RunStatus, RunView, Spent
 from shared.aws.database import Database
 from shared.aws.writes import Item
@@ -64,7 +66,7 @@ def _view(
     task: Item | None = None,
     reviews: Sequence[str] = (),
 ) -> RunView:
-    live = task or {}
+    live, secret = task or {}, frozenset(run.secret_inputs)
     spend = (
         Spend(**live["spend"]) if task else Spend(run.nodes_done, prompt_tokens=run.tokens, cost_micros=run.cost_micros)
     )
@@ -76,7 +78,7 @@ def _view(
         version=run.version,
         agent_name=run.agent_name,
         status=status,
-        inputs=json.loads(run.inputs),
+        inputs={name: HIDDEN if name in secret else value for name, value in json.loads(run.inputs).items()},
         outputs=outputs,
         error=run.error,
         error_code=run.error_code,
@@ -130,11 +132,27 @@ def waits_of(database: Database, run_id: str) -> list[Waiting]:
 
 
 def node_views(graph: Graph, executions: Sequence[Execution], waits: Sequence[Waiting]) -> list[NodeView]:
-    """What the nodes have done, in the order in which it was stored; then what waits."""
+    """What the nodes have done, in the order in which it was stored; then what waits. Secret inputs are hidden."""
     ended = {one.id for one in executions}
     titles = {node.id: (node.title, node.block_id) for node in graph.nodes}
     waiting = [_waiting(one, titles) for one in waits if one.id not in ended]
-    return [*(_ended(one, titles) for one in executions), *waiting]
+    secret = {node.id for node in secret_inputs(graph)}
+    views = [*(_ended(one, titles) for one in executions), *waiting]
+    return [_hidden(one) if one.node_id in secret else one for one in views]
+
+
+def secret_inputs(graph: Graph) -> list[Node]:
+    """The nodes whose value is not shown."""
+    nodes = [node for node in graph.nodes if node.block_id == AgentInput.id]
+    return [node for node in nodes if is_secret(node.input_default.get("value_schema"))]
+
+
+def _hidden(one: NodeView) -> NodeView:
+    return replace(
+        one,
+        inputs={name: value if name == "name" else HIDDEN for name, value in one.inputs.items()},
+        outputs={name: [HIDDEN] * len(values) for name, values in one.outputs.items()},
+    )
 
 
 def _ended(one: Execution, titles: Mapping[str, tuple[str, str]]) -> NodeView:

@@ -140,6 +140,55 @@ def test_a_retry_finds_its_run_though_the_agent_has_changed(agents: Agents, ada:
     assert ada.post("/api/runs", json={**asked, "request_id": "r2"}).json()["code"] == "invalid_inputs"
 
 
+def test_a_retry_finds_its_run_though_the_agent_is_gone(agents: Agents, ada: TestClient) -> None:
+    """The first answer may have been lost."""
+    agent = agents.agent(GREETER)
+    asked = {"library_agent_id": agent.id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
+    run_id = ada.post("/api/runs", json=asked).json()["id"]
+    agents.until_quiet()
+    assert ada.delete(f"/api/agents/{agent.id}").status_code == 204
+    again = ada.post("/api/runs", json=asked)
+    assert (again.status_code, again.json()["id"]) == (202, run_id)
+    assert ada.post("/api/runs", json={**asked, "request_id": "r2"}).json()["code"] == "AGENT_NOT_FOUND"
+
+
+def test_a_run_is_a_task(agents: Agents, ada: TestClient) -> None:
+    """Whose stream and status are there for all who may see it."""
+    run = agents.run(GREETER, {"City": "Oslo"})
+    task = ada.get(f"/api/chat/tasks/{run.id}").json()
+    assert (task["kind"], task["status"]) == ("run", "completed")
+
+
+def test_secret_inputs_are_hidden_in_what_runs_show(agents: Agents, ada: TestClient) -> None:
+    """Of the run and of the input's node, waiting or not; what it hands on is the agent's own business."""
+    key = given("key", "Key", value_schema={"type": "string", "format": "password"})
+    made = graph([key, given("town", "Town"), result("out", "Town")], "town.value > out.value")
+    run = agents.run(made, {"Key": "hunter2", "Town": "Oslo"})
+    assert (run.inputs, run.outputs) == ({"Key": "(hidden)", "Town": "Oslo"}, {"Town": ["Oslo"]})
+    said = ada.get(f"/api/runs/{run.id}").text + ada.get(f"/api/runs/{run.id}/nodes").text
+    assert "hunter2" not in said
+    assert "Oslo" in said
+    nodes = ada.get(f"/api/runs/{run.id}/nodes").json()["nodes"]
+    (shown,) = [node for node in nodes if node["node_id"] == "key"]
+    assert (shown["inputs"]["name"], shown["outputs"]) == ("Key", {"value": ["(hidden)"]})
+
+
+def test_an_agent_with_many_inputs_gets_them_all(agents: Agents, ada: TestClient) -> None:
+    made = graph([*[given(f"i{n}", f"N{n}") for n in range(120)], result("o", "O")], "i0.value > o.value")
+    body = {"library_agent_id": agents.agent(made).id, "inputs": {f"N{n}": "x" for n in range(120)}}
+    assert ada.post("/api/runs", json=body).status_code == 202
+
+
+def test_inputs_leave_room_for_the_names_of_outputs(agents: Agents, ada: TestClient) -> None:
+    """They are in one record, which DynamoDB takes up to 400 KB."""
+    outputs = [result(f"{'n' * 60}-{n}", "😀" * 97 + f"{n:03d}") for n in range(499)]
+    made = graph([given("in", "Text"), *outputs], *[f"in.value > {one.id}.value" for one in outputs])
+    body = {"library_agent_id": agents.agent(made).id, "inputs": {"Text": "a" * 199_000}}
+    refused = ada.post("/api/runs", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (413, "inputs_too_large")
+    assert ada.post("/api/runs", json={**body, "inputs": {"Text": "a" * 140_000}}).status_code == 202
+
+
 def test_nothing_begins_before_its_accounts_are_connected(agents: Agents, parley: Parley) -> None:
     """Also those of agents that it runs; the answer says where the user connects them."""
     safe, ada = with_accounts(parley)

@@ -56,6 +56,32 @@ def test_an_agent_is_run_by_its_slug(asked: str, arguments: dict[str, Any]) -> N
     assert given == {**arguments, "username_agent_slug": "parley/a-b"}
 
 
+def test_a_published_agent_is_copied_and_changed() -> None:
+    """At once, by its slug."""
+    tools = [*TOOLS, "edit_agent", "customize_agent"]
+    asked = "Please change parley/a-b so that it fetches https://a.example and asks error 500"
+    tool, given = call(plan_reply(request(asked, tools=tools)))
+    assert tool == "customize_agent"
+    assert given == {"agent_id": "parley/a-b", "changes": "fetches https://a.example and asks error 500"}
+    assert plan_reply(request(asked, {"type": "agent_saved", "message": "It is saved."}, tools=tools)).calls == ()
+
+
+def test_an_own_agent_is_found_and_changed_after_the_guide() -> None:
+    """By its name; what nobody has is said."""
+    tools = [*TOOLS, "edit_agent", "customize_agent"]
+    asked = "change “Tide table” so that it is short"
+    assert call(plan_reply(request(asked, tools=tools))) == ("find_library_agent", {"query": "Tide table"})
+    found = {"type": "library_agents", "message": "One.", "agents": [{"id": "L1", "name": "Tide table"}]}
+    assert call(plan_reply(request(asked, found, tools=tools))) == ("get_agent_building_guide", {})
+    guide = {"type": "agent_building_guide", "message": "So."}
+    changes = {"agent_id": "L1", "changes": "is short"}
+    assert call(plan_reply(request(asked, found, guide, tools=tools))) == ("edit_agent", changes)
+    saved = {"type": "agent_saved", "message": "Tide table is saved."}
+    assert "Tide table is saved" in plan_reply(request(asked, found, guide, saved, tools=tools)).text
+    nobody = {"type": "library_agents", "message": "There is none.", "agents": []}
+    assert "There is none" in plan_reply(request(asked, nobody, tools=tools)).text
+
+
 @pytest.mark.parametrize("asked", ["run Tide table with x=1", "run “Tide table”", "run my tide table and wait 3"])
 def test_an_agent_is_found_by_its_name_first(asked: str) -> None:
     """The best one in the library is run; if there is none, that is said."""

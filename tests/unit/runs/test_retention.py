@@ -125,7 +125,7 @@ def test_a_callers_own_id_stands_for_its_run_for_a_day(parley: Parley) -> None:
     agent = agents.agent(GREETER)
 
     def asked() -> str:
-        mine = Asked(agent, {"City": "Oslo"}, dry_run=False, request_id="mine")
+        mine = Asked("ada", agent.id, {"City": "Oslo"}, dry_run=False, request_id="mine")
         return ask_for_run(parley.services, agents.runs, agents.library, None, mine).id
 
     first = asked()

@@ -3,6 +3,8 @@
 from typing import Any
 
 SECRET_FORMAT = "password"  # noqa: S105 - how JSON Schema marks one
+HIDDEN = "(hidden)"
+"""What is shown in place of a secret."""
 _VALUES = ("default", "examples")
 """The keywords of a schema that hold values."""
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.agents.graphs.secret_schemas import is_secret
+from shared.agents.graphs.secret_schemas import HIDDEN, is_secret
 from shared.agents.running import NodeView, RunView
 from shared.kernel.clock import iso
 from shared.tools.contract import ErrorResponse, ToolResponse
@@ -14,7 +14,6 @@ from shared.tools.contract import ErrorResponse, ToolResponse
 MAX_OTHERS = 5
 _MOST_NODES = 50
 _SHOWN_CHARACTERS = 400
-_HIDDEN = "(hidden)"
 
 
 class ScheduleShown(BaseModel):
@@ -203,7 +202,7 @@ def _shows_all(schema: Mapping[str, Any] | None) -> bool:
 def _summary(inputs: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, str]:
     """Secrets, and what the agent doesn't know any more, are hidden."""
     return {
-        name: _HIDDEN if name not in properties or is_secret(properties[name]) else _cut(value)
+        name: HIDDEN if name not in properties or is_secret(properties[name]) else _cut(value)
         for name, value in inputs.items()
     }
 

@@ -297,7 +297,7 @@ class ShownTask(BaseModel):
 
     task_id: str
     session_id: str
-    kind: Literal["turn", "operation"]
+    kind: Literal["turn", "operation", "run", "delivery"]
     status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
     tool_name: str | None
     operation_id: str | None
