@@ -16,11 +16,13 @@ from shared.agents.blocks.contract import (
 )
 from shared.agents.running import ChildRuns, RunView
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import ToolError
-from shared.tasks.wait import Wait, task_awaited
+from shared.kernel.errors import NotFound, ToolError
+from shared.tasks.wait import Wait, pause_awaited, review_awaited, task_awaited
 
 _MOST_SECONDS = 31 * 86_400
 """As long as a run may take."""
+_ABOUT_TO_GO_ON_SECONDS = 30
+"""For a run whose user has answered and that nobody has taken up yet."""
 
 
 class RunAgentInput(BlockInput):
@@ -63,7 +65,7 @@ class RunAgent(Block[RunAgentInput, RunAgentOutput]):
         """Start it; the same execution starts it once. In a dry run the child runs dry too."""
         child = _runs(context).begin_child(context.call, inputs.library_agent_id, inputs.inputs)
         until = to_millis(context.services.clock.now() + _MOST_SECONDS)
-        return _followed(child, until)
+        return _followed(context, child, until)
 
     def resume(self, context: BlockContext, inputs: RunAgentInput, note: Mapping[str, Any]) -> RunAgentOutput | Wait:  # noqa: ARG002 - the note has what matters
         """It has ended, or the time has."""
@@ -72,7 +74,7 @@ class RunAgent(Block[RunAgentInput, RunAgentOutput]):
             raise ToolError("The run is gone.", code="run_gone")
         if not child.ended and to_millis(context.services.clock.now()) >= note["until"]:
             raise ToolError("The run did not end in time.", code="run_timeout")
-        return _followed(child, note["until"])
+        return _followed(context, child, note["until"])
 
 
 def _runs(context: BlockContext) -> ChildRuns:
@@ -80,11 +82,27 @@ def _runs(context: BlockContext) -> ChildRuns:
     return context.services.runs
 
 
-def _followed(child: RunView, until: int) -> RunAgentOutput | Wait:
+def _followed(context: BlockContext, child: RunView, until: int) -> RunAgentOutput | Wait:
+    """Its outputs, or a wait for its end; what it asks its user, this run asks, too."""
     if not child.ended:
-        return Wait((task_awaited(child.id),), until, note={"run_id": child.id, "until": until})
+        note = {"run_id": child.id, "until": until}
+        if child.status != "review":
+            return Wait((task_awaited(child.id), pause_awaited(child.id)), until, note=note)
+        asked = [review_awaited(review_id) for review_id in child.reviews if _is_open(context, review_id)]
+        soon = to_millis(context.services.clock.now() + _ABOUT_TO_GO_ON_SECONDS)
+        return Wait((task_awaited(child.id), *asked), until if asked else min(until, soon), note=note)
     if child.status != "completed":
         why = child.error or "it was stopped"
         raise ToolError(f"The run of {child.agent_name} has no outputs: {why}", code=f"run_{child.status}")
     outputs = {name: list(values) for name, values in child.outputs.items()}
     return RunAgentOutput(outputs=outputs, status=child.status, run_id=child.id)
+
+
+def _is_open(context: BlockContext, review_id: str) -> bool:
+    """Whether its user may still answer; else the run goes on, or has, and only looks as if it asked."""
+    reviews = context.services.reviews
+    try:
+        review = reviews.get(context.call.user_id, review_id) if reviews else None
+    except NotFound:
+        return False
+    return review is not None and review.status_at(to_millis(context.services.clock.now())) == "pending"
