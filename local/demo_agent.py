@@ -30,3 +30,8 @@ def demo_agent(goal: str) -> dict[str, Any]:
             {"source_id": "text", "source_name": "text", "sink_id": "result", "sink_name": "value"},
         ],
     }
+
+
+def changed_agent(current: dict[str, Any], goal: str) -> dict[str, Any]:
+    """The agent as it is, but for its description, which says what was wanted."""
+    return {**current, "description": f"Changed: {goal}"[:500]}

@@ -33,7 +33,7 @@ from typing import Any
 if not __package__:  # started as a script: its own folder is on the path, the repository is not
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from local.demo_agent import demo_agent
+from local.demo_agent import changed_agent, demo_agent
 
 MAX_BODY_BYTES = 4_000_000
 _CALL_BACK_SECONDS = 1.0
@@ -80,7 +80,7 @@ def result(goal: str, body: dict[str, Any]) -> Any:
         return {"success": False, "error": "The generator has run out of ideas."}
     agent = demo_agent(goal)
     if "current_agent" in body:
-        agent = {**body["current_agent"], "description": f"Changed: {goal}"[:500]}
+        agent = changed_agent(body["current_agent"], goal)
     if _says(goal, "wrong"):
         agent["links"] = []
     return {"success": True, "agent_json": agent}

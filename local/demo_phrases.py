@@ -7,6 +7,9 @@ Phrases in the last user message, in any case, also in the middle of a sentence:
     compare <url> and <url>   two web_fetch calls in parallel, then a sentence about both
     steps <n>                 n tool calls, one step after the other, then an answer
     build an agent that <…>   reads the guide and has create_agent build a small agent, which says what it is for
+    change <agent> so that it <…>
+                              has an own agent changed, or a copy made of `username/agent-name`, by edit_agent or
+                              customize_agent: its description says how
     run <agent> with <key>=<value>, <key>=<value> and wait <n>
                               runs an agent, named `username/agent-name` or as in the library, and says what came back;
                               `with defaults`, or nothing, to have no inputs; `and wait` waits up to 300 s
@@ -45,7 +48,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from local import demo_running
-from local.demo_agent import demo_agent
+from local.demo_agent import changed_agent, demo_agent
 
 MAX_COUNT = 500
 EXAMPLE_URL = "https://example.com/"
@@ -229,10 +232,13 @@ def _building(wanted: str, done: int) -> Reply:
 
 def _built(request: Request) -> str:
     """A part of the work on an agent, which the request describes as JSON."""
-    goal = str(json.loads(request.asked)["goal"])
+    wanted = json.loads(request.asked)
+    goal = str(wanted["goal"])
     if request.building == "plan":
         return json.dumps({"type": "instructions", "steps": [f"Take a topic, and answer about: {goal}"]})
-    return json.dumps(demo_agent(goal), ensure_ascii=False)
+    current = wanted.get("current_agent")
+    agent = changed_agent(current, goal) if current else demo_agent(goal)
+    return json.dumps(agent, ensure_ascii=False)
 
 
 def _step(request: Request, number: int) -> Reply:

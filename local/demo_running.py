@@ -3,6 +3,7 @@
     run <agent> [with <inputs>] [and wait [<n>]]       an agent: `username/agent-name`, or its name in the library
     schedule <agent> at <cron> as <name> [with <inputs>]
     show the last run of <agent> [and wait [<n>]]
+    change <agent> so that it <…>                      an own agent; of a published one, a copy
     list schedules
     delete the schedule <name>
     remind me in <n> s: <text>                         said in the same chat
@@ -22,6 +23,7 @@ _END = r"[.!]?\s*$"
 _RUN = rf"\brun (?P<agent>\S[^\n=]*?){_INPUTS}{_WAIT}{_END}"
 _SCHEDULE = rf"\bschedule (?P<agent>\S[^\n=]*?) at (?P<cron>\S+(?: \S+){{4}}) as (?P<name>[^\n=]+?){_INPUTS}{_END}"
 _SHOW = rf"\bshow the last run of (?P<agent>\S[^\n]*?){_WAIT}{_END}"
+_CHANGE = r"\bchange (?P<agent>\S[^\n]*?) so that it (?P<changes>\S[\s\S]*)"
 _REMIND = r"\bremind me in (?P<delay>\d+) ?s(?:econds)?: (?P<text>\S[\s\S]*)"
 _QUOTES = "\"“”'"
 _DELETE = rf"\bdelete the schedule (?P<name>\S[^\n]*?){_END}"
@@ -39,6 +41,8 @@ def next_call(asked: str, results: Sequence[str], tools: Sequence[str]) -> Call 
     tool, found, arguments = phrase
     if tool == "run_agent":
         return _with_agent(_named(found), results, arguments)
+    if tool == "edit_agent":
+        return _with_changes(_named(found), results, arguments)
     if tool == "delete_schedule":
         return _with_schedule(_named(found), results)
     return None if results else (tool, arguments)
@@ -88,6 +92,20 @@ def _with_agent(named: str, results: Sequence[str], arguments: dict[str, Any]) -
     return "run_agent", {"library_agent_id": agents[0]["id"], **arguments}
 
 
+def _with_changes(named: str, results: Sequence[str], arguments: dict[str, Any]) -> Call | None:
+    """Have a published agent copied and changed, and an own one changed after the guide has been read."""
+    if _SLUG.fullmatch(named):
+        return None if results else ("customize_agent", {"agent_id": named, **arguments})
+    if not results:
+        return "find_library_agent", {"query": named}
+    agents = _read(results[0]).get("agents") or []
+    if len(results) > 2 or not agents:
+        return None
+    if len(results) == 1:
+        return "get_agent_building_guide", {}
+    return "edit_agent", {"agent_id": agents[0]["id"], **arguments}
+
+
 def _running(found: Mapping[str, Any]) -> dict[str, Any]:
     return {**_given(found), "wait_for_result": _wait(found)}
 
@@ -102,6 +120,10 @@ def _showing(found: Mapping[str, Any]) -> dict[str, Any]:
     return {how: named, "wait_if_running": _wait(found)}
 
 
+def _changing(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {"changes": found["changes"].strip()}
+
+
 def _nothing(_found: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
@@ -114,6 +136,7 @@ _PHRASES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], dict[str, Any]]], 
     (_REMIND, "schedule_followup", _reminding),
     (_SCHEDULE, "run_agent", _scheduling),
     (_SHOW, "view_agent_output", _showing),
+    (_CHANGE, "edit_agent", _changing),
     (r"\blist (?:my |the )?schedules\b", "list_schedules", _nothing),
     (_DELETE, "delete_schedule", _nothing),
     (_RUN, "run_agent", _running),

@@ -67,6 +67,19 @@ function tooLong(word, characters) {
   return { match: { predicate }, response: { status: 400, error } };
 }
 
+/** The guide, then an agent; how it is to be built follows the words. */
+function building(words) {
+  const response = (request) => {
+    const at = request.messages.findLastIndex((message) => message.role === 'user');
+    const asked = String(request.messages[at].content);
+    const description = `greet people${asked.slice(asked.indexOf(words) + words.length)}`;
+    const done = request.messages.slice(at).filter((message) => message.role === 'tool').length;
+    if (done === 0) return call('get_agent_building_guide', '{}');
+    return done === 1 ? call('create_agent', JSON.stringify({ description })) : { content: 'I have it built.' };
+  };
+  return says(words, response);
+}
+
 const failure = (status, message, more = {}) => ({ status, error: { message, type: 'api_error' }, ...more });
 
 export function fixtures() {
@@ -79,6 +92,7 @@ export function fixtures() {
     again('ask around', { content: 'I let somebody ask.' }),
     before('hand over', call('run_external_operation', '{"service":"warehouse","input":{"rows":3}}')),
     again('hand over', { content: 'The warehouse has it.' }),
+    building('have it built'),
     before('research', call('deep_research', '{"question":"Which river is longer?"}')),
     again('research', { content: 'I look into it.' }),
     before('compare slowly', COMPARISON, { chunkSize: 12, latency: 35 }),

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from local.demo_generator import DemoGenerator
 from tests.support.api_client import ApiClient, api_client
+from tests.support.building import serving
 from tests.support.deployed import Deployed, deployed
 from tests.support.external_worker import ExternalWorker, external_worker
 from tests.support.node import Place, model_server, require_node
@@ -20,14 +22,21 @@ def warehouse() -> Iterator[ExternalWorker]:
 
 
 @pytest.fixture(scope="session")
-def stack(warehouse: ExternalWorker) -> Iterator[Deployed]:
+def generator() -> Iterator[DemoGenerator]:
+    """A service that the deployment has agents built by."""
+    with DemoGenerator(("127.0.0.1", 0)) as server, serving(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(warehouse: ExternalWorker, generator: DemoGenerator) -> Iterator[Deployed]:
     """The deployment."""
     require_node()
-    services = json.dumps([{"url": warehouse.url, "name": "warehouse"}])
-    with (
-        model_server() as url,
-        deployed("test-e2e", f"{url}/v1", PARLEY_OPERATION_SERVICES=services) as stack,
-    ):
+    outside = {
+        "PARLEY_OPERATION_SERVICES": json.dumps([{"url": warehouse.url, "name": "warehouse"}]),
+        "PARLEY_AGENT_GENERATOR_URL": generator.url,
+    }
+    with model_server() as url, deployed("test-e2e", f"{url}/v1", **outside) as stack:
         yield stack
 
 

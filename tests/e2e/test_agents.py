@@ -262,8 +262,27 @@ def test_an_agent_is_built_through_chat(chat: Chat, ada: ApiClient) -> None:
     """An operation plans, draws and saves it; it looks for parts in the library and in the marketplace."""
     before = {agent["id"] for agent in ada.get("/agents").json()["agents"]}
     chat.says("build an agent that writes limericks")
+    assert eventually(lambda: newest_agents(ada, before), "the agent is in the library")
 
-    def built() -> bool:
-        return bool({agent["id"] for agent in ada.get("/agents").json()["agents"]} - before)
 
-    eventually(built, "the agent is in the library")
+def test_agents_are_changed_through_chat(chat: Chat, ada: ApiClient) -> None:
+    """A published one as a copy, and the copy then as a further version, of what the words say."""
+    before = {agent["id"] for agent in ada.get("/agents").json()["agents"]}
+    chat.says(f"change parley/compare-two-texts so that it is called {chat.session}")
+    (copy,) = eventually(lambda: newest_agents(ada, before), "the copy is in the library")
+    assert copy["description"] == f"Changed: is called {chat.session}"
+    named = f"Compare {chat.session}"
+    renamed = ada.request("PATCH", f"/agents/{copy['id']}", json={"name": named})
+    assert renamed.status_code == 200, renamed.text
+    chat.says(f"change {named} so that it rhymes")
+
+    def changed() -> bool:
+        return bool(ada.get(f"/agents/{copy['id']}").json()["description"] == "Changed: rhymes")
+
+    eventually(changed, "it has a further version")
+    assert [one["version"] for one in ada.get(f"/agents/{copy['id']}/versions").json()["versions"]] == [2, 1]
+
+
+def newest_agents(ada: ApiClient, before: set[str]) -> list[dict[str, Any]]:
+    """Those that the library has got since."""
+    return [agent for agent in ada.get("/agents").json()["agents"] if agent["id"] not in before]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from local.demo_generator import DemoGenerator
 from tests.support.api_client import ApiClient, events_of
 from tests.support.deployed import Deployed
 from tests.support.external_worker import ExternalWorker
@@ -53,6 +54,23 @@ def test_a_service_completes_what_it_has_taken_over(stack: Deployed, api: ApiCli
     parts = events_of(api.get(f"/chat/tasks/{task}/stream?startIndex=0")).parts
     check_stream(parts, steps=False)
     assert parts[-2]["output"] == {"rows": 42}
+
+
+@pytest.mark.parametrize("later", ["", " later"], ids=["at-once", "by-callback"])
+def test_an_agent_is_built_by_a_generator_outside(
+    stack: Deployed, api: ApiClient, generator: DemoGenerator, later: str
+) -> None:
+    """It plans and writes the graph, at once or by calling back; the library has it, and the chat is told."""
+    session, asked = api.new_session(), len(generator.manners.asked)
+    with connected(stack.sockets.url, api.ticket()) as socket:
+        socket.send(send_frame("r1", session, f"have it built{later}", "m1"))
+        socket.until_end("r1")
+        notice = notified(socket)
+    assert (notice["tool_name"], notice["status"]) == ("create_agent", "completed")
+    assert [one.action for one in generator.manners.asked[asked:]] == ["decompose-description", "generate-agent"]
+    saved = events_of(api.get(f"/chat/tasks/{notice['task_id']}/stream?startIndex=0")).parts[-2]["output"]
+    agent = api.get(f"/agents/{saved['library_agent_id']}").json()
+    assert agent["description"] == f"Built for a demo: greet people{later}"
 
 
 def test_research_works_in_the_run_worker(stack: Deployed, api: ApiClient) -> None:

@@ -25,6 +25,7 @@ from shared.tools.catalogue import ToolDependencies
 from tests.support.blocks import Answers
 from tests.support.model import Script, calls, says
 from tests.support.region import Parley
+from tests.support.waiting import PATIENCE
 
 PLAN = json.dumps({"type": "instructions", "steps": ["Take a topic.", "Fill a template.", "Answer with it."]})
 AGENT = demo_agent("Say something about a topic")
@@ -114,7 +115,7 @@ class Generator:
 
     def callback(self) -> tuple[str, dict[str, Any]]:
         """The next one: address and body."""
-        return self.callbacks.get(timeout=20)
+        return self.callbacks.get(timeout=PATIENCE)
 
 
 @contextmanager
@@ -123,10 +124,17 @@ def generator() -> Iterator[Generator]:
     with DemoGenerator(("127.0.0.1", 0)) as server:
         made = Generator(server)
         server.manners = Manners(lambda _seconds: None, lambda url, told: made.callbacks.put((url, told)))
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="generator")
-        thread.start()
-        try:
+        with serving(server):
             yield made
-        finally:
-            server.shutdown()
-            thread.join()
+
+
+@contextmanager
+def serving(server: DemoGenerator) -> Iterator[DemoGenerator]:
+    """A generator that works for the length of a block."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="generator")
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
