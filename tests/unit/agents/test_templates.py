@@ -134,6 +134,25 @@ def test_a_mistake_is_an_error(template: str) -> None:
     assert code_of(template) == "template_invalid"
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        "{{ (many|sort|reverse)[0] }}",
+        "{% if many|unique|length > 3 %}{% endif %}",
+        "{% if many == same %}{% endif %}",
+        "{% if -1 in many %}{% endif %}",
+        "{% if many is eq same %}{% endif %}",
+        "{% if many[1:] %}{% endif %}",
+        "{% if big[1:] %}{% endif %}",
+    ],
+)
+def test_what_loops_work_on_is_bounded_together(work: str) -> None:
+    """One round is fine, a thousand of them are not, though what comes out is small."""
+    values = {"many": list(range(40_000)), "same": list(range(40_000)), "big": VALUES["big"], "rounds": [0] * 1_000}
+    assert len(render(work, values)) < 10
+    assert code_of("{% for round in rounds %}" + work + "{% endfor %}", values) == "value_too_large"
+
+
 def test_values_that_unfold_are_measured() -> None:
     """Also those that are the same object many times over."""
     value: Any = "x"

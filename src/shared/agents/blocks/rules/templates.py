@@ -2,7 +2,8 @@
 
 The sandbox of `jinja2` keeps templates away from Python's inside, but not from the processor and the memory. So only
 the parts of the language that are listed here are taken (no calls, macros, assignments, imports), filters are the
-ones below, whatever makes values larger is measured before it happens, and rounds of loops are counted.
+ones below, whatever makes values larger is measured before it happens, and rounds of loops are counted, and so is what
+they work on.
 
 Imported with the first template only: `jinja2` is of no use to a cold start.
 """
@@ -21,6 +22,8 @@ from shared.kernel.errors import ToolError
 
 MAX_CHARACTERS = 20_000
 _MOST_ROUNDS = 10_000
+_MOST_WORK = 5_000_000
+"""Sizes of all values together that are shown, compared, cut, or given to a filter: nobody could stop it meanwhile."""
 _MOST_DIGITS = 15
 _WHAT = "The text"
 _PARTS = (
@@ -29,6 +32,8 @@ _PARTS = (
     nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat,
     nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test,
 )  # fmt: skip
+_OF_ENVIRONMENTS = frozenset({"filter", "test"})
+"""Tests that ask what there is."""
 _OF_LOOPS = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length"})
 
 
@@ -76,7 +81,7 @@ def _refuse(tree: nodes.Node) -> None:
 
 
 class _Guarding(NodeTransformer):
-    """Counts the rounds of loops, and has texts measured before they are joined."""
+    """Counts the rounds of loops, and has values measured before they are compared or joined."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         found = self.generic_visit(node)
@@ -86,6 +91,17 @@ class _Guarding(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
         return _call("join_texts", *node.nodes)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        self.generic_visit(node)  # a slice is cut without `getitem`
+        return _call("charged", node) if isinstance(node.arg, nodes.Slice) else node
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        node.expr = _call("charged", node.expr)
+        for operand in node.ops:
+            operand.expr = _call("charged", operand.expr)
+        return node
 
 
 def _call(name: str, *arguments: nodes.Expr) -> nodes.Call:
@@ -100,8 +116,9 @@ class _Environment(SandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, finalize=self._shown, keep_trailing_newline=True, cache_size=0)
         self.sizes = Sizes(_WHAT)
-        self._rounds = 0
+        self._rounds = self._work = 0
         self.globals = {}
+        self.tests = {name: self._charging(test) for name, test in self.tests.items() if name not in _OF_ENVIRONMENTS}
         self.filters = {name: self._measured(function) for name, function in _FILTERS.items()}
         self.filters["default"] = self.filters["d"] = _default
 
@@ -111,11 +128,16 @@ class _Environment(SandboxedEnvironment):
         if self._rounds > _MOST_ROUNDS:
             raise ToolError(f"Loops have more than {_MOST_ROUNDS} rounds.", code="value_too_large")
 
+    def charged(self, value: Any) -> Any:
+        """The value, after its size is counted as work."""
+        self._work += self.sizes.check(value)
+        if self._work > _MOST_WORK:
+            raise too_large(_WHAT)
+        return value
+
     def join_texts(self, *parts: Any) -> str:
         """`a ~ b`."""
-        text = "".join(self._bounded_texts(parts))
-        self.sizes.check(text)
-        return text
+        return str(self.charged("".join(self._bounded_texts(parts))))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Arithmetic with numbers, and `+` of two texts or two lists: nothing repeats or formats a text."""
@@ -123,7 +145,7 @@ class _Environment(SandboxedEnvironment):
         alike = operator == "+" and type(left) is type(right) and isinstance(left, str | list)
         if not numbers and not alike:
             raise TypeError(f"{operator} takes numbers; + joins two texts or two lists, ~ joins anything")
-        return self._checked(super().call_binop(context, operator, left, right))
+        return self.charged(super().call_binop(context, operator, left, right))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`a.b` is a key of an object, never something of Python's."""
@@ -132,8 +154,8 @@ class _Environment(SandboxedEnvironment):
         return self.getitem(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """`a["b"]`, `a[0]` and `a[1:3]`."""
-        fits = isinstance(obj, dict) or (isinstance(obj, list | tuple | str) and isinstance(argument, int | slice))
+        """`a["b"]` and `a[0]`."""
+        fits = isinstance(obj, dict) or (isinstance(obj, list | tuple | str) and isinstance(argument, int))
         try:
             return obj[argument] if fits else self.undefined(obj=obj, name=argument)
         except (LookupError, TypeError):
@@ -143,7 +165,7 @@ class _Environment(SandboxedEnvironment):
         """How a value stands in a text: lists and objects as JSON."""
         if isinstance(value, Undefined):
             return str(value)  # says which one it is
-        self.sizes.check(value)
+        self.charged(value)
         return value if isinstance(value, str) else _text(value)
 
     def _bounded_texts(self, parts: Any) -> list[str]:
@@ -152,19 +174,18 @@ class _Environment(SandboxedEnvironment):
             raise too_large(_WHAT)
         return texts
 
-    def _checked(self, value: Any) -> Any:
-        self.sizes.check(value)
-        return value
-
     def _measured(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def filtered(*arguments: Any) -> Any:
             for argument in arguments:
                 if isinstance(argument, Undefined):
                     str(argument)
-                self.sizes.check(argument)
-            return self._checked(function(*arguments))
+                self.charged(argument)
+            return self.charged(function(*arguments))
 
         return filtered
+
+    def _charging(self, test: Any) -> Callable[..., bool]:
+        return lambda *arguments: bool(test(*map(self.charged, arguments)))
 
 
 def _text(value: Any) -> str:
