@@ -26,7 +26,7 @@ from shared.runs.hooks import check_hook, delete_hook, load_hook, put_hook
 MAX_VERSION = 999_999
 MAX_DOCUMENT_BYTES = MAX_GRAPH_BYTES + 64_000
 """A graph, and what an export says around it."""
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\r\n]*$")]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
 Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 

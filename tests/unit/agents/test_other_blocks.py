@@ -102,6 +102,11 @@ def test_a_wait_is_not_for_ever(bench: Bench) -> None:
     assert bench.fails("Wait", {"until": "2026-07-18T12:00:00Z"}) == "wait_too_long"
 
 
+def test_a_time_long_ago_is_not_waited_for(bench: Bench) -> None:
+    """Also one before all clocks."""
+    assert bench.run("Wait", {"until": "0001-01-01T00:00:00+14:00", "value": 1})["value"] == [1]
+
+
 def test_the_time_of_nowhere(bench: Bench) -> None:
     """A zone that doesn't exist is an error."""
     assert bench.fails("Current time", {"timezone": "Mars/Olympus"}) == "unknown_timezone"

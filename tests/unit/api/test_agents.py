@@ -151,7 +151,8 @@ def test_an_agent_is_renamed_and_its_versions_are_chosen(ada: TestClient) -> Non
     assert [(one["version"], one["name"], one["runs"]) for one in older["versions"]] == [(1, "Tide table", False)]
     assert ada.patch(agent, json={"version": 1}).json()["version"] == 1
     assert refused(ada.patch(agent, json={"version": 9})) == (404, "VERSION_NOT_FOUND")
-    assert refused(ada.patch(agent, json={"nmae": "x"})) == (422, "validation_failed")
+    for wrong in ({"nmae": "x"}, {"name": "Two\nlines"}):
+        assert refused(ada.patch(agent, json=wrong)) == (422, "validation_failed")
 
 
 def test_an_export_can_be_imported(ada: TestClient, bob: TestClient) -> None:

@@ -201,7 +201,7 @@ def test_what_an_agent_within_asks_its_run_asks_too(parley: Parley) -> None:
         inner = agents.agent(graph([within, result("out", "Sent")], "run.outputs > out.value"))
     run_id = agents.start(inner)
     agents.until_quiet()
-    asked = []
+    asked: list[str] = []
     for _ in range(2):
         run = agents.look(run_id)
         assert (run.status, len(run.reviews)) == ("review", 1)

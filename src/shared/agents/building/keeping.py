@@ -55,10 +55,11 @@ class Keeper:
         Raises:
             ToolError: `agent_not_found`.
         """
-        if not is_slug(written):
+        slug = written.lower()
+        if not is_slug(slug):
             return self.graph(self.find(user_id, written))
         try:
-            return self._marketplace.graph(self._marketplace.get(written))
+            return self._marketplace.graph(self._marketplace.get(slug))
         except NotFound as error:
             raise _not_found(f"{error.message} find_agent finds published agents.") from error
 

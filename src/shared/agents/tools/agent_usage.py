@@ -27,33 +27,30 @@ class AgentUsage:
         self._database = database
 
     @contextmanager
-    def counting(self, session_id: str, agent_id: str, kind: Kind, new_id: str) -> Iterator[bool]:
+    def counting(self, session_id: str, agent_id: str, kind: Kind, new_id: str) -> Iterator[None]:
         """Count what the block starts under `new_id`, once; if it fails, nothing was counted.
-
-        Brings whether it is counted for the first time: not so when a call is made again after a kill.
 
         Raises:
             ToolError: `too_many_agent_runs` or `too_many_agent_schedules`.
         """
         key: Key = {"pk": f"SESSION#{session_id}", "sk": f"AGENT#{agent_id}"}
-        is_new = self._count(key, kind, new_id)
+        self._count(key, kind, new_id)
         try:
-            yield is_new
+            yield
         except ParleyError:
             self._database.write(Update(key, f"DELETE #{kind} :ids", values={"ids": {new_id}}))
             raise
 
-    def _count(self, key: Key, kind: Kind, new_id: str) -> bool:
+    def _count(self, key: Key, kind: Kind, new_id: str) -> None:
         room = f"attribute_not_exists(#{kind}) OR (size(#{kind}) < :most AND NOT contains(#{kind}, :id))"
         values = {"v": RECORD_VERSION, "ids": {new_id}, "id": new_id, "most": MAX_OF_ONE_AGENT}
         try:
             self._database.write(Update(key, f"SET #v = :v ADD #{kind} :ids", condition=room, values=values))
         except ConditionFailed as failure:
             if failure.item and new_id in failure.item[kind]:
-                return False
+                return
             raise ToolError(
                 f"This session has started {MAX_OF_ONE_AGENT} {kind} of this agent, which is as many as it may. "
                 "Tell the user; a new chat may start more.",
                 code=f"too_many_agent_{kind}",
             ) from failure
-        return True

@@ -114,13 +114,12 @@ class RunAgent(Tool[RunAgentInput]):
         lineage = replace(inherited(task), dry_run=context.dry_run or arguments.dry_run)
         request = RunRequest(run_id, agent, arguments.inputs, "chat", lineage, context.session_id)
         try:
-            with self._usage.counting(context.session_id, agent.id, "runs", run_id) as is_new:
+            with self._usage.counting(context.session_id, agent.id, "runs", run_id):
                 run = self._means.runs.start(request)
         except UserInputError as error:
             raise ToolError(error.message, code=error.code.lower()) from error
-        if is_new:
-            names = {"graph_id": run.graph_id, "graph_name": run.agent_name}
-            agent_run_success(context.ids, **names, execution_id=run.id, library_agent_id=agent.id)
+        names = {"graph_id": run.graph_id, "graph_name": run.agent_name}
+        agent_run_success(context.ids, **names, execution_id=run.id, library_agent_id=agent.id)
         return run
 
     def _answer(

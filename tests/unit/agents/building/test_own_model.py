@@ -175,7 +175,7 @@ def test_somebody_elses_agent_does_not_exist(ada: Builder, tool: str) -> None:
 def test_a_published_agent_is_customized_as_a_copy(parley: Parley) -> None:
     """It is the user's own; the published one stays, and no guide is needed."""
     ada = builder(parley, has_read=False)
-    answer = ada.ask("customize_agent", PLAN, GRAPH, agent_id="parley/compare-two-texts", changes="Only two lines")
+    answer = ada.ask("customize_agent", PLAN, GRAPH, agent_id="Parley/compare-two-texts", changes="Only two lines")
     assert answer["type"] == "agent_saved"
     assert material(ada, 0)["current_agent"]["name"] == "Compare two texts"
     assert ada.library.get("ada", answer["library_agent_id"]).owns_graph

@@ -142,11 +142,11 @@ def test_the_same_graph_in_another_form(written: Any) -> None:
     assert (plain, result.graph.links) == (greeting().nodes, greeting().links)
 
 
-@pytest.mark.parametrize("name", [None, "", "  ", 7, ["x"], "n" * 101])
+@pytest.mark.parametrize("name", [None, "", "  ", 7, ["x"], "n" * 101, "Two\r\nlines"])
 def test_an_agent_gets_a_name(name: Any) -> None:
     result = repaired({**sound(), "name": name})
 
-    assert result.raw["name"] in {"Untitled agent", "7", "n" * 100}
+    assert result.raw["name"] in {"Untitled agent", "7", "n" * 100, "Two lines"}
 
 
 @pytest.mark.parametrize(

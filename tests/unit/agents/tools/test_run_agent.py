@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -12,10 +13,12 @@ from shared.agents.graphs.model import Node
 from shared.agents.library.library import Library
 from shared.agents.running import RunFilter, RunRequest, RunView
 from shared.agents.scheduling import AgentRun
-from shared.agents.tools.agent_usage import MAX_OF_ONE_AGENT, AgentUsage
+from shared.agents.tools.agent_usage import MAX_OF_ONE_AGENT, AgentUsage, Kind
 from shared.kernel.errors import Invalid, LimitReached, ParleyError, Retryable, ToolError
+from shared.kernel.ids import dated_id
 from shared.runs.starting import Runs
 from tests.support.agent_calls import Caller, Connected
+from tests.support.faults import Killed
 from tests.support.logs import logged
 from tests.support.region import Parley
 from tests.support.runs import GREETER, Agents, Probe, given, graph, node, result
@@ -242,6 +245,17 @@ def test_the_same_call_starts_one_run(caller: Caller, greeter: dict[str, Any]) -
     assert log.events.count("copilot_agent_run_success") == 2
 
 
+def test_a_kill_between_counting_and_starting_is_told_of_once(caller: Caller, greeter: dict[str, Any]) -> None:
+    """The run begins when the call is made again."""
+    run_id = dated_id(caller.task.created_at, "chat-run", caller.task.id, "c1")
+    usage = AgentUsage(caller.parley.database)
+    with suppress(Killed), usage.counting(caller.task.session_id, greeter["library_agent_id"], "runs", run_id):
+        raise Killed
+    with logged() as log:
+        assert caller.run(call_id="c1", **PARIS, **greeter)["execution_id"] == run_id
+    assert log.events.count("copilot_agent_run_success") == 1
+
+
 def test_a_call_that_is_made_again_answers_for_its_run_whatever_has_changed(
     caller: Caller, greeter: dict[str, Any]
 ) -> None:
@@ -305,18 +319,19 @@ def test_forty_calls_end_at_thirty_runs(caller: Caller, greeter: dict[str, Any])
 
     def start(number: int) -> bool:
         try:
-            with usage.counting(session, "a1", "runs", f"r{number:02d}") as is_new:
-                return is_new
+            with usage.counting(session, "a1", "runs", f"r{number:02d}"):
+                return True
         except ToolError as refused:
             return refused.code != "too_many_agent_runs"
 
     with ThreadPoolExecutor(8) as calls:
-        assert sum(calls.map(start, range(40))) == MAX_OF_ONE_AGENT == 30
-    for other_session, agent, kind in ((session, "a2", "runs"), ("s2", "a1", "runs"), (session, "a1", "schedules")):
-        with usage.counting(other_session, agent, kind, "x") as is_new:  # type: ignore[arg-type]
-            assert is_new
-    counted = [number for number in range(40) if start(number)]
-    assert counted == []  # those that are counted are so already
+        begun = list(calls.map(start, range(40)))
+    assert sum(begun) == MAX_OF_ONE_AGENT == 30
+    others: list[tuple[str, str, Kind]] = [(session, "a2", "runs"), ("s2", "a1", "runs"), (session, "a1", "schedules")]
+    for other_session, agent, kind in others:
+        with usage.counting(other_session, agent, kind, "x"):
+            pass
+    assert [start(number) for number in range(40)] == begun, "those that are counted are so already"
 
 
 # -- waiting -----------------------------------------------------------------------------------

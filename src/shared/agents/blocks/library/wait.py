@@ -81,4 +81,4 @@ def _end(context: BlockContext, inputs: WaitInput) -> int:
     end = inputs.until.timestamp()
     if end > now + MOST_SECONDS:
         raise ToolError(f"That is more than {MOST_SECONDS // 86_400} days from now.", code="wait_too_long")
-    return to_millis(end)
+    return max(0, to_millis(end))
