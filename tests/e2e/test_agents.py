@@ -265,7 +265,7 @@ def test_an_agent_is_built_through_chat(chat: Chat, ada: ApiClient) -> None:
     assert eventually(lambda: newest_agents(ada, before), "the agent is in the library")
 
 
-def test_agents_are_changed_through_chat(chat: Chat, ada: ApiClient) -> None:
+def test_agents_are_changed_through_chat(demo: Deployed, chat: Chat, ada: ApiClient) -> None:
     """A published one as a copy, and the copy then as a further version, of what the words say."""
     before = {agent["id"] for agent in ada.get("/agents").json()["agents"]}
     chat.says(f"change parley/compare-two-texts so that it is called {chat.session}")
@@ -274,7 +274,7 @@ def test_agents_are_changed_through_chat(chat: Chat, ada: ApiClient) -> None:
     named = f"Compare {chat.session}"
     renamed = ada.request("PATCH", f"/agents/{copy['id']}", json={"name": named})
     assert renamed.status_code == 200, renamed.text
-    chat.says(f"change {named} so that it rhymes")
+    Chat(demo, ada).says(f"change {named} so that it rhymes")
 
     def changed() -> bool:
         return bool(ada.get(f"/agents/{copy['id']}").json()["description"] == "Changed: rhymes")
