@@ -1,6 +1,6 @@
 // The list of chats: links, so that they open in a new tab and the browser's history works.
 
-import { setText } from './dom.js';
+import { arrange, setText } from './dom.js';
 
 const UNTITLED = 'Untitled chat';
 const MAX_TITLE = 60;
@@ -26,9 +26,7 @@ export class SessionList {
     });
     if ([...this.#shown.values()].some((item) => item.editing)) return; // nothing moves below somebody's hands
     this.#shown = new Map(items);
-    const elements = items.map(([, item]) => item.element);
-    const same = elements.length === this.#list.children.length && elements.every((one, at) => one === this.#list.children[at]);
-    if (!same) this.#list.replaceChildren(...elements);
+    arrange(this.#list, items.map(([, item]) => item.element));
   }
 
   #newItem(id) {

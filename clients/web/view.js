@@ -1,7 +1,7 @@
 // The conversation as DOM. Every message and every part keeps its element while it grows; what did not change since
 // the last time (the same object) is not touched.
 
-import { make, setText } from './dom.js';
+import { arrange, make, setText } from './dom.js';
 import { PARTS } from './parts.js';
 
 const NOTES = {
@@ -23,17 +23,8 @@ export class Conversation {
   /** Show exactly these messages, in this order. */
   show(messages) {
     const wanted = new Set(messages.map((message) => message.id));
-    for (const [id, entry] of this.#shown) {
-      if (wanted.has(id)) continue;
-      entry.element.remove();
-      this.#shown.delete(id);
-    }
-    let place = this.#list.firstElementChild;
-    for (const message of messages) {
-      const { element } = this.#bring(message);
-      if (element === place) place = place.nextElementSibling;
-      else this.#list.insertBefore(element, place);
-    }
+    for (const id of this.#shown.keys()) if (!wanted.has(id)) this.#shown.delete(id);
+    arrange(this.#list, messages.map((message) => this.#bring(message).element));
   }
 
   #bring(message) {

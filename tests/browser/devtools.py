@@ -32,6 +32,7 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 START_SECONDS = 90
+_PATIENT: dict[str, Any] = {"open_timeout": START_SECONDS, "ping_interval": None}
 WAIT_SECONDS = 90
 _ERROR_LEVELS = {"error", "assert"}
 _UNTIL = """
@@ -86,7 +87,7 @@ def browser(command: str, profile: Path) -> Iterator["Browser"]:
         start_new_session=True,
     ) as process:
         try:
-            with connect(_debugging_url(process), max_size=None, compression=None) as socket:
+            with connect(_debugging_url(process), max_size=None, compression=None, **_PATIENT) as socket:
                 yield Browser(socket)
         finally:
             os.killpg(process.pid, signal.SIGKILL)

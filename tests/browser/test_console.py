@@ -13,6 +13,7 @@ import pytest
 
 from tests.browser.console import ask, console_address, say, sign_in_link
 from tests.browser.devtools import Browser, Page
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -122,23 +123,28 @@ def test_stop(ada: Page) -> None:
     assert ada.errors == []
 
 
-def test_reload_resumes(ada: Page) -> None:
+def test_reload_resumes(ada: Page, region: dict[str, Any]) -> None:
     """A reload in the middle of an answer goes on with it, and no word is there twice."""
-    say(ada, "slow 12")
+    say(ada, "slow 120")
     ada.until(f"{WORDS} > 20", "the answer has begun")
 
     ada.reload()
 
-    ada.until(f"{LAST}?.dataset.status === 'streaming' && {WORDS} > 20", "the answer goes on")
-    ada.until(DONE, "the answer is complete")
-    assert ada.evaluate(WORDS) == 500
+    ada.until(f"{LAST}?.dataset.status === 'streaming' && {WORDS} > 20", "the answer is shown again")
+    before = ada.evaluate(WORDS)
+    ada.until(f"{WORDS} > {before}", "the answer goes on")
+    ada.click("#stop")
+    ada.until(f"{LAST}.dataset.status === 'stopped'", "the answer has stopped")
+    chat = ada.evaluate("location.hash").removeprefix("#chat=")
+    stored = ask(region, "GET", f"chat/sessions/{chat}")["messages"][-1]["content"]
+    assert ada.evaluate(TEXT).split() == stored.split()
     assert ada.evaluate("document.querySelectorAll('.message').length") == 2
     assert ada.errors == []
 
 
 def test_a_message_during_an_answer_waits(ada: Page) -> None:
     """What is sent during an answer is shown as queued and answered afterwards, in the right order."""
-    say(ada, "slow 10")
+    say(ada, "slow 20")
     ada.until(f"{WORDS} > 5", "the answer has begun")
 
     say(ada, "Good morning")
@@ -172,7 +178,7 @@ def test_a_refused_message_stays_in_the_composer(ada: Page) -> None:
     ada.until("!document.querySelector('#problem').hidden", "the problem is shown")
     assert ada.evaluate("document.querySelector('#problem-text').textContent").strip()
     assert ada.evaluate("document.querySelector('#message').value.length") == 64_001
-    assert ada.evaluate("document.querySelectorAll('.message').length") == 0
+    ada.until("document.querySelectorAll('.message').length === 0", "nothing looks as if it had been sent")
 
 
 def test_a_foreign_chat_shows_nothing(ada: Page, chromium: Browser, region: dict[str, Any]) -> None:
@@ -240,12 +246,13 @@ CURRENT = "document.querySelector('#chats li:has([aria-current])')"
 
 
 def chat_with_an_answer(page: Page, text: str) -> None:
-    """A chat that the list shows with its title, which the model has found."""
+    """A chat in the list; what is read at the end of a turn has come."""
     say(page, text)
     page.until(f"{DONE} && {CURRENT}", "the answer is complete, and the chat is in the list")
+    page.until(r"/\d/.test(document.querySelector('#totals').textContent)", "its tokens are shown")
 
 
-def test_a_chat_gets_another_title_by_keyboard(ada: Page) -> None:
+def test_a_chat_gets_another_title_by_keyboard(ada: Page, region: dict[str, Any]) -> None:
     """Enter keeps the new title, here and after a reload; Escape keeps the old one."""
     chat_with_an_answer(ada, "Good morning")
     ada.evaluate(f"{CURRENT}.querySelector('.rename').focus()")
@@ -260,6 +267,8 @@ def test_a_chat_gets_another_title_by_keyboard(ada: Page) -> None:
     ada.type("#chats .chat-rename:not([hidden])", "Something else")
     ada.press("Escape")
     assert ada.evaluate(f"{CURRENT}.querySelector('.chat-name').textContent") == "Tea & <biscuits>"
+    chat = f"chat/sessions/{ada.evaluate('location.hash').removeprefix('#chat=')}"
+    eventually(lambda: ask(region, "GET", chat)["title"] == "Tea & <biscuits>", "the server has it")
 
     ada.reload()
 
@@ -302,6 +311,18 @@ def test_a_list_that_was_read_before_takes_no_title_away(ada: Page) -> None:
 
     assert ada.evaluate(name) == "Tea"
     assert ada.errors == []
+
+
+def test_a_list_that_changes_leaves_the_focus_where_it_is(ada: Page, region: dict[str, Any]) -> None:
+    """Another chat comes before the one whose button somebody has reached by keyboard."""
+    chat_with_an_answer(ada, "Good morning")
+    ada.evaluate(f"{CURRENT}.querySelector('.rename').focus()")
+    other = new_session(region, {"title": "Something else"})
+
+    ada.evaluate("dispatchEvent(new Event('focus'))")
+
+    ada.until(f"document.querySelector('#chats a[href=\"#chat={other}\"]')", "the other one is listed")
+    assert ada.evaluate(f"document.activeElement === {CURRENT}.querySelector('.rename')")
 
 
 def test_a_chat_is_deleted_after_a_question(ada: Page, chromium: Browser, region: dict[str, Any]) -> None:

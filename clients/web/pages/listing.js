@@ -1,6 +1,6 @@
 // A list that is read from the server in pages. A row keeps its element, and so its focus, as long as it is listed.
 
-import { make } from '../dom.js';
+import { arrange, make } from '../dom.js';
 import { button } from './elements.js';
 import { Loading } from './loading.js';
 
@@ -59,12 +59,7 @@ export class Listing {
     const { key, row } = this.#options;
     const rows = new Map(items.map((item) => [key(item), this.#rows.get(key(item)) ?? row(item)]));
     for (const item of items) rows.get(key(item)).update(item);
-    for (const [id, gone] of this.#rows) if (!rows.has(id)) gone.element.remove();
-    let place = this.#list.firstElementChild;
-    for (const { element } of rows.values()) {
-      if (element === place) place = place.nextElementSibling;
-      else this.#list.insertBefore(element, place);
-    }
+    arrange(this.#list, [...rows.values()].map(({ element }) => element));
     this.#rows = rows;
     this.#empty.hidden = items.length > 0;
     this.#list.hidden = items.length === 0;
