@@ -18,7 +18,7 @@ ACCOUNT = "000000000000"
 # The emulator's administrator: these three are not secret, and good for this region only.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 USUAL_PORT = 4566
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 

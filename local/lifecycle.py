@@ -12,7 +12,7 @@ from local.emulator import RegionError
 from local.places import ROOT, Places
 from local.processes import Process
 
-MODEL_START_SECONDS = 15.0
+MODEL_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

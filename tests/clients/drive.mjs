@@ -18,7 +18,7 @@ import { lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai';
 import { NodeChat } from './chat.mjs';
 import { callApi, storedText, transportFor } from './transports.mjs';
 
-const STEP_MILLISECONDS = 40_000;
+const STEP_MILLISECONDS = 120_000;
 
 console.error = () => {}; // the transports narrate the cuts that tests ask for
 

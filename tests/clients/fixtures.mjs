@@ -101,6 +101,7 @@ export function fixtures() {
     again('compare', { content: VERDICT }, { chunkSize: 12 }),
     says('think', { reasoning: 'Hm, let me see.', content: 'I have thought.' }, { chunkSize: 6 }),
     says('go on forever', { content: 'And on and on, '.repeat(400) }, { chunkSize: 15, latency: 50 }),
+    says('go on for ages', { content: 'And on and on, '.repeat(4_000) }, { chunkSize: 15, latency: 50 }),
     says('take your time', { content: LONG_ANSWER }, { chunkSize: 13, latency: 60 }),
     says('take a while', { content: 'One moment, please: here it is.' }, { chunkSize: 8, latency: 400 }),
     changing('too many', failure(429, 'Slow down.', { retryAfter: 0 }), { content: 'After a rest.' }),

@@ -10,7 +10,7 @@ import pytest
 
 from shared.stream.replay import replay
 from shared.stream.viewers import viewers_of
-from tests.support.api_client import ApiClient, events_of
+from tests.support.api_client import ApiClient
 from tests.support.node import Place, drive, model_requests
 from tests.support.server import LiveParley
 from tests.support.socket_client import SocketClient, connected, resume_frame, send_frame
@@ -99,7 +99,4 @@ def over_socket(socket: SocketClient, gate: threading.Barrier, session: str, sai
 
 def over_http(api: ApiClient, gate: threading.Barrier, session: str, said: str) -> list[dict[str, Any]]:
     gate.wait(timeout=PATIENCE)
-    answer = api.post(f"/chat/sessions/{session}/stream", json={"message": said, "message_id": "the-same"})
-    events = events_of(answer)
-    assert events.done, answer.text
-    return events.parts
+    return api.heard(session, said, "the-same")[1]

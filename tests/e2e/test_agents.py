@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 
 from local.demo_agent import AGENT_INPUT, AGENT_OUTPUT
-from tests.support.api_client import ApiClient, events_of
+from tests.support.api_client import ApiClient
 from tests.support.credentials import SIGNING
 from tests.support.deployed import Deployed
-from tests.support.deployed_records import invocations, record
+from tests.support.deployed_records import after_logged, invocations, record
 from tests.support.socket_client import connected, send_frame
 from tests.support.stand_in.web import HOOKS, StandInWeb
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-_SETTLING = 500
+_SETTLING = 2_000
 """Milliseconds in which what has just happened may still be told of."""
 _ALWAYS = {"api", "scheduler"}
 """The test asks how it goes, and the tick."""
@@ -183,7 +183,7 @@ SLOW_REVIEW = {
     "name": "Think, then ask",
     "description": "Its model takes its time before somebody is asked.",
     "nodes": [
-        {"id": "words", "block_id": AGENT_INPUT, "input_default": {"name": "words", "default": "slow 6"}},
+        {"id": "words", "block_id": AGENT_INPUT, "input_default": {"name": "words", "default": "slow 20"}},
         {"id": "think", "block_id": "89269428-8d69-4f35-a588-e0572b958ab6"},
         {"id": "ask", "block_id": "cc56cc7d-7625-4dea-bf74-c86a5e9b3602", "input_default": {"name": "Is this right?"}},
         {"id": "out", "block_id": AGENT_OUTPUT, "input_default": {"name": "answer"}},
@@ -212,8 +212,7 @@ def test_a_run_shows_its_nodes_at_work(chat: Chat, ada: ApiClient) -> None:
     """On the run's own stream, from the first node to the outputs."""
     (started,) = chat.says("run parley/compare-two-texts with first_text=One, second_text=Two")
     assert started["type"] == "execution_started"
-    answer = ada.get(f"/chat/tasks/{started['execution_id']}/stream", params={"startIndex": 0})
-    parts = events_of(answer).parts
+    parts = ada.stream_of(started["execution_id"])
     done = {part["id"] for part in parts if part["type"] == "data-node" and part["data"]["done"] == 1}
     assert done == {"first", "second", "focus", "prompt", "model", "comparison"}
     assert [part["data"]["status"] for part in parts if part["type"] == "data-run"][-1] == "completed"
@@ -240,21 +239,24 @@ def test_a_run_is_stopped(demo: Deployed, chat: Chat, ada: ApiClient) -> None:
 
 def test_a_run_that_waits_holds_nobody(demo: Deployed, chat: Chat, ada: ApiClient) -> None:
     """Turn and run have let go while the sub-session works: no worker begins, and the stream tells nothing."""
-    task_id = ada.accept(chat.session, "run parley/research-a-question with question=slow 12 and wait", "first")
+    began = round(time.time() * 1000)
+    task_id = ada.accept(chat.session, "run parley/research-a-question with question=slow 25 and wait", "first")
     eventually(lambda: record(demo, task_id)["status"] == "waiting", "the turn lets go")
     run = ada.get("/runs").json()["runs"][0]
     eventually(lambda: record(demo, run["id"])["status"] == "waiting", "the run lets go")
-    parked_at = round(time.time() * 1000)
+    home = record(demo, run["id"])["session_id"]
+    child = ada.get("/chat/sessions", params={"parent_session": home}).json()["sessions"][0]["id"]
+    child_id = ada.get(f"/chat/sessions/{child}").json()["messages"][0]["task_id"]
+    parked_at = after_logged(demo, began, "run_worker", {task_id, run["id"], child_id})
     assert [record(demo, one)["lease_expires"] for one in (task_id, run["id"])] == [0, 0]
     eventually(lambda: ada.status(task_id) == "completed", "the answer")
     ended = run_of(ada, run["id"])
-    (conversation,) = ended["outputs"]["conversation"]
-    child_id = ada.get(f"/chat/sessions/{conversation}").json()["messages"][0]["task_id"]
+    assert ended["outputs"]["conversation"] == [child]
     child_ended = int(record(demo, child_id)["ended_at"])
     assert child_ended - parked_at > 4_000
-    began = invocations(demo, parked_at + _SETTLING, child_ended - _SETTLING, {task_id, run["id"], child_id})
-    assert set(began) > {"turn_worker", "run_worker", "state_changes", "scheduler"}
-    ours = {name: number for name, number in began.items() if name not in _ALWAYS and number}
+    begun = invocations(demo, parked_at + _SETTLING, child_ended - _SETTLING, {task_id, run["id"], child_id})
+    assert set(begun) > {"turn_worker", "run_worker", "state_changes", "scheduler"}
+    ours = {name: number for name, number in begun.items() if name not in _ALWAYS and number}
     assert ours == {}
 
 

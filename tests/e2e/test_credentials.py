@@ -7,7 +7,7 @@ import boto3
 import pytest
 from boto3.dynamodb.conditions import Key
 
-from tests.support.api_client import ApiClient, api_client, events_of
+from tests.support.api_client import ApiClient, api_client
 from tests.support.credentials import SIGNING, SIGNING_SECRET
 from tests.support.deployed import Deployed
 
@@ -21,15 +21,15 @@ def test_what_the_api_seals_a_worker_opens(stack: Deployed, api: ApiClient) -> N
     made = api.post("/credentials", json=SIGNING)
     assert made.status_code == 201, made.text
     session = str(api.post("/chat/sessions", json={"dry_run": True}).json()["id"])
-    answer = api.post(f"/chat/sessions/{session}/stream", json={"message": "sign and post", "message_id": "m1"})
-    (output,) = [part["output"] for part in events_of(answer).parts if part["type"] == "tool-output-available"]
+    _, parts = api.heard(session, "sign and post")
+    (output,) = [part["output"] for part in parts if part["type"] == "tool-output-available"]
     assert output["outputs"]["status_code"] == [200], output
 
     listed = api.get("/credentials")
     assert [one["last_used_on"] is None for one in listed.json()["credentials"]] == [False]
     rows = _table(stack).query(KeyConditionExpression=Key("pk").eq("VAULT#ada"))["Items"]
     assert len(rows) == 2
-    assert not any(SIGNING_SECRET in text for text in (made.text, answer.text, listed.text, str(rows)))
+    assert not any(SIGNING_SECRET in text for text in (made.text, str(parts), listed.text, str(rows)))
 
 
 def test_somebody_elses_does_not_exist(stack: Deployed, api: ApiClient) -> None:
@@ -38,8 +38,8 @@ def test_somebody_elses_does_not_exist(stack: Deployed, api: ApiClient) -> None:
     with api_client(cast(Any, stack), "grace") as grace:
         assert grace.request("DELETE", f"/credentials/{made}").json()["code"] == "CREDENTIAL_NOT_FOUND"
         session = str(grace.post("/chat/sessions", json={"dry_run": True}).json()["id"])
-        answer = grace.post(f"/chat/sessions/{session}/stream", json={"message": "sign and post", "message_id": "m1"})
-        (output,) = [part["output"] for part in events_of(answer).parts if part["type"] == "tool-output-available"]
+        _, parts = grace.heard(session, "sign and post")
+        (output,) = [part["output"] for part in parts if part["type"] == "tool-output-available"]
     assert output["type"] == "setup_requirements", json.dumps(output)
 
 

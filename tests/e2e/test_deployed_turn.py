@@ -12,7 +12,7 @@ from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
 from shared.chat.deletion import PURGE_SHARDS
-from tests.support.api_client import ApiClient, api_client, events_of
+from tests.support.api_client import ApiClient, api_client
 from tests.support.deployed import Deployed
 from tests.support.node import Place, drive
 from tests.support.socket_client import connected, resume_frame, send_frame
@@ -107,7 +107,7 @@ def test_three_viewers_see_the_same(stack: Deployed, api: ApiClient) -> None:
 def test_stop_in_each_state(stack: Deployed, api: ApiClient, state: str) -> None:
     """It answers truthfully, the partial text stays, and the next send works at once."""
     session = api.new_session()
-    task = api.accept(session, "hello" if state == "over" else "go on forever", "m1")
+    task = api.accept(session, "hello" if state == "over" else "go on for ages", "m1")
     if state == "answering":
         eventually(lambda: "text-delta" in api.get(f"/chat/tasks/{task}/stream").text, "some text")
     if state == "over":
@@ -160,15 +160,14 @@ def test_what_no_worker_could_process_is_ended(stack: Deployed, api: ApiClient) 
         description["state_table"]
     )
     session = api.new_session()
-    task = api.accept(session, "go on forever")
+    task = api.accept(session, "go on for ages")
     sqs = boto3.client("sqs", endpoint_url=description["endpoint_url"], **_owner(description))
     dead = next(url for url in sqs.list_queues()["QueueUrls"] if "DeadLetter" in url)
     sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"task_id": task}))
     sqs.send_message(QueueUrl=dead, MessageBody="rubbish")
     eventually(lambda: api.status(task) == "failed", "the end")
     assert state.get_item(Key={"pk": f"TASK#{task}", "sk": "META"})["Item"]["error"]["code"] == "not_processable"
-    stream = events_of(api.get(f"/chat/tasks/{task}/stream"))
-    assert [part["type"] for part in stream.parts][-2:] == ["error", "finish"]
+    assert [part["type"] for part in api.stream_of(task)][-2:] == ["error", "finish"]
 
 
 def test_a_session_gets_a_title_and_is_found_by_it(stack: Deployed, api: ApiClient) -> None:
@@ -194,7 +193,7 @@ def test_a_deleted_session_is_gone_at_once_and_then_for_good(stack: Deployed, ap
     state, chunks = dynamodb.Table(description["state_table"]), dynamodb.Table(description["chunks_table"])
     bucket = next(b["Name"] for b in s3.list_buckets()["Buckets"] if "workspace" in b["Name"])
     session = api.new_session()
-    task = api.accept(session, "go on forever")
+    task = api.accept(session, "go on for ages")
     eventually(lambda: "text-delta" in api.get(f"/chat/tasks/{task}/stream").text, "some text")
     s3.put_object(Bucket=bucket, Key=f"users/ada/sessions/{session}/files/a.txt/1", Body=b"x")
 

@@ -16,8 +16,8 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-_LATE = 70
-"""Seconds after its time by which a schedule has fired."""
+_LATE = 130
+"""Seconds after its time by which a schedule has fired, on a machine so busy that a tick is late: two of them."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def taken_away(ada: ApiClient, schedule_id: str) -> Iterator[None]:
 
 
 def test_a_schedule_fires_and_a_connected_client_hears_of_the_result(made: Made, ada: ApiClient) -> None:
-    """The run has its inputs and its outputs, and the history has the fire, within 70 s of its time."""
+    """The run has its inputs and its outputs, and the history has the fire, at the tick after its time."""
     notice: dict[str, Any] = {}
     while notice.get("kind") != "run-finished":
         notice = made.socket.next_frame()
@@ -99,12 +99,13 @@ def test_a_follow_up_is_a_turn_in_its_session(made: Made, ada: ApiClient) -> Non
 def test_schedules_are_listed_and_taken_away(made: Made, demo: Deployed, ada: ApiClient) -> None:
     """Through chat and over HTTP, with their history; what is deleted is in no list."""
     with connected(demo.sockets.url, ada.ticket()) as socket:
-        agent = "parley/compare-two-texts at 0 9 29 2 * as Leap day with first_text=One, second_text=Two"
+        name = f"Leap day {made.session}"
+        agent = f"parley/compare-two-texts at 0 9 29 2 * as {name} with first_text=One, second_text=Two"
         leap = said(socket, made.session, f"schedule {agent}", "m3")[0]["schedule"]["schedule_id"]
         (listed,) = said(socket, made.session, "list schedules", "m4")
         assert {made.schedule["schedule_id"], leap} <= {one["schedule_id"] for one in listed["schedules"]}
         assert ada.request("DELETE", f"/schedules/{made.schedule['schedule_id']}").status_code == 204
-        _, deleted = said(socket, made.session, "delete the schedule Leap day", "m5")
+        _, deleted = said(socket, made.session, f"delete the schedule {name}", "m5")
         assert deleted["type"] == "schedule_deleted"
         (listed,) = said(socket, made.session, "list schedules", "m6")
     assert not {made.schedule["schedule_id"], leap} & {one["schedule_id"] for one in listed["schedules"]}

@@ -1,7 +1,7 @@
 """A plain HTTP client of one user."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +55,24 @@ class ApiClient:
 
     def answered(self, session_id: str, text: str, message_id: str = "m1") -> str:
         """Send a message and read its stream to the end; its task."""
+        return self.heard(session_id, text, message_id)[0]
+
+    def heard(self, session_id: str, text: str, message_id: str = "m1") -> tuple[str, list[dict[str, Any]]]:
+        """The same; its task and the parts of its stream."""
         answer = self.post(f"/chat/sessions/{session_id}/stream", json={"message": text, "message_id": message_id})
-        assert events_of(answer).parts[-1]["type"] == "finish", answer.text
-        return answer.headers["x-workflow-run-id"]
+        task_id, first = str(answer.headers["x-workflow-run-id"]), events_of(answer)
+        parts = first.parts if first.done else self.stream_of(task_id, first.parts)
+        assert parts[-1]["type"] == "finish", answer.text
+        return task_id, parts
+
+    def stream_of(self, task_id: str, parts: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+        """A task's stream to its end; `parts` of it are known. An answer is held for 20 s at most."""
+        known, done = list(parts), False
+        while not done:
+            segment = events_of(self.get(f"/chat/tasks/{task_id}/stream", params={"startIndex": len(known)}))
+            known += segment.parts
+            done = segment.done
+        return known
 
     def status(self, task_id: str) -> str:
         """Where a task is."""

@@ -1,11 +1,13 @@
 """What a deployment on the local region has stored and logged."""
 
 import json
+import time
 from typing import Any
 
 import boto3
 
 from tests.support.deployed import Deployed
+from tests.support.waiting import eventually
 
 
 def owner_of(demo: Deployed) -> dict[str, Any]:
@@ -38,6 +40,16 @@ def invocations(demo: Deployed, after: int, before: int, tasks: set[str]) -> dic
         }
         found[name.rpartition("/")[2]] = len(begun - others)
     return found
+
+
+def after_logged(demo: Deployed, since: int, function: str, tasks: set[str]) -> int:
+    """An instant, in milliseconds since the epoch, by which an invocation since then is in the function's log.
+
+    The region logs an invocation when it has ended, as if it had begun then.
+    """
+    far = 1 << 52
+    eventually(lambda: invocations(demo, since, far, tasks)[function], f"{function} has logged")
+    return round(time.time() * 1000)
 
 
 def record(demo: Deployed, task_id: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.node import CLIENTS
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -28,7 +29,7 @@ class Example:
     name: str | None
     code: str
 
-    def run(self, folder: Path, *arguments: str, seconds: float = 90, **environment: str) -> str:
+    def run(self, folder: Path, *arguments: str, seconds: float = PATIENCE, **environment: str) -> str:
         """Run it exactly as printed, in `folder`, where the official packages are installed; what it prints."""
         command = _COMMANDS[self.language]
         (folder / command[-1]).write_text(self.code)

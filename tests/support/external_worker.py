@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 
 @dataclass(frozen=True)
 class TakenOver:
@@ -38,7 +40,7 @@ class ExternalWorker:
         headers = {"content-type": "application/json", **({"x-api-key": key} if key else {})}
         request = urllib.request.Request(url, told, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as refusal:
             with refusal:

@@ -70,7 +70,12 @@ def _pieces(raw: bytes) -> Iterable[bytes]:
 def connected(url: str, ticket: str) -> Iterator[SocketClient]:
     """A connection for the length of a block."""
     with connect(
-        f"{url}?ticket={ticket}", max_size=None, compression=None, open_timeout=PATIENCE, close_timeout=2
+        f"{url}?ticket={ticket}",
+        max_size=None,
+        compression=None,
+        open_timeout=PATIENCE,
+        close_timeout=2,
+        ping_interval=None,
     ) as connection:
         yield SocketClient(connection)
 

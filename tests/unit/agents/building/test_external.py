@@ -240,7 +240,7 @@ class Stranger:
     def _serve(self) -> None:
         line, _ = self._socket.accept()
         with line:
-            while not line.recv(100_000).endswith(b"{}"):
+            while (said := line.recv(100_000)) and not said.endswith(b"{}"):
                 pass
             self.was_asked.set()
             try:
