@@ -40,7 +40,7 @@ def _parley(request: Request, error: Exception) -> Response:
         return ErrorAnswer(error_body(error.code, "The deployment is not configured."), status_code=500)
     headers = {}
     if isinstance(error, Retryable):
-        log_problem("api.unavailable", code=error.code, reason=error.message, route=_route(request))
+        log_problem("api.unavailable", code=error.code, route=_route(request))
         headers["retry-after"] = "1"
     if error.details and "retry_after_seconds" in error.details:
         headers["retry-after"] = str(error.details["retry_after_seconds"])

@@ -15,6 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from shared.aws.writes import Check, Delete, Item, Key, Put, TableName, Update, Write, names_in
 from shared.kernel.clock import Clock
 from shared.kernel.errors import Retryable
+from shared.kernel.telemetry import log_problem
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -239,4 +240,5 @@ def _translated(error: ClientError) -> Exception:
         return TransactionFailed(failed) if failed else _Conflict("Transaction conflict", code="storage_conflict")
     if code in {"TransactionConflictException", "TransactionInProgressException"}:
         return _Conflict("Transaction conflict", code="storage_conflict")
+    log_problem("database.refused", code=code)
     return Retryable(f"DynamoDB refused: {code}", code="storage_unavailable")

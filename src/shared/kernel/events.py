@@ -136,6 +136,7 @@ Event = Literal[
     "api.failed",
     "api.unavailable",
     "api.misconfigured",
+    "database.refused",
     "frame.failed",
 ]
 
