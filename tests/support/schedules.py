@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from fastapi.testclient import TestClient
+
+from shared.agents.blocks.library.agent_input import AgentInput
+from shared.agents.blocks.library.agent_output import AgentOutput
+from shared.agents.graphs.model import Graph, Link, Node
+from shared.agents.library.library import Library
 from shared.agents.library.records import LibraryAgent
 from shared.chat.requests import validated
 from shared.chat.sessions import Session
@@ -19,6 +25,9 @@ from tests.support.region import Parley, due_rows
 from tests.support.runs import GREETER, Agents
 
 HOURLY = {"cron": "0 * * * *"}
+WEEKDAYS = {"name": "Levels", "cron": "30 9 * * 1-5"}
+Client = Callable[..., TestClient]
+"""Makes a client for a user."""
 
 
 def at(text: str) -> float:
@@ -34,6 +43,30 @@ def told(millis: int) -> str:
 def asked(parley: Parley, session: Session) -> list[str]:
     """What the user has said in a session."""
     return [row.content for row in parley.transcript(parley.session(session.id)) if row.role == "user"]
+
+
+def river_agent(parley: Parley, user: str = "ada", agent_id: str = "agent1") -> LibraryAgent:
+    """An agent that says what it is told."""
+    graph = Graph(
+        name="Rivers",
+        nodes=[
+            Node(id="in", block_id=AgentInput.id, input_default={"name": "river"}),
+            Node(id="out", block_id=AgentOutput.id, input_default={"name": "said"}),
+        ],
+        links=[Link(source_id="in", source_name="value", sink_id="out", sink_name="value")],
+    )
+    return Library(parley.database, parley.clock).create(user, graph, agent_id)
+
+
+def agent_schedule(agent: LibraryAgent, **fields: Any) -> dict[str, Any]:
+    """What a client sends to have it run."""
+    target = {"type": "agent", "library_agent_id": agent.id, "inputs": {"river": "Elbe"}}
+    return {**WEEKDAYS, "target": target, **fields}
+
+
+def message_schedule(**fields: Any) -> dict[str, Any]:
+    """The same for a message."""
+    return {**WEEKDAYS, "target": {"type": "message", "message": "Has it fallen?"}, **fields}
 
 
 @dataclass

@@ -1,73 +1,24 @@
-"""Schedules over HTTP, in fake time; the answers are held to their description."""
+"""Schedules over HTTP, in fake time; the answers are held to their description.
 
-import json
-import time
-from collections.abc import Callable
+2025-06-15, when the fake clock begins, is a Sunday; it is 15:06:40 UTC.
+"""
+
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from fastapi.testclient import TestClient
 
-from shared.accounts.identity import Identity
 from shared.accounts.profile import Profile, Profiles
-from shared.agents.blocks.library.agent_input import AgentInput
 from shared.agents.blocks.library.agent_output import AgentOutput
 from shared.agents.graphs.model import Graph, Link, Node
 from shared.agents.library.library import Library
-from shared.agents.library.records import LibraryAgent
-from shared.api.application import build_application
 from shared.aws.writes import Put
-from shared.kernel.settings import IdentitySettings
 from shared.schedules.records import MAX_SCHEDULES, SHARDS, count_key
 from shared.schedules.store import ScheduleStore
 from tests.support.blocks import block_named
 from tests.support.description import Description
 from tests.support.region import Parley
-
-SECRET = "a-secret-of-at-least-thirty-two-bytes!"
-Client = Callable[..., TestClient]
-WEEKDAYS = {"name": "Levels", "cron": "30 9 * * 1-5"}
-"""2025-06-15, when the fake clock begins, is a Sunday; it is 15:06:40 UTC."""
-
-
-@pytest.fixture
-def client(parley: Parley, tmp_path: Path) -> Client:
-    """A client for a user of the deployment."""
-    identity = Identity(
-        IdentitySettings(jwt_secret_parameter="/jwt", guests_enabled=True), lambda: SECRET, parley.clock
-    )
-    app = build_application(parley.services, identity, "wss://socket.example/local", tmp_path)
-
-    def signed_in(user: str = "ada") -> TestClient:
-        token = jwt.encode({"sub": user, "exp": time.time() + 600}, SECRET)
-        return TestClient(app, headers={"authorization": f"Bearer {token}"})
-
-    return signed_in
-
-
-def river_agent(parley: Parley, user: str = "ada", agent_id: str = "agent1") -> LibraryAgent:
-    """An agent that says what it is told."""
-    graph = Graph(
-        name="Rivers",
-        nodes=[
-            Node(id="in", block_id=AgentInput.id, input_default={"name": "river"}),
-            Node(id="out", block_id=AgentOutput.id, input_default={"name": "said"}),
-        ],
-        links=[Link(source_id="in", source_name="value", sink_id="out", sink_name="value")],
-    )
-    return Library(parley.database, parley.clock).create(user, graph, agent_id)
-
-
-def agent_schedule(agent: LibraryAgent, **fields: Any) -> dict[str, Any]:
-    target = {"type": "agent", "library_agent_id": agent.id, "inputs": {"river": "Elbe"}}
-    return {**WEEKDAYS, "target": target, **fields}
-
-
-def message_schedule(**fields: Any) -> dict[str, Any]:
-    return {**WEEKDAYS, "target": {"type": "message", "message": "Has it fallen?"}, **fields}
+from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_schedule, river_agent
 
 
 def due_rows(parley: Parley) -> list[str]:
@@ -158,82 +109,6 @@ def test_the_next_five_times_are_shown_before_anything_is_saved(parley: Parley, 
     ending = {**body, "ends_at": "2025-07-01T00:00:00Z"}
     assert len(client().post("/api/schedules/preview", json=ending).json()["next_fires"]) == 2
     assert due_rows(parley) == []
-
-
-@pytest.mark.parametrize(
-    ("fields", "where", "says"),
-    [
-        ({"cron": "0 25 * * *"}, "cron", "the hour '25' is wrong: give 0-23, such as 9 or 9-17"),
-        ({"cron": "0 9 * *"}, "cron", "five fields"),
-        ({"cron": "0 0 30 2 *"}, "cron", "such as"),
-        ({"timezone": "Mars/Olympus"}, "timezone", "such as Europe/Berlin"),
-        ({"cron": None, "delay_seconds": 59}, "delay_seconds", "60"),
-        ({"delay_seconds": 90}, "", "exactly one of cron, at and delay_seconds"),
-        ({"cron": None}, "", "exactly one of cron, at and delay_seconds"),
-        ({"cron": None, "at": "2025-07-01T09:00:00"}, "at", "timezone"),
-        ({"name": " "}, "name", "at least 1"),
-        ({"name": "two\nlines"}, "name", "pattern"),
-        ({"name": "x" * 101}, "name", "100"),
-        ({"jitter_seconds": 3_601}, "jitter_seconds", "3600"),
-        ({"overlap": "twice"}, "overlap", "skip"),
-        ({"max_cost_usd": -1}, "max_cost_usd", "greater than 0"),
-        ({"target": {"type": "message", "message": "x" * 16_001}}, "target.message.message", "16000"),
-        ({"target": {"type": "email"}}, "target", "agent"),
-        ({"colour": "blue"}, "colour", "not permitted"),
-    ],
-)
-def test_what_is_wrong_is_said_with_its_field(
-    parley: Parley, client: Client, fields: dict[str, Any], where: str, says: str
-) -> None:
-    """And nothing is kept."""
-    answer = client().post("/api/schedules", json=message_schedule(**fields))
-    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
-    (problem,) = answer.json()["details"]["problems"]
-    assert problem["field"] == where
-    assert says in problem["problem"]
-    assert client().get("/api/schedules").json() == {"schedules": []}
-
-
-@pytest.mark.parametrize(
-    ("inputs", "status", "code"),
-    [
-        ({}, 422, "invalid_inputs"),
-        ({"river": "Elbe", "sea": "North"}, 422, "invalid_inputs"),
-        ({"river": "x" * 32_000}, 413, "inputs_too_large"),
-    ],
-)
-def test_inputs_must_fit_the_agent(
-    parley: Parley, client: Client, inputs: dict[str, Any], status: int, code: str
-) -> None:
-    """It would fail each time."""
-    body = agent_schedule(river_agent(parley))
-    body["target"]["inputs"] = inputs
-    answer = client().post("/api/schedules", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-
-
-@pytest.mark.parametrize(
-    "value", ['"\\ud800"', "NaN", "1e999", "[" * 101 + "]" * 101], ids=["half", "nan", "inf", "deep"]
-)
-def test_inputs_that_nobody_could_read_again_are_refused(parley: Parley, client: Client, value: str) -> None:
-    """Else no list of the user's schedules could be answered any more."""
-    agent = river_agent(parley)
-    target = {"type": "agent", "library_agent_id": agent.id, "inputs": {"river": "here"}}
-    body = json.dumps({**WEEKDAYS, "target": target}).replace('"here"', value)
-    answer = client().post("/api/schedules", content=body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_inputs")
-    assert client().get("/api/schedules").json()["schedules"] == []
-
-
-@pytest.mark.parametrize(
-    "past", [{"at": "2025-06-15T15:06:00Z"}, {"cron": "0 9 * * *", "ends_at": "2025-06-16T08:00Z"}]
-)
-def test_a_time_that_never_comes_is_refused(client: Client, past: dict[str, Any]) -> None:
-    """Better than a schedule that looks as if it worked."""
-    body = message_schedule()
-    body.pop("cron")
-    answer = client().post("/api/schedules", json={**body, **past})
-    assert (answer.status_code, answer.json()["code"]) == (422, "never_fires")
 
 
 def test_a_schedule_pauses_and_goes_on_from_now(parley: Parley, client: Client) -> None:

@@ -1,0 +1,85 @@
+"""What is refused of schedules over HTTP, and how that is said. The fake clock begins on 2025-06-15, 15:06:40 UTC."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.region import Parley
+from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_schedule, river_agent
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "says"),
+    [
+        ({"cron": "0 25 * * *"}, "cron", "the hour '25' is wrong: give 0-23, such as 9 or 9-17"),
+        ({"cron": "0 9 * *"}, "cron", "five fields"),
+        ({"cron": "0 0 30 2 *"}, "cron", "such as"),
+        ({"timezone": "Mars/Olympus"}, "timezone", "such as Europe/Berlin"),
+        ({"cron": None, "delay_seconds": 59}, "delay_seconds", "60"),
+        ({"delay_seconds": 90}, "", "exactly one of cron, at and delay_seconds"),
+        ({"cron": None}, "", "exactly one of cron, at and delay_seconds"),
+        ({"cron": None, "at": "2025-07-01T09:00:00"}, "at", "timezone"),
+        ({"name": " "}, "name", "at least 1"),
+        ({"name": "two\nlines"}, "name", "pattern"),
+        ({"name": "x" * 101}, "name", "100"),
+        ({"jitter_seconds": 3_601}, "jitter_seconds", "3600"),
+        ({"overlap": "twice"}, "overlap", "skip"),
+        ({"max_cost_usd": -1}, "max_cost_usd", "greater than 0"),
+        ({"target": {"type": "message", "message": "x" * 16_001}}, "target.message.message", "16000"),
+        ({"target": {"type": "email"}}, "target", "agent"),
+        ({"colour": "blue"}, "colour", "not permitted"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(
+    parley: Parley, client: Client, fields: dict[str, Any], where: str, says: str
+) -> None:
+    """And nothing is kept."""
+    answer = client().post("/api/schedules", json=message_schedule(**fields))
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    (problem,) = answer.json()["details"]["problems"]
+    assert problem["field"] == where
+    assert says in problem["problem"]
+    assert client().get("/api/schedules").json() == {"schedules": []}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "status", "code"),
+    [
+        ({}, 422, "invalid_inputs"),
+        ({"river": "Elbe", "sea": "North"}, 422, "invalid_inputs"),
+        ({"river": "x" * 32_000}, 413, "inputs_too_large"),
+    ],
+)
+def test_inputs_must_fit_the_agent(
+    parley: Parley, client: Client, inputs: dict[str, Any], status: int, code: str
+) -> None:
+    """It would fail each time."""
+    body = agent_schedule(river_agent(parley))
+    body["target"]["inputs"] = inputs
+    answer = client().post("/api/schedules", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "value", ['"\\ud800"', "NaN", "1e999", "[" * 101 + "]" * 101], ids=["half", "nan", "inf", "deep"]
+)
+def test_inputs_that_nobody_could_read_again_are_refused(parley: Parley, client: Client, value: str) -> None:
+    """Else no list of the user's schedules could be answered any more."""
+    agent = river_agent(parley)
+    target = {"type": "agent", "library_agent_id": agent.id, "inputs": {"river": "here"}}
+    body = json.dumps({**WEEKDAYS, "target": target}).replace('"here"', value)
+    answer = client().post("/api/schedules", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_inputs")
+    assert client().get("/api/schedules").json()["schedules"] == []
+
+
+@pytest.mark.parametrize(
+    "past", [{"at": "2025-06-15T15:06:00Z"}, {"cron": "0 9 * * *", "ends_at": "2025-06-16T08:00Z"}]
+)
+def test_a_time_that_never_comes_is_refused(client: Client, past: dict[str, Any]) -> None:
+    """Better than a schedule that looks as if it worked."""
+    body = message_schedule()
+    body.pop("cron")
+    answer = client().post("/api/schedules", json={**body, **past})
+    assert (answer.status_code, answer.json()["code"]) == (422, "never_fires")
