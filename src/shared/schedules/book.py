@@ -284,5 +284,5 @@ def _given(change: ScheduleChange) -> dict[str, Any]:
 
 
 def micros_of(dollars: float | None) -> int:
-    """Millionths of a dollar; 0: no bound."""
-    return round(dollars * MICROS) if dollars else 0
+    """Millionths of a dollar, of a bound one at least; 0: no bound."""
+    return max(1, round(dollars * MICROS)) if dollars else 0

@@ -1,9 +1,18 @@
 """What clients send about schedules, validated."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from shared.accounts.profile import TimeZone
 from shared.agents.scheduling import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS
@@ -15,13 +24,40 @@ MAX_NAME_CHARACTERS = 100
 MAX_INPUT_BYTES = 32_000
 MAX_MESSAGE_CHARACTERS = 16_000
 MAX_JITTER_SECONDS = 3_600
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Instants that clients give are before this one: every zone can show them, and due rows sort by 13 digits."""
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+
+
+def _saying(words: str) -> WrapValidator:
+    """Whatever is wrong with a value, this is said of it."""
+
+    def checked(value: Any, allowed: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return allowed(value)
+        except ValidationError as error:
+            raise ValueError(words) from error
+
+    return WrapValidator(checked)
+
+
+def _in_reach(time: datetime) -> datetime:
+    if not EARLIEST <= time < LATEST:
+        raise ValueError("out of reach")
+    return time
 
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE)
 ]
 CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(checked_cron)]
+Instant = Annotated[
+    AwareDatetime,
+    Field(examples=["2030-01-31T09:00:00Z"]),
+    AfterValidator(_in_reach),
+    _saying("must be a time with its offset from UTC, in the years 2000 to 2099, such as '2030-01-31T09:00:00Z'"),
+]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
 DeviceName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
@@ -51,12 +87,12 @@ class Times(Body):
     """By exactly one of `cron`, `at` and `delay_seconds`."""
 
     cron: CronText | None = None
-    at: AwareDatetime | None = Field(default=None, description="once, at this instant")
+    at: Instant | None = Field(default=None, description="once, at this instant, before 2100")
     delay_seconds: int | None = Field(
         default=None, ge=MIN_DELAY_SECONDS, le=MAX_DELAY_SECONDS, description="once, so many seconds from now"
     )
     timezone: TimeZone | None = Field(default=None, description="default: the profile's, else UTC")
-    ends_at: AwareDatetime | None = Field(default=None, description="no fire is later")
+    ends_at: Instant | None = Field(default=None, description="no fire is later; before 2100")
 
     @model_validator(mode="after")
     def _by_one(self) -> "Times":
@@ -90,9 +126,9 @@ class ScheduleChange(Body):
 
     name: Name | None = None
     cron: CronText | None = None
-    at: AwareDatetime | None = None
+    at: Instant | None = None
     timezone: TimeZone | None = None
-    ends_at: AwareDatetime | None = None
+    ends_at: Instant | None = None
     once: bool | None = None
     overlap: Overlap | None = None
     catch_up: CatchUp | None = None

@@ -120,11 +120,11 @@ class ScheduleStore:
     def due(self, shard: int, now: int, limit: int | None = None) -> Iterator[DueRow]:
         """The rows of a shard that are due, the oldest first; a row of this second may be missing still.
 
-        What can't be read as a row is left out, and left where it is.
+        What can't be read as a row, or sorts before its time, is left out, and left where it is.
         """
         values = {"pk": f"FIRE#{shard}", "latest": f"{now:013d}#~"}
         rows = self._database.query("#pk = :pk AND #sk <= :latest", values, consistent=False, portion=limit)
-        yield from islice((row for row in map(_read, rows) if row), limit)
+        yield from islice((row for row in map(_read, rows) if row and row.due <= now), limit)
 
 
 def _read(item: Item) -> DueRow | None:

@@ -85,10 +85,11 @@ class Tick:
 
     def do(self, sent: Any) -> int:
         """What another invocation has handed on; how many rows were dealt with here."""
-        errand = Errand.model_validate(sent)
+        errand, now = Errand.model_validate(sent), to_millis(self._clock.now())
         if errand.rows:
-            return self._fire([DueRow(errand.shard, *row) for row in errand.rows])
-        found = self._store.due(errand.shard, to_millis(self._clock.now()), limit=_MOST_LISTED)
+            handed = [DueRow(errand.shard, *row) for row in errand.rows]
+            return self._fire([row for row in handed if row.due <= now])
+        found = self._store.due(errand.shard, now, limit=_MOST_LISTED)
         rows = [(row.due, row.schedule_id, row.user_id) for row in found]
         portions = [rows[at : at + PORTION] for at in range(0, len(rows), PORTION)]
         mine: list[tuple[int, str, str]] = []

@@ -19,7 +19,7 @@ from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_sc
         ({"cron": None, "delay_seconds": 59}, "delay_seconds", "60"),
         ({"delay_seconds": 90}, "", "exactly one of cron, at and delay_seconds"),
         ({"cron": None}, "", "exactly one of cron, at and delay_seconds"),
-        ({"cron": None, "at": "2025-07-01T09:00:00"}, "at", "timezone"),
+        ({"cron": None, "at": "2025-07-01T09:00:00"}, "at", "offset from UTC, in the years 2000 to 2099, such as"),
         ({"name": " "}, "name", "at least 1"),
         ({"name": "two\nlines"}, "name", "pattern"),
         ({"name": "x" * 101}, "name", "100"),
@@ -83,3 +83,49 @@ def test_a_time_that_never_comes_is_refused(client: Client, past: dict[str, Any]
     body.pop("cron")
     answer = client().post("/api/schedules", json={**body, **past})
     assert (answer.status_code, answer.json()["code"]) == (422, "never_fires")
+
+
+@pytest.mark.parametrize("field", ["at", "ends_at"])
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "0001-01-01T00:00:00+12:00",
+        "1969-12-31T00:00:00Z",
+        "1999-12-31T23:59:59Z",
+        "2099-12-31T23:00:00-01:00",
+        "2290-01-01T00:00:00Z",
+        "9999-12-31T23:00:00Z",
+        "9999-12-31T23:59:59-12:00",
+        1e300,
+    ],
+)
+def test_times_out_of_reach_are_refused(parley: Parley, client: Client, field: str, instant: Any) -> None:
+    """Some zone could not show them, so that no list would be answered; or they would fire now, or mean no end."""
+    ada = client()
+    made = ada.post("/api/schedules", json=message_schedule()).json()
+    when = {"at": instant} if field == "at" else {"cron": "0 9 * * *", "ends_at": instant}
+    zone = {"timezone": "Pacific/Kiritimati"}
+    new = {**message_schedule(cron=None), **when, **zone}
+    answers = [
+        ada.post("/api/schedules", json=new),
+        ada.post("/api/schedules/preview", json={**when, **zone}),
+        ada.patch(f"/api/schedules/{made['id']}", json={field: instant}),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+        (problem,) = answer.json()["details"]["problems"]
+        assert (problem["field"], "such as '2030-01-31T09:00:00Z'" in problem["problem"]) == (field, True)
+    assert ada.get("/api/schedules").json()["schedules"][0]["updated_at"] == made["updated_at"]
+
+
+def test_the_last_times_within_reach_are_shown_in_any_zone(client: Client) -> None:
+    """To the second."""
+    fields = {"at": "2099-12-31T23:59:59Z", "timezone": "Pacific/Kiritimati"}
+    made = client().post("/api/schedules", json=message_schedule(cron=None, **fields))
+    assert made.json()["next_fire_local"] == "2100-01-01T13:59:59+14:00"
+
+
+def test_the_smallest_bound_is_one(client: Client) -> None:
+    """Rounded off it would be none."""
+    made = client().post("/api/schedules", json=message_schedule(max_cost_usd=1e-9)).json()
+    assert made["max_cost_usd"] == 0.000001

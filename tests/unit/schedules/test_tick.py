@@ -136,6 +136,18 @@ def test_a_row_that_nobody_can_read_stops_nothing(planner: Planner) -> None:
     assert tick_of(planner, Looked(planner)).look() == 2
 
 
+def test_nothing_fires_before_its_time(planner: Planner) -> None:
+    """Neither a row of so far a time that it sorts before today's, nor one that is handed on too early."""
+    far = DueRow(3, 10**13, "far", "ada")
+    planner.parley.database.write(Put(far.to_item()))
+    due_now(2, shard=3)
+    looked = Looked(planner)
+    tick = tick_of(planner, looked)
+    assert (tick.look(), tick.do({"shard": 3})) == (2, 0)
+    assert tick.do({"shard": 3, "rows": [[far.due, "far", "ada"]]}) == 0
+    assert far not in looked.rows
+
+
 def test_a_shard_that_can_not_be_read_stops_no_other(planner: Planner) -> None:
     """It is looked at again a minute later."""
     due_now(20)
