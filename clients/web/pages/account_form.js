@@ -85,7 +85,7 @@ export class AccountForm {
     } catch (error) {
       const problems = error.details?.problems;
       if (!Array.isArray(problems)) throw error;
-      setText(this.#wrong, problems.map(({ field, problem }) => `${field.split('.').at(-1)}: ${problem}`).join('; '));
+      setText(this.#wrong, problems.map(({ field, problem }) => [field.split('.').at(-1), problem].filter(Boolean).join(': ')).join('; '));
     }
   }
 }

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from shared.accounts.permissions import BlockName, Permissions
 from shared.chat.accept import Policy
@@ -175,15 +176,35 @@ def validated(model: type[BaseModel], value: Any) -> Any:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise Invalid(
-            "The request is not valid.", code="validation_failed", details=validation_details(error)
-        ) from error
+        details = validation_details(error, model)
+        raise Invalid("The request is not valid.", code="validation_failed", details=details) from error
 
 
-def validation_details(error: ValidationError) -> dict[str, Any]:
-    """Where and why, without echoing what was sent."""
-    problems = [{"field": ".".join(str(p) for p in e["loc"]), "problem": e["msg"]} for e in error.errors()[:20]]
-    return {"problems": problems}
+def validation_details(error: ValidationError, model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Where and why, without echoing what was sent. Of a `model` with unions: where in what was sent."""
+    found = [(_place(one["loc"], model) if model else one["loc"], one["msg"]) for one in error.errors()[:20]]
+    return {"problems": [{"field": ".".join(map(str, place)), "problem": problem} for place, problem in found]}
+
+
+Place = tuple[int | str, ...]
+
+
+def _place(named: Place, model: type[BaseModel]) -> Place:
+    """Where in what was sent: pydantic also names the variant of a union that it has tried."""
+    if issubclass(model, RootModel):
+        return _place_in(named, model.model_fields["root"])
+    return (*named[:1], *_place_in(named[1:], model.model_fields.get(str(named[0])))) if named else ()
+
+
+def _place_in(named: Place, field: FieldInfo | None) -> Place:
+    if field is None or not named:
+        return named
+    options = get_args(field.annotation) or (field.annotation,)
+    models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+    if isinstance(field.discriminator, str):
+        told_by, tag, named = field.discriminator, named[0], named[1:]
+        models = [model for model in models if tag in get_args(model.model_fields[told_by].annotation)]
+    return _place(named, models[0]) if len(models) == 1 else named
 
 
 def send_from(value: Any) -> tuple[OwnSend, bool]:

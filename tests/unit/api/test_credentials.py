@@ -80,6 +80,16 @@ def test_a_secret_goes_in_and_never_comes_out(client: TestClient, parley: Parley
     assert not any(TOKEN[:8] in text for text in (made.text, listed.text, wrong.text, *lines.lines))
 
 
+def test_what_is_wrong_is_named_as_it_was_sent(client: TestClient, parley: Parley) -> None:
+    """By the field alone: which of the forms it was is said in `provider`; what is wrong with the whole has no name."""
+    basic = {"provider": "http_basic", "hosts": ["api.example.com"], "title": "Tides", "username": "a", "password": "b"}
+    without_password = {name: value for name, value in basic.items() if name != "password"}
+    sent = [{**BEARER, "hosts": []}, {**BEARER, "provider": "none"}, without_password, basic]
+    answers = [client.post("/api/credentials", json=body, headers=of(parley)).json() for body in sent]
+    fields = [[problem["field"] for problem in answer["details"]["problems"]] for answer in answers]
+    assert fields == [["hosts"], [""], ["password"], [""]]
+
+
 def test_an_account_is_renamed_and_forgotten(client: TestClient, parley: Parley) -> None:
     """By its user."""
     path = f"/api/credentials/{client.post('/api/credentials', json=BEARER, headers=of(parley)).json()['id']}"

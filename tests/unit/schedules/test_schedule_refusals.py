@@ -26,7 +26,7 @@ from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_sc
         ({"jitter_seconds": 3_601}, "jitter_seconds", "3600"),
         ({"overlap": "twice"}, "overlap", "skip"),
         ({"max_cost_usd": -1}, "max_cost_usd", "greater than 0"),
-        ({"target": {"type": "message", "message": "x" * 16_001}}, "target.message.message", "16000"),
+        ({"target": {"type": "message", "message": "x" * 16_001}}, "target.message", "16000"),
         ({"target": {"type": "email"}}, "target", "agent"),
         ({"colour": "blue"}, "colour", "not permitted"),
     ],
