@@ -49,7 +49,9 @@ def _in_reach(time: datetime) -> datetime:
 
 
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE),
+    _saying(f"must be one line of 1 to {MAX_NAME_CHARACTERS} characters, such as 'Morning report'"),
 ]
 CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(checked_cron)]
 Instant = Annotated[
@@ -58,13 +60,36 @@ Instant = Annotated[
     AfterValidator(_in_reach),
     _saying("must be a time with its offset from UTC, in the years 2000 to 2099, such as '2030-01-31T09:00:00Z'"),
 ]
+Delay = Annotated[
+    int,
+    Field(ge=MIN_DELAY_SECONDS, le=MAX_DELAY_SECONDS),
+    _saying(f"must be {MIN_DELAY_SECONDS} to {MAX_DELAY_SECONDS} whole seconds, such as 3600 for an hour"),
+]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
-DeviceName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
-Jitter = Annotated[int, Field(ge=0, le=MAX_JITTER_SECONDS)]
-Failures = Annotated[int, Field(ge=0, le=100, description="so many in a row pause it; 0: never")]
-Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Dollars = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+DeviceName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$"),
+    _saying("must be a device's id of 1 to 100 ASCII characters without spaces, or 'any'"),
+]
+Jitter = Annotated[
+    int,
+    Field(ge=0, le=MAX_JITTER_SECONDS),
+    _saying(f"must be 0 to {MAX_JITTER_SECONDS} whole seconds, such as 300 for up to five minutes"),
+]
+Failures = Annotated[
+    int,
+    Field(ge=0, le=100, description="so many in a row pause it; 0: never"),
+    _saying("must be a whole number from 0 to 100, such as 3; 0 lets it go on whatever fails"),
+]
+Tokens = Annotated[
+    int, Field(ge=1, le=1_000_000_000), _saying("must be a whole number from 1 to 1000000000, such as 50000")
+]
+Dollars = Annotated[
+    float,
+    Field(gt=0, le=10_000, allow_inf_nan=False),
+    _saying("must be a number of US dollars, more than 0 and at most 10000, such as 0.5"),
+]
 
 
 class AgentTarget(Body):
@@ -88,9 +113,7 @@ class Times(Body):
 
     cron: CronText | None = None
     at: Instant | None = Field(default=None, description="once, at this instant, before 2100")
-    delay_seconds: int | None = Field(
-        default=None, ge=MIN_DELAY_SECONDS, le=MAX_DELAY_SECONDS, description="once, so many seconds from now"
-    )
+    delay_seconds: Delay | None = Field(default=None, description="once, so many seconds from now")
     timezone: TimeZone | None = Field(default=None, description="default: the profile's, else UTC")
     ends_at: Instant | None = Field(default=None, description="no fire is later; before 2100")
 
