@@ -49,6 +49,7 @@ class ScheduleRequest:
     """Chosen by whoever asks (`kernel.ids.derived_id`): the same id makes one."""
     user_id: str
     name: str
+    """Empty: a follow-up is called as its message begins."""
     when: When
     target: AgentRun | FollowUp
     chat_session_id: str = ""
@@ -90,7 +91,8 @@ class Scheduling(Protocol):
         """Make the schedule, once for each `request.id`.
 
         Raises:
-            Invalid: `invalid_cron`, `invalid_delay`, `invalid_timezone` or `invalid_name`; its words give an example.
+            Invalid: `invalid_message`, `invalid_name`, `invalid_times`, `invalid_cron`, `invalid_delay` or
+                `invalid_timezone`; its words say what is taken.
             NotFound: `SESSION_NOT_FOUND`, the session of a follow-up.
             LimitReached: `too_many_schedules`, the user has as many as one may have.
             Retryable: nothing was decided; ask again.

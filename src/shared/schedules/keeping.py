@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from pydantic import TypeAdapter, ValidationError
+
 from shared.agents.scheduling import (
     MAX_DELAY_SECONDS,
     MIN_DELAY_SECONDS,
     AgentRun,
+    FollowUp,
     ScheduleRequest,
     ScheduleView,
     When,
@@ -16,7 +19,12 @@ from shared.kernel.time_zones import known_time_zone
 from shared.schedules import showing
 from shared.schedules.book import ScheduleBook, Terms
 from shared.schedules.cron import EXAMPLE, checked_cron
-from shared.schedules.requests import MAX_MESSAGE_CHARACTERS, MAX_NAME_CHARACTERS, Times
+from shared.schedules.requests import MAX_MESSAGE_CHARACTERS, NAMES_ARE, Name, Times
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_NAME_FROM_MESSAGE_CHARACTERS = 60
+_JOINERS = "\u200c\u200d"
+"""They are not to be seen, but without them words and pictures fall apart."""
 
 
 class UserSchedules:
@@ -27,15 +35,14 @@ class UserSchedules:
 
     def create(self, request: ScheduleRequest) -> ScheduleView:
         """Make the schedule, once for each `request.id`."""
-        times, user_id, target = _times(request.when), request.user_id, request.target
-        terms = Terms(
-            _name(request.name), chat_session_id=request.chat_session_id, permissions=dict(request.permissions)
-        )
+        user_id, target = request.user_id, request.target
+        if isinstance(target, FollowUp):
+            _check_message(target.message)
+        name, times = _name(request), _times(request.when)
+        terms = Terms(name, chat_session_id=request.chat_session_id, permissions=dict(request.permissions))
         if isinstance(target, AgentRun):
             made = self._book.schedule_agent(user_id, request.id, times, terms, target.agent, target.inputs)
         else:
-            if not target.message.strip() or len(target.message) > MAX_MESSAGE_CHARACTERS:
-                raise Invalid(f"A message has 1 to {MAX_MESSAGE_CHARACTERS} characters.", code="invalid_message")
             made = self._book.schedule_message(user_id, request.id, times, terms, target.message, target.session_id)
         return showing.view(made, self._book.zone_of(user_id))
 
@@ -74,9 +81,23 @@ def _times(when: When) -> Times:
     return Times(cron=cron, delay_seconds=when.delay_seconds, timezone=zone)
 
 
-def _name(name: str) -> str:
-    name = " ".join(name.split())
-    if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-        message = f"A schedule's name has 1 to {MAX_NAME_CHARACTERS} characters, such as 'Morning report'."
-        raise Invalid(message, code="invalid_name")
-    return name
+def _check_message(message: str) -> None:
+    if not message.strip() or len(message) > MAX_MESSAGE_CHARACTERS:
+        raise Invalid(f"A message has 1 to {MAX_MESSAGE_CHARACTERS} characters.", code="invalid_message")
+
+
+def _name(request: ScheduleRequest) -> str:
+    name = " ".join(request.name.split())
+    if not name and isinstance(request.target, FollowUp):
+        name = _name_from(request.target.message)
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError as error:
+        raise Invalid(f"A schedule's name is {NAMES_ARE}.", code="invalid_name") from error
+
+
+def _name_from(message: str) -> str:
+    """The beginning of a message, without what nobody could see."""
+    seen = "".join(one for one in message if one.isprintable() or one.isspace() or one in _JOINERS)
+    name = " ".join(seen.split())[:_NAME_FROM_MESSAGE_CHARACTERS].strip()
+    return name if name.strip(_JOINERS) else "Follow-up"

@@ -27,7 +27,8 @@ MAX_JITTER_SECONDS = 3_600
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 """Instants that clients give are before this one: every zone can show them, and due rows sort by 13 digits."""
-_ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+NAMES_ARE = f"one line of 1 to {MAX_NAME_CHARACTERS} characters, such as 'Morning report'"
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 
 def _saying(words: str) -> WrapValidator:
@@ -51,7 +52,7 @@ def _in_reach(time: datetime) -> datetime:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE),
-    _saying(f"must be one line of 1 to {MAX_NAME_CHARACTERS} characters, such as 'Morning report'"),
+    _saying(f"must be {NAMES_ARE}"),
 ]
 CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(checked_cron)]
 Instant = Annotated[

@@ -25,6 +25,7 @@ from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_sc
         ({"ends_at": "soon"}, "ends_at", "such as '2030-01-31T09:00:00Z'"),
         ({"name": " "}, "name", "one line of 1 to 100 characters, such as 'Morning report'"),
         ({"name": "two\nlines"}, "name", "one line of 1 to 100 characters, such as 'Morning report'"),
+        ({"name": "two\u2028lines"}, "name", "one line"),
         ({"name": "x" * 101}, "name", "one line of 1 to 100 characters, such as 'Morning report'"),
         ({"jitter_seconds": 3_601}, "jitter_seconds", "0 to 3600 whole seconds, such as 300"),
         ({"max_failures": -1}, "max_failures", "0 to 100, such as 3"),

@@ -101,7 +101,8 @@ def test_times_are_shown_in_the_users_zone(planner: Planner, keeping: UserSchedu
         ({"cron": "0 9 * * 8"}, "invalid_cron", "weekday '8'"),
         ({"cron": "0 9 * * *", "timezone": "Mars/Olympus"}, "invalid_timezone", "Europe/Berlin"),
         ({"cron": "0 9 * * *", "session_id": "nobodys"}, "session_not_found", "no such session"),
-        ({"delay_seconds": 60, "message": "  ", "name": "Ask"}, "invalid_message", "characters"),
+        ({"delay_seconds": 60, "message": "  "}, "invalid_message", "characters"),
+        ({"delay_seconds": 60, "name": "a\x00b"}, "invalid_name", "one line of 1 to 100 characters, such as"),
     ],
 )
 def test_what_is_wrong_is_said_with_an_example(
@@ -166,7 +167,37 @@ def test_what_is_scheduled_may_do_no_more_than_who_has_asked_for_it(planner: Pla
 def test_a_name_is_one_line(planner: Planner, keeping: UserSchedules) -> None:
     """Of a hundred characters at most."""
     agent = planner.agents.agent(GREETER)
-    request = ScheduleRequest("s1", "ada", "x" * 101, When(cron="0 9 * * *"), AgentRun(agent, {"City": "Oslo"}))
-    with pytest.raises(Invalid) as refused:
-        keeping.create(request)
-    assert refused.value.code == "invalid_name"
+    for name in ("x" * 101, " ", "a\x1bb"):
+        request = ScheduleRequest("s1", "ada", name, When(cron="0 9 * * *"), AgentRun(agent, {"City": "Oslo"}))
+        with pytest.raises(Invalid) as refused:
+            keeping.create(request)
+        assert refused.value.code == "invalid_name"
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        ("Has it\n  fallen?", "Has it fallen?"),
+        ("x" * 61, "x" * 60),
+        ("Dinner, \U0001f468\u200d\U0001f469\u200d\U0001f467?", "Dinner, \U0001f468\u200d\U0001f469\u200d\U0001f467?"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("co\u00adoperate", "cooperate"),
+        ("\ufeffHello\x00", "Hello"),
+        ("\ufeff", "Follow-up"),
+        ("\u200d", "Follow-up"),
+    ],
+    ids=["lines", "long", "family", "persian", "soft", "mark", "nothing", "joiner"],
+)
+def test_a_follow_up_that_nobody_has_named_is_called_as_its_message_begins(
+    planner: Planner, keeping: UserSchedules, message: str, name: str
+) -> None:
+    """As far as that is to be seen; the message itself is sent as it is."""
+    made = follow_up(keeping, delay_seconds=60, message=message, name=" ")
+    assert made.schedule.name == name
+    assert planner.store.get("ada", made.schedule.schedule_id).message == message
+
+
+def test_a_name_that_was_given_may_have_whatever_is_no_control_character(keeping: UserSchedules) -> None:
+    """As over HTTP: joiners hold words and pictures together."""
+    for call, name in enumerate(("\U0001f469\u200d\U0001f692", "\u0645\u06cc\u200c\u062e", "co\u00adop")):
+        assert follow_up(keeping, context(f"c{call}"), delay_seconds=60, name=name).schedule.name == name

@@ -45,7 +45,7 @@ class ScheduleFollowup(Tool[ScheduleFollowupInput]):
         request = ScheduleRequest(
             id=derived_id("follow-up", context.task_id, context.tool_call_id),
             user_id=context.user_id,
-            name=arguments.name or " ".join(arguments.message.split())[:60],
+            name=arguments.name,
             when=When(arguments.cron, arguments.delay_seconds, arguments.timezone),
             target=FollowUp(arguments.message, _session(context, arguments)),
             chat_session_id=context.session_id,
