@@ -234,8 +234,13 @@ SCHEDULE_ROUTES: dict[tuple[str, str], Route] = {
             "agent_deleted",
             "agent_invalid",
             "session_deleted",
+            "too_many_runs",
             "too_many_turns",
+            "rate_limited",
+            "daily_budget",
+            "weekly_budget",
             "schedule_busy",
+            "session_busy",
         ),
     ),
     ("GET", "/api/schedules/{schedule_id}/history"): Route(
