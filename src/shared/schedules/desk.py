@@ -79,8 +79,8 @@ class ScheduleDesk:
 
     def run_now(self, user_id: str, schedule_id: str, runs: ScheduledRuns) -> dict[str, Any]:
         """Start it at once."""
-        fire = Firing(self._services, runs).run_now(user_id, schedule_id)
-        return showing.fired(fire, self._book.zone_of(user_id) or "UTC")
+        zone = self._zone_of_fires(user_id, schedule_id)
+        return showing.fired(Firing(self._services, runs).run_now(user_id, schedule_id), zone)
 
     def delete(self, user_id: str, schedule_id: str) -> None:
         """Take it away."""
@@ -88,8 +88,12 @@ class ScheduleDesk:
 
     def history(self, user_id: str, schedule_id: str) -> dict[str, Any]:
         """What has become of its last fires."""
-        zone = self._book.zone_of(user_id) or self._book.get(user_id, schedule_id).timezone
+        zone = self._zone_of_fires(user_id, schedule_id)
         return {"fires": [showing.fired(fire, zone) for fire in self._book.history(user_id, schedule_id)]}
+
+    def _zone_of_fires(self, user_id: str, schedule_id: str) -> str:
+        """The user's own, else the schedule's."""
+        return self._book.zone_of(user_id) or self._book.get(user_id, schedule_id).timezone
 
     def _shown(self, schedule: Schedule) -> dict[str, Any]:
         return showing.whole(schedule, self._book.zone_of(schedule.user_id))
