@@ -56,6 +56,10 @@ class ScheduleRequest:
     """The session in which somebody asked for it."""
     permissions: Mapping[str, Any] = field(default_factory=dict)
     """What its runs and turns may use at most, as `accounts.permissions` stores it."""
+    max_tokens: int = 0
+    """Of each run or turn and all that it starts; 0: no more than what the deployment allows."""
+    max_cost_micros: int = 0
+    """The same in millionths of a US dollar."""
 
 
 @dataclass(frozen=True)

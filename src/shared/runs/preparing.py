@@ -132,4 +132,6 @@ class Preparing:
             permissions=self._permissions,
             progress=one.progress,
             task_ends_at=self._ends_at,
+            tree_max_tokens=task.tree_max_tokens,
+            tree_max_micros=task.tree_max_micros,
         )

@@ -39,7 +39,13 @@ class UserSchedules:
         if isinstance(target, FollowUp):
             _check_message(target.message)
         name, times = _name(request), _times(request.when)
-        terms = Terms(name, chat_session_id=request.chat_session_id, permissions=dict(request.permissions))
+        terms = Terms(
+            name,
+            max_tokens=request.max_tokens,
+            max_cost_micros=request.max_cost_micros,
+            chat_session_id=request.chat_session_id,
+            permissions=dict(request.permissions),
+        )
         if isinstance(target, AgentRun):
             made = self._book.schedule_agent(user_id, request.id, times, terms, target.agent, target.inputs)
         else:

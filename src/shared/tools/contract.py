@@ -155,6 +155,10 @@ class ToolContext:
     progress: CallProgress = field(default_factory=CallProgress)
     task_ends_at: int = 0
     """When its task has ended at the latest, in milliseconds since the epoch; 0: that is not known."""
+    tree_max_tokens: int = 0
+    """What its task's tree may use, where somebody has set less than the deployment; 0: nobody has."""
+    tree_max_micros: int = 0
+    """The same in millionths of a US dollar."""
 
     @property
     def ids(self) -> TaskIds:

@@ -1,11 +1,20 @@
 """Messages that schedules send. The fake clock begins on Sunday 2025-06-15, 15:06:40 UTC."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from shared.agents.tools.agent_means import AgentMeans
+from shared.agents.tools.run_agent import RunAgent
+from shared.agents.tools.schedule_followup import ScheduleFollowup
 from shared.chat.deletion import delete_session
 from shared.kernel.errors import Conflict, Retryable
+from shared.kernel.settings import ModelPrice
+from shared.schedules.keeping import UserSchedules
 from shared.schedules.requests import ScheduleChange
-from tests.support.model import says
+from tests.support.model import calls, says
+from tests.support.runs import GREETER
 from tests.support.schedules import HOURLY, Planner, asked
 from tests.unit.chat.test_approvals import Deployment as Paused
 
@@ -38,6 +47,26 @@ def test_a_message_without_a_session_gets_a_new_one_each_time(planner: Planner) 
     assert first.session_id != second.session_id
     assert parley.session(first.session_id).title == "Ask"
     assert [fire.result for fire in (first, second)] == ["completed", "completed"]
+
+
+def test_what_a_turn_of_a_schedule_schedules_has_the_schedules_budget(planner: Planner) -> None:
+    """Also what fires long after it; else a bound would hold once."""
+    parley, keeping = planner.parley, UserSchedules(planner.parley.services)
+    means = AgentMeans(parley.database, parley.clock, planner.agents.runs, keeping)
+    parley.with_tools(ScheduleFollowup(keeping), RunAgent(means))
+    parley.engine = replace(parley.engine, prices={"scripted": ModelPrice(input=1.0, output=2.0)})
+    follow_up = {"message": "And now?", "delay_seconds": 3_600}
+    agent_id = planner.agents.agent(GREETER).id
+    daily = {"library_agent_id": agent_id, "inputs": {"City": "Oslo"}, "schedule_name": "Daily", "cron": "0 9 * * *"}
+    wanted = ("c1", "schedule_followup", json.dumps(follow_up)), ("c2", "run_agent", json.dumps(daily))
+    parley.scripted(calls(*wanted), says("Done."))
+    first = planner.message_schedule({"delay_seconds": 60}, max_tokens=500_000, max_cost_micros=250_000)
+    planner.minutes(2)
+    parley.settle()
+    made = planner.book.list("ada")
+    assert [schedule.kind for schedule in made] == ["message", "agent"]
+    assert {(schedule.max_tokens, schedule.max_cost_micros) for schedule in made} == {(500_000, 250_000)}
+    assert first.id not in {schedule.id for schedule in made}
 
 
 def test_a_message_that_comes_while_a_turn_runs_is_sent_when_that_has_ended(planner: Planner) -> None:

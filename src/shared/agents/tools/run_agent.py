@@ -156,6 +156,8 @@ class RunAgent(Tool[RunAgentInput]):
             AgentRun(agent, arguments.inputs),
             context.session_id,
             task.permissions,
+            context.tree_max_tokens,
+            context.tree_max_micros,
         )
         try:
             with self._usage.counting(context.session_id, agent.id, "schedules", schedule_id):

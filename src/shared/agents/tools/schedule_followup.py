@@ -50,6 +50,8 @@ class ScheduleFollowup(Tool[ScheduleFollowupInput]):
             target=FollowUp(arguments.message, _session(context, arguments)),
             chat_session_id=context.session_id,
             permissions=_bounds(context.permissions),
+            max_tokens=context.tree_max_tokens,
+            max_cost_micros=context.tree_max_micros,
         )
         try:
             made = self._scheduling.create(request)

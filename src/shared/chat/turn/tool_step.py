@@ -267,6 +267,8 @@ class ToolStep:
             permissions=self._offer.permissions,
             cancellation=self._cancellation,
             progress=self._charging.progress(call),
+            tree_max_tokens=self._owner.task.tree_max_tokens,
+            tree_max_micros=self._owner.task.tree_max_micros,
         )
 
     def _work(
