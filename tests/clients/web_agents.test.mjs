@@ -2,9 +2,11 @@
 // node --test tests/clients/web_agents.test.mjs
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { noticeOf } from '../../clients/web/notices.js';
+import { whyItRests, whyNothingStarted } from '../../clients/web/schedule_reasons.js';
 import { inOrder } from '../../clients/web/pages/graph_order.js';
 import { kindOf, shownDefault, valueOf } from '../../clients/web/pages/input_values.js';
 import { onItsClocks } from '../../clients/web/pages/local_time.js';
@@ -27,8 +29,32 @@ test('a schedule that stops by itself is told in words', () => {
   const frame = { type: 'notify', kind: 'schedule-paused', name: 'Tides', status: 'paused', reason: 'failures', error: 'The model is away.' };
   assert.equal(noticeOf(frame), 'The schedule “Tides” fires no more: The model is away.');
   assert.equal(noticeOf({ ...frame, reason: 'ended', error: '' }), 'The schedule “Tides” fires no more: its end has come');
-  assert.equal(noticeOf({ ...frame, reason: 'too_many_runs', error: '' }), 'The schedule “Tides” fires no more: too_many_runs');
+  assert.equal(noticeOf({ ...frame, reason: 'still_running' }), 'The schedule “Tides” fires no more: at its last time, what it had started before still ran');
+  assert.equal(noticeOf({ ...frame, reason: 'too_many_runs', error: '' }), 'The schedule “Tides” fires no more: too many runs were at work');
   assert.equal(noticeOf({ type: 'notify', kind: 'run-finished' }), '');
+});
+
+test('why a schedule rests is said in words, and not at all if its user has paused it', () => {
+  assert.equal(whyItRests('user', 'The model is away.'), '');
+  assert.equal(whyItRests('ended', 'The model was away.'), 'its end has come');
+  assert.equal(whyItRests('agent_invalid', 'The agent was changed. It asks for a river.'), 'The agent was changed. It asks for a river.');
+  assert.equal(whyItRests('daily_budget', null), 'the budget of the day was used up');
+  assert.equal(whyItRests('of_a_later_version', null), 'of_a_later_version');
+});
+
+test('why a fire has started nothing is said in words', () => {
+  assert.equal(whyNothingStarted('still_running'), 'what it had started before still ran');
+  assert.equal(whyNothingStarted('of_a_later_version'), 'of_a_later_version');
+  assert.equal(whyNothingStarted(null), '');
+});
+
+test('each reason that the page about schedules names has words', () => {
+  const page = readFileSync(new URL('../../docs/schedules.md', import.meta.url), 'utf8');
+  const [, table] = page.split('| `reason` of a schedule that rests');
+  const rows = table.split('\n\n')[0].split('\n').slice(2).map((row) => row.split('|')[1]);
+  const codes = rows.flatMap((cell) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, code]) => code));
+  assert.ok(codes.includes('still_running') && codes.includes('invalid_times'));
+  for (const code of codes) assert.notEqual(whyItRests(code, code === 'failures' ? 'It failed.' : ''), code);
 });
 
 test('only links to pages of ours are links', () => {

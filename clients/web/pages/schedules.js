@@ -3,6 +3,7 @@
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
 import { confirmed } from '../confirm.js';
+import { whyItRests, whyNothingStarted } from '../schedule_reasons.js';
 import { badge, button } from './elements.js';
 import { Listing } from './listing.js';
 import { onItsClocks } from './local_time.js';
@@ -58,12 +59,19 @@ function scheduleRow(api, { id }, announce, changed) {
       setText(when, schedule.cron ? `${schedule.cron} in ${schedule.timezone}${schedule.once ? ', once' : ''}` : `Once, in ${schedule.timezone}`);
       setText(next, schedule.next_fire_local ? `Next: ${onItsClocks(schedule.next_fire_local)}` : '');
       target.replaceChildren(targetOf(schedule.target));
-      setText(problem, [schedule.reason, schedule.last_error].filter(Boolean).join(': '));
+      setText(problem, problemOf(schedule));
       buttons.pause.hidden = schedule.status !== 'active';
       buttons.resume.hidden = schedule.status === 'active';
       for (const one of Object.values(buttons)) one.ariaLabel = `${one.textContent}: ${schedule.name}`;
     },
   };
+}
+
+/** What its last run has failed with, or why it rests. */
+function problemOf({ status, reason, last_error: error }) {
+  if (status === 'active') return error ?? '';
+  const words = whyItRests(reason, error);
+  return words && `${words[0].toUpperCase()}${words.slice(1)}`;
 }
 
 function targetOf(target) {
@@ -100,7 +108,7 @@ function fireRow() {
     update(fire) {
       setText(when, onItsClocks(fire.fire_local));
       state.show(...(RESULTS[fire.result] ?? OUTCOMES[fire.outcome] ?? [fire.outcome, 'rests']));
-      setText(note, [fire.reason, fire.error].filter(Boolean).map((words) => ` · ${words}`).join(''));
+      setText(note, [whyNothingStarted(fire.reason), fire.error].filter(Boolean).map((words) => ` · ${words}`).join(''));
     },
   };
 }

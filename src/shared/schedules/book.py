@@ -220,7 +220,7 @@ class ScheduleBook:
                 seen = self._checked(seen)
             elif seen.session_id:
                 owned_session(self._database, seen.session_id, user_id)
-            goes_on = replace(seen, status="active", reason="", failures=0)
+            goes_on = replace(seen, status="active", reason="", failures=0, last_error="")
             return _firing(planned(goes_on, to_millis(self._clock.now())))
 
         schedule = self._store.change(user_id, schedule_id, resumed)

@@ -183,7 +183,7 @@ def test_failures_in_a_row_pause_it_and_its_user_is_told(planner: Planner) -> No
     planner.tick_at("2025-06-15T18:00:10")
     assert len(planner.runs(schedule)) == 2
     resumed = planner.book.resume("ada", schedule.id)
-    assert (resumed.status, resumed.failures) == ("active", 0)
+    assert (resumed.status, resumed.failures, resumed.last_error) == ("active", 0, "")
 
 
 def told_of(planner: Planner) -> list[tuple[str, str]]:

@@ -62,3 +62,13 @@ def test_a_change_of_jitter_moves_what_is_due_later_on(planner: Planner) -> None
     with pytest.raises(Invalid) as refused:
         planner.book.change("ada", schedule.id, ScheduleChange(ends_at=datetime(2025, 6, 15, 15, 30, tzinfo=UTC)))
     assert refused.value.code == "never_fires"
+
+
+def test_what_is_left_out_at_its_only_time_stays_and_says_why(planner: Planner) -> None:
+    """What was run by hand right before it still runs."""
+    schedule = planner.agent_schedule({"at": "2025-06-15T16:00:00Z"})
+    planner.firing.run_now("ada", schedule.id)
+    planner.tick_at("2025-06-15T16:00:10")
+    after = planner.again(schedule)
+    assert (after.status, after.reason, planner.due()) == ("disabled", "still_running", [])
+    assert [fire.outcome for fire in planner.fires(schedule)] == ["started", "skipped"]
