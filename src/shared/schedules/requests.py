@@ -17,7 +17,7 @@ from pydantic import (
 from shared.accounts.profile import TimeZone
 from shared.agents.scheduling import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS
 from shared.chat.requests import Body
-from shared.schedules.cron import checked_cron
+from shared.schedules.cron import MAX_CHARACTERS, checked_cron
 from shared.schedules.records import CatchUp, Overlap
 
 MAX_NAME_CHARACTERS = 100
@@ -54,7 +54,11 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE),
     _saying(f"must be {NAMES_ARE}"),
 ]
-CronText = Annotated[str, Field(max_length=200, examples=["30 9 * * 1-5"]), AfterValidator(checked_cron)]
+CronText = Annotated[
+    str,
+    Field(examples=["30 9 * * 1-5"], json_schema_extra={"maxLength": MAX_CHARACTERS}),
+    AfterValidator(checked_cron),
+]
 Instant = Annotated[
     AwareDatetime,
     Field(examples=["2030-01-31T09:00:00Z"]),

@@ -15,6 +15,8 @@ from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_sc
         ({"cron": "0 25 * * *"}, "cron", "the hour '25' is wrong: give 0-23, such as 9 or 9-17"),
         ({"cron": "0 9 * *"}, "cron", "five fields"),
         ({"cron": "0 0 30 2 *"}, "cron", "such as"),
+        ({"cron": "0 9 * * " + ",".join(["1"] * 50)}, "cron", "at most 100 ASCII characters, such as"),
+        ({"cron": "0 9 * * " + ",".join(["1"] * 150)}, "cron", "at most 100 ASCII characters, such as"),
         ({"timezone": "Mars/Olympus"}, "timezone", "such as Europe/Berlin"),
         ({"cron": None, "delay_seconds": 59}, "delay_seconds", "60 to 31622400 whole seconds, such as 3600"),
         ({"cron": None, "delay_seconds": "soon"}, "delay_seconds", "such as 3600"),
@@ -138,3 +140,11 @@ def test_the_smallest_bound_is_one(client: Client) -> None:
     """Rounded off it would be none."""
     made = client().post("/api/schedules", json=message_schedule(max_cost_usd=1e-9)).json()
     assert made["max_cost_usd"] == 0.000001
+
+
+def test_the_description_has_the_bounds_that_hold(client: Client) -> None:
+    """A client that checks by it refuses the same."""
+    schemas = client().get("/openapi.json").json()["components"]["schemas"]
+    for name in ("NewSchedule", "PreviewRequest", "ScheduleChange"):
+        shown = json.dumps(schemas[name]["properties"]["cron"])
+        assert '"maxLength": 100' in shown, name

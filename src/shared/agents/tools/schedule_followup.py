@@ -17,7 +17,7 @@ class ScheduleFollowupInput(ToolInput):
 
     message: str = Field(min_length=1, max_length=16_000, description="What you are asked then; it stands alone.")
     delay_seconds: int | None = Field(default=None, description="Once, at least 60 seconds from now.")
-    cron: str = Field(default="", max_length=200, description="Again and again: five fields, 0 and 7 are Sunday.")
+    cron: str = Field(default="", max_length=100, description="Again and again: five fields, 0 and 7 are Sunday.")
     timezone: str = Field(default="", max_length=100, description="IANA name; empty: the user's.")
     session_id: str | None = Field(default=None, max_length=64, description="`this` chat; None: a new one each time.")
     name: str = Field(default="", max_length=100)
