@@ -263,9 +263,7 @@ def _firing(schedule: Schedule) -> Schedule:
 def _given(change: ScheduleChange) -> dict[str, Any]:
     """The fields of `Schedule` that a change replaces."""
     sent = change.model_fields_set
-    given: dict[str, Any] = {
-        name: getattr(change, name) for name in _AS_THEY_ARE if name in sent and getattr(change, name) is not None
-    }
+    given: dict[str, Any] = {name: getattr(change, name) for name in _AS_THEY_ARE if name in sent}
     if change.cron:
         given["at"] = 0
     if change.at:

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
     model_validator,
 )
 
@@ -149,8 +152,22 @@ class NewSchedule(Times):
     device: DeviceName | None = Field(default=None, description="waits for this device, or for one: `any`")
 
 
+_MAY_BE_NULL = ("ends_at", "max_tokens", "max_cost_usd", "device")
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """In the description: only what null takes away may be null."""
+    for name, shown in schema["properties"].items():
+        if name not in _MAY_BE_NULL:
+            (kind,) = (one for one in shown.pop("anyOf") if one != {"type": "null"})
+            shown.pop("default")
+            shown.update(kind)
+
+
 class ScheduleChange(Body):
     """PATCH /schedules/{id}: what is given is replaced; null takes an end, a bound or a device away."""
+
+    model_config = ConfigDict(json_schema_extra=_without_null)
 
     name: Name | None = None
     cron: CronText | None = None
@@ -167,6 +184,13 @@ class ScheduleChange(Body):
     device: DeviceName | None = None
     inputs: dict[str, Any] | None = None
     message: MessageText | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_null(cls, value: Any, given: ValidationInfo) -> Any:
+        if value is None and given.field_name not in _MAY_BE_NULL:
+            raise ValueError(f"can't be null: leave it out, and it stays; null is for {', '.join(_MAY_BE_NULL)}")
+        return value
 
     @model_validator(mode="after")
     def _something(self) -> "ScheduleChange":

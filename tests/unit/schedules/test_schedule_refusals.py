@@ -148,3 +148,21 @@ def test_the_description_has_the_bounds_that_hold(client: Client) -> None:
     for name in ("NewSchedule", "PreviewRequest", "ScheduleChange"):
         shown = json.dumps(schemas[name]["properties"]["cron"])
         assert '"maxLength": 100' in shown, name
+
+
+def test_null_is_taken_only_where_it_takes_something_away(parley: Parley, client: Client) -> None:
+    """Anywhere else it would be answered as if it had changed something; the description says the same."""
+    ada = client()
+    made = ada.post("/api/schedules", json=agent_schedule(river_agent(parley), device="any", max_tokens=9)).json()
+    address = f"/api/schedules/{made['id']}"
+    properties = ada.get("/openapi.json").json()["components"]["schemas"]["ScheduleChange"]["properties"]
+    taken = {"ends_at", "max_tokens", "max_cost_usd", "device"}
+    assert {name for name, shown in properties.items() if {"type": "null"} in shown.get("anyOf", [])} == taken
+    for name in properties:
+        answer = ada.patch(address, json={name: None})
+        assert answer.status_code == (200 if name in taken else 422), name
+        if name not in taken:
+            (problem,) = answer.json()["details"]["problems"]
+            assert (problem["field"], "leave it out" in problem["problem"]) == (name, True)
+    after = ada.get(address).json()
+    assert (after["device"], after["max_tokens"], after["timezone"]) == (None, None, made["timezone"])
