@@ -41,6 +41,8 @@ class Terms:
     device: str = ""
     chat_session_id: str = ""
     permissions: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str = ""
+    request_digest: str = ""
 
 
 class ScheduleBook:
@@ -68,7 +70,7 @@ class ScheduleBook:
 
         Raises:
             Invalid: the inputs don't fit, or the times never come.
-            LimitReached: the user has as many schedules as one may have.
+            LimitReached, Conflict, NotFound: see `ScheduleStore.create`.
         """
         stored = stored_inputs(inputs)
         check_fit(self._library, agent, inputs)
@@ -101,7 +103,7 @@ class ScheduleBook:
         Raises:
             NotFound: the session does not exist for this user.
             Invalid: the times never come.
-            LimitReached: the user has as many schedules as one may have.
+            LimitReached, Conflict: see `ScheduleStore.create`.
         """
         if session_id:
             owned_session(self._database, session_id, user_id)
@@ -111,6 +113,10 @@ class ScheduleBook:
         if schedule is draft:
             log_event("schedule.created", schedule_id=schedule.id, user_id=user_id)
         return schedule
+
+    def requested(self, user_id: str, request_id: str, digest: str) -> Schedule | None:
+        """What was made under a caller's own id; see `ScheduleStore.requested`."""
+        return self._store.requested(user_id, request_id, digest, self._clock.now())
 
     def _draft(self, user_id: str, schedule_id: str, times: Times, terms: Terms) -> Schedule:
         now = to_millis(self._clock.now())

@@ -1,5 +1,6 @@
 """Schedules for programs: JSON in, JSON out."""
 
+import json
 from typing import Any
 
 from shared.agents.library.accounts import require_accounts
@@ -7,6 +8,7 @@ from shared.agents.library.library import Library
 from shared.agents.setup import Accounts
 from shared.chat.requests import validated
 from shared.chat.services import Services
+from shared.kernel.ids import digest
 from shared.schedules import showing
 from shared.schedules.book import ScheduleBook, Terms, micros_of
 from shared.schedules.firing import Firing
@@ -24,8 +26,12 @@ class ScheduleDesk:
         self._book = ScheduleBook(services.database, services.clock)
 
     def create(self, user_id: str, sent: Any) -> dict[str, Any]:
-        """Make what a `NewSchedule` says."""
+        """Make what a `NewSchedule` says; what was made under the same `request_id` is answered as it is now."""
         body: NewSchedule = validated(NewSchedule, sent)
+        request_id = body.request_id or ""
+        request_digest = digest(json.dumps(sent, sort_keys=True)) if request_id else ""
+        if request_id and (known := self._book.requested(user_id, request_id, request_digest)):
+            return self._shown(known)
         terms = Terms(
             name=body.name,
             once=body.once,
@@ -36,6 +42,8 @@ class ScheduleDesk:
             max_tokens=body.max_tokens or 0,
             max_cost_micros=micros_of(body.max_cost_usd),
             device=body.device or "",
+            request_id=request_id,
+            request_digest=request_digest,
         )
         schedule_id, target = self._services.ids.new(), body.target
         if isinstance(target, AgentTarget):

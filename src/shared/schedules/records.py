@@ -5,6 +5,7 @@
 | schedule | `SCHEDULES#{user}`  | `SCHEDULE#{id}`               | `revision` rises with each change                 |
 | number   | `SCHEDULES#{user}`  | `COUNT`                       | how many the user has                             |
 | made     | `SCHEDULES#{user}`  | `MADE#{id}`                   | stays 30 days: an id makes one schedule           |
+| request  | `SCHEDULES#{user}`  | `REQUEST#{id}`                | a day: a caller's own id makes one schedule       |
 | due      | `FIRE#{shard}`      | `{due, 13 digits}#{schedule}` | one, as long as the schedule is to fire           |
 | fired    | `SCHEDULE#{id}`     | `FIRED#{place, 2 digits}`     | the last 50: a new one takes the oldest's place   |
 
@@ -29,6 +30,7 @@ MOST_ERROR_CHARACTERS = 500
 _FIRES_KEPT_SECONDS = 90 * 86_400
 _MADE_KEPT_SECONDS = 30 * 86_400
 """Longer than the call that has asked for it can be repeated."""
+_REQUESTS_KEPT_SECONDS = 86_400
 
 Overlap = Literal["skip", "queue", "cancel"]
 """What happens while the run before still runs: this one is left out, waits for its end, or stops it."""
@@ -107,6 +109,10 @@ class Schedule:
     permissions: dict[str, Any] = field(default_factory=dict)
     chat_session_id: str = ""
     """The session in which somebody asked for it."""
+    request_id: str = ""
+    """What its maker calls the request for it; empty: nothing."""
+    request_digest: str = ""
+    """Of all that was asked for under that id."""
 
     status: ScheduleStatus = "active"
     reason: str = ""
@@ -261,6 +267,11 @@ def made_key(user_id: str, schedule_id: str) -> Key:
     return {"pk": f"SCHEDULES#{user_id}", "sk": f"MADE#{schedule_id}"}
 
 
+def request_key(user_id: str, request_id: str) -> Key:
+    """Where it is kept which schedule was made under a caller's own id."""
+    return {"pk": f"SCHEDULES#{user_id}", "sk": f"REQUEST#{request_id}"}
+
+
 def fired_key(schedule_id: str, place: int) -> Key:
     """Where what became of a fire is."""
     return {"pk": f"SCHEDULE#{schedule_id}", "sk": f"FIRED#{place % KEPT_FIRES:02d}"}
@@ -272,7 +283,10 @@ def due_key(schedule_id: str, due: int) -> Key:
 
 
 def creating(schedule: Schedule) -> list[Write]:
-    """The writes that make a schedule: the first fails if it was made before, the second if there are too many."""
+    """The writes that make a schedule: the first fails if it was made before, the second if there are too many.
+
+    The last one, if it has a `request_id`, fails if that has made one.
+    """
     made = {
         **made_key(schedule.user_id, schedule.id),
         "v": RECORD_VERSION,
@@ -286,7 +300,8 @@ def creating(schedule: Schedule) -> list[Write]:
         values={"v": RECORD_VERSION, "one": 1, "most": MAX_SCHEDULES},
     )
     new = "attribute_not_exists(#pk)"
-    return [Put(made, condition=new), counted, Put(schedule.to_item(), condition=new), *_rows_of(schedule)]
+    put = Put(schedule.to_item(), condition=new)
+    return [Put(made, condition=new), counted, put, *_rows_of(schedule), *_requested(schedule)]
 
 
 def changing(seen: Schedule, schedule: Schedule) -> list[Write]:
@@ -308,6 +323,20 @@ def removing(seen: Schedule) -> list[Write]:
 def recording(seen: Schedule, after: Schedule | None, record: Fire) -> list[Write]:
     """The writes behind a fire: its record, and the schedule as it is then; None: it goes. The first fails as above."""
     return [*(changing(seen, after) if after else removing(seen)), Put(record.to_item())]
+
+
+def _requested(schedule: Schedule) -> list[Write]:
+    if not schedule.request_id:
+        return []
+    now = schedule.created_at // 1000
+    row = {
+        **request_key(schedule.user_id, schedule.request_id),
+        "v": RECORD_VERSION,
+        "schedule_id": schedule.id,
+        "digest": schedule.request_digest,
+        "expires_at": now + _REQUESTS_KEPT_SECONDS,
+    }
+    return [Put(row, condition="attribute_not_exists(#pk) OR #expires_at <= :now", values={"now": now})]
 
 
 def _rows_of(schedule: Schedule) -> list[Write]:

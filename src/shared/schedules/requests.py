@@ -150,6 +150,9 @@ class NewSchedule(Times):
     max_tokens: Tokens | None = Field(default=None, description="of each run or turn and all that it starts")
     max_cost_usd: Dollars | None = Field(default=None, description="of each run or turn and all that it starts")
     device: DeviceName | None = Field(default=None, description="waits for this device, or for one: `any`")
+    request_id: Identifier | None = Field(
+        default=None, description="The same id again, within a day, makes nothing new."
+    )
 
 
 _MAY_BE_NULL = ("ends_at", "max_tokens", "max_cost_usd", "device")

@@ -6,7 +6,7 @@ from itertools import islice
 
 from shared.aws.database import Database, TransactionFailed
 from shared.aws.writes import Item, Write
-from shared.kernel.errors import LimitReached, NotFound, Retryable
+from shared.kernel.errors import Conflict, LimitReached, NotFound, Retryable
 from shared.kernel.telemetry import count, log_problem
 from shared.schedules.records import (
     KEPT_FIRES,
@@ -18,6 +18,7 @@ from shared.schedules.records import (
     creating,
     fired_key,
     removing,
+    request_key,
     schedule_key,
 )
 
@@ -57,15 +58,40 @@ class ScheduleStore:
 
         Raises:
             LimitReached: the user has as many as one may have.
+            Conflict, NotFound: as `requested`.
         """
+        writes = creating(schedule)
         try:
-            self._database.transact(creating(schedule))
+            self._database.transact(writes)
         except TransactionFailed as failure:
+            if schedule.request_id and (request := failure.failed.get(len(writes) - 1)):
+                return self._made_for(schedule.user_id, request, schedule.request_digest)
             if failure.failed.keys() != {1}:
                 return self._made_before(schedule, failure.failed.get(0))
             message = f"You have {MAX_SCHEDULES} schedules; delete one first."
             raise LimitReached(message, code="too_many_schedules", details={"limit": MAX_SCHEDULES}) from failure
         return schedule
+
+    def requested(self, user_id: str, request_id: str, digest: str, now: float) -> Schedule | None:
+        """What was made under a caller's own id, as it is; None: nothing was. `now` in seconds.
+
+        Raises:
+            Conflict: the id stands for something else.
+            NotFound: what was made is gone.
+        """
+        request = self._database.get(request_key(user_id, request_id))
+        return self._made_for(user_id, request, digest) if request and request["expires_at"] > now else None
+
+    def _made_for(self, user_id: str, request: Item, digest: str) -> Schedule:
+        made = str(request["schedule_id"])
+        if request["digest"] != digest:
+            message = "This request_id was used within a day for another schedule."
+            raise Conflict(message, code="request_id_used", details={"schedule_id": made})
+        found = self.find(user_id, made)
+        if found is None:
+            message = "The schedule was made, and is gone: it has fired once, or was deleted."
+            raise NotFound(message, code="SCHEDULE_NOT_FOUND")
+        return found
 
     def _made_before(self, schedule: Schedule, made: Item | None) -> Schedule:
         next_fire = made["next_fire"] if made else schedule.next_fire

@@ -104,7 +104,7 @@ PROBLEMS: dict[str, Known] = {
     ),
     "request_id_used": Known(
         409,
-        "This request_id was used within a day for another agent, other inputs or another dry_run.",
+        "This request_id was used within a day for another run or schedule.",
         {"run_id": "01K0G2ZQ5C8T9V3M7R4X6W1B2A"},
     ),
     "invalid_webhook_url": Known(422, "Only http and https URLs can be fetched."),

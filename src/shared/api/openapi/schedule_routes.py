@@ -105,6 +105,7 @@ _NEW_FOLLOW_UP = {
     "name": "Ask again",
     "target": {"type": "message", "message": "Has the level fallen?", "session_id": examples.SESSION_ID},
     "delay_seconds": 3_600,
+    "request_id": "ask-again-2025-07-18",
 }
 _SCHEDULE: dict[str, Any] = {
     "id": examples.SCHEDULE_ID,
@@ -172,7 +173,9 @@ SCHEDULE_ROUTES: dict[tuple[str, str], Route] = {
             "login_required",
             *_OF_AGENT,
             "SESSION_NOT_FOUND",
+            "SCHEDULE_NOT_FOUND",
             "credentials_missing",
+            "request_id_used",
             "too_many_schedules",
             "inputs_too_large",
             *_UNFIT,
