@@ -1,5 +1,6 @@
 """Everything that is due, each minute."""
 
+from collections.abc import Callable
 from typing import Any
 
 from shared import wiring
@@ -19,36 +20,45 @@ _objects = wiring.workspace_objects(_settings.workspace_bucket)
 _workspace = (
     Workspace(_services.database, _objects, _services.clock, _settings.workspace_quota_bytes) if _objects else None
 )
+_SECONDS_LEFT_BY_SWEEP = 40
+"""Of an invocation's 60, for schedules; what the sweep has not got to then comes last."""
 _SECONDS_LEFT_BY_SCHEDULES = 15
-"""Of an invocation's 60: what has begun ends in them; a turn that is stopped has 5 of its own, and its viewers 5."""
+"""What has begun ends in them; a turn that is stopped has 5 of its own, and its viewers 5."""
 _SECONDS_LEFT_BY_PURGES = 35
-"""The sweep comes first, and a purge goes on in the next minute."""
+"""A purge goes on in the next minute."""
+_SECONDS_LEFT_IN_THE_END = 10
 
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Look at the timers, fire the schedules that are due, then remove some of what deleted sessions have left.
 
-    What is too much at once comes back to this function as errands.
+    What is too much at once comes back to this function as errands; timers that were too many are gone on with last.
     """
     deadline = Deadline.of(context, _services.clock)
-    tick = wiring.tick(_services, context.function_name, lambda: deadline.seconds_left > _SECONDS_LEFT_BY_SCHEDULES)
+
+    def leaving(seconds: int) -> Callable[[], bool]:
+        return lambda: deadline.seconds_left > seconds
+
+    tick = wiring.tick(_services, context.function_name, leaving(_SECONDS_LEFT_BY_SCHEDULES))
     if ERRAND in event:
         return {"fires": tick.do(event[ERRAND])}
-    try:  # before schedules, which may take all there is of the minute
-        seen = _sweep(context)
+    in_time = leaving(_SECONDS_LEFT_BY_SWEEP)
+    try:  # before schedules: somebody may wait for a turn that was lost
+        seen, is_cut = _sweep(context, in_time), not in_time()
     finally:
         fires = tick.look()
-    purge = Purge(_services, _workspace, context.aws_request_id)
-    purged = purge.run(lambda: deadline.seconds_left > _SECONDS_LEFT_BY_PURGES)
+    purged = Purge(_services, _workspace, context.aws_request_id).run(leaving(_SECONDS_LEFT_BY_PURGES))
+    if is_cut:
+        seen += _sweep(context, leaving(_SECONDS_LEFT_IN_THE_END))
     return {"fires": fires, "timers": seen, "purged": purged}
 
 
-def _sweep(context: LambdaContext) -> int:
+def _sweep(context: LambdaContext, may_go_on: Callable[[], bool]) -> int:
     def end_lost(task_id: str) -> None:
         lost = Terminal("The work was started several times and never got on.", code="worker_lost")
         fail_task(_services, task_id, lost, context.aws_request_id)
 
-    seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run()
+    seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run(may_go_on)
     log_event("sweep.done", timers=seen)
     return seen

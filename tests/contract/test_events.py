@@ -59,9 +59,10 @@ class LambdaContext:
 
     aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
     function_name: str = "parley"
+    seconds_left: int = 900
 
     def get_remaining_time_in_millis(self) -> int:
-        return 900_000
+        return self.seconds_left * 1000
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ class Deployment:
     queue_url: str
     sqs: Any
 
-    def call(self, function: str, event: str, **stands_for: str) -> Any:
+    def call(self, function: str, event: str, *, seconds_left: int = 900, **stands_for: str) -> Any:
         """What `functions/{function}/app.py`, started afresh, answers to a recorded event."""
         text = (ROOT / "events" / f"{event}.json").read_text()
         for name, value in stands_for.items():
             text = text.replace(name, value)
-        return load(function).handler(json.loads(text), LambdaContext())
+        return load(function).handler(json.loads(text), LambdaContext(seconds_left=seconds_left))
 
     def session(self) -> Session:
         return create_session(self.services.database, self.services.clock, self.services.ids, "ada")
@@ -403,7 +404,7 @@ def test_a_tick(deployment: Deployment) -> None:
 
 
 def test_a_tick_recovers_turns_before_it_fires_schedules(deployment: Deployment) -> None:
-    """They may take all there is of its minute. A row that nobody can read stops neither."""
+    """A row that nobody can read stops neither."""
     forgotten, session = deployment.turn(seconds_ago=60), deployment.session()
     database = deployment.services.database
     book = ScheduleBook(database, FakeClock(time.time() - 120))
@@ -414,6 +415,20 @@ def test_a_tick_recovers_turns_before_it_fires_schedules(deployment: Deployment)
 
     fired = owned_session(database, session.id, "ada").active_task
     assert deployment.queued() == [forgotten.id, fired]
+
+
+def test_schedules_fire_though_the_sweep_has_used_up_its_time(deployment: Deployment) -> None:
+    """However many turns wait in a backlog. What the sweep has not got to, it goes on with at the end."""
+    forgotten, session = deployment.turn(seconds_ago=60), deployment.session()
+    database = deployment.services.database
+    book = ScheduleBook(database, FakeClock(time.time() - 120))
+    book.schedule_message("ada", "s1", Times(delay_seconds=60), Terms("Ask"), "Any news?", session.id)
+
+    answer = deployment.call("scheduler", "scheduler_tick", seconds_left=40)
+
+    assert answer == {"fires": 1, "timers": 1, "purged": 0}
+    fired = owned_session(database, session.id, "ada").active_task
+    assert deployment.queued() == [fired, forgotten.id]
 
 
 def test_the_end_of_a_task(deployment: Deployment) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -258,14 +258,14 @@ class Parley:
         while self.state_changes():
             self.drain_queue()
 
-    def sweep(self) -> int:
+    def sweep(self, may_go_on: Callable[[], bool] = lambda: True) -> int:
         """The minute tick."""
 
         def end_lost(task_id: str) -> None:
             lost = Terminal("The work was started several times and never got on.", code="worker_lost")
             fail_task(self.services, task_id, lost, "scheduler")
 
-        return Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost).run()
+        return Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost).run(may_go_on)
 
     def timers(self) -> int:
         """How many timer rows there are; asks the emulator itself, because tests ask often."""

@@ -125,6 +125,7 @@ Event = Literal[
     "slots.promotion_failed",
     "sweep.done",
     "timer.failed",
+    "timers.unread",
     "task.resent",
     "task.worker_lost",
     "task.woken",

@@ -1,24 +1,30 @@
 """The minute sweep: one timer row per live task is all the recovery there is.
 
-| the task is               | then                                                    |
-|---------------------------|---------------------------------------------------------|
-| queued, or its lease is stale | send its message again, count a takeover, look again |
-| leased and fresh          | look again                                              |
-| waiting                   | look again at its deadline, and then send its message   |
-| without a slot            | hand out slots that are free, look again                |
-| ended, with viewers owed  | send its message again, so that a worker delivers       |
-| ended and delivered, gone | forget the timer                                        |
-| woken, with a newer timer | forget this one                                         |
+| the task is               | then                                                                 |
+|---------------------------|----------------------------------------------------------------------|
+| queued                    | send its message again, look again                                   |
+| leased, which is stale    | send its message again, count a takeover, look again                 |
+| leased and fresh          | look again                                                           |
+| waiting                   | look again at its deadline, and then send its message                |
+| without a slot            | hand out slots that are free, look again                             |
+| ended, with viewers owed  | send its message again, so that a worker delivers                    |
+| ended and delivered, gone | forget the timer                                                     |
+| woken, with a newer timer | forget this one                                                      |
 
 Five takeovers in a row without a stored step: whatever kills its workers will kill the next one too.
+
+What has been due the longest comes first, so a sweep that is cut off goes on there a minute later, and no shard is
+always the last.
 """
 
+import heapq
 from collections.abc import Callable, Iterator
 
 from shared.aws.database import ConditionFailed, Database, TransactionFailed
 from shared.aws.queue import TurnQueue
 from shared.aws.writes import Delete, Item, Put, Update
 from shared.kernel.clock import Clock, to_millis
+from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import count, log_event, log_failure, log_problem, measure_seconds
 from shared.tasks.records import LIVE, LIVE_VALUES, TIMER_SHARDS, Task, TaskStatus, due_of, task_key, timer_item
 from shared.tasks.slots import Slots
@@ -26,6 +32,8 @@ from shared.tasks.store import get_task
 
 MAX_TAKEOVERS = 5
 _REARM_MILLIS = 20_000
+_PORTION = 100
+"""Timers of a shard that are read at once."""
 
 
 class Sweep:
@@ -40,10 +48,12 @@ class Sweep:
         self._clock = clock
         self._end_lost = end_lost
 
-    def run(self) -> int:
-        """Look at all that is due; how many timers that were. One that fails is left for the next minute."""
+    def run(self, may_go_on: Callable[[], bool] = lambda: True) -> int:
+        """Look at what is due while `may_go_on`; how many timers that were. What fails is left for the next minute."""
         seen = 0
         for timer in self._due():
+            if not may_go_on():
+                break
             seen += 1
             measure_seconds("SweepLag", self._clock.now() - due_of(timer) / 1000)
             try:
@@ -54,9 +64,17 @@ class Sweep:
         return seen
 
     def _due(self) -> Iterator[Item]:
+        """Of all shards, the oldest first."""
         latest = f"{to_millis(self._clock.now()):013d}#~"
-        for shard in range(TIMER_SHARDS):
-            yield from self._database.query("#pk = :pk AND #sk <= :latest", {"pk": f"TIMER#{shard}", "latest": latest})
+        return heapq.merge(*(self._due_in(shard, latest) for shard in range(TIMER_SHARDS)), key=due_of)
+
+    def _due_in(self, shard: int, latest: str) -> Iterator[Item]:
+        values = {"pk": f"TIMER#{shard}", "latest": latest}
+        try:
+            yield from self._database.query("#pk = :pk AND #sk <= :latest", values, portion=_PORTION)
+        except Retryable as error:  # the others are looked at; this one in a minute
+            log_problem("timers.unread", shard=shard, code=error.code)
+            count("WorkFailed")
 
     def _look_at(self, timer: Item) -> None:
         now = to_millis(self._clock.now())

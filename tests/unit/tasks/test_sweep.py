@@ -4,8 +4,9 @@ import pytest
 
 from shared.aws.writes import Put, Update
 from shared.chat.model import TextDelta
-from shared.kernel.errors import Terminal
-from shared.tasks.records import task_key, timer_item
+from shared.kernel.errors import Retryable, Terminal
+from shared.kernel.ids import stable_number
+from shared.tasks.records import TIMER_SHARDS, task_key, timer_item
 from shared.tasks.sweep import MAX_TAKEOVERS, Sweep
 from tests.support.checks import check_over
 from tests.support.faults import Killed
@@ -143,6 +144,40 @@ def test_one_turn_that_can_not_be_ended_does_not_keep_the_others(parley: Parley)
     assert sorted(ended) == sorted(tasks[:3])
     assert sorted(parley.messages_waiting()) == sorted(tasks[3:])
     assert parley.timers() == 6
+
+
+def test_a_sweep_that_is_cut_off_goes_on_there_in_the_next_minute(parley: Parley) -> None:
+    """What has been due the longest comes first, whatever its shard: nobody is passed over for good."""
+    tasks = []
+    for _ in range(6):
+        tasks.append(parley.send(parley.new_session()).task.id)
+        parley.clock.advance(1)
+    parley.messages_waiting()
+    parley.clock.advance(60)
+    for first in range(0, 6, 2):
+        may_go_on = iter([True, True, False])
+        assert parley.sweep(lambda left=may_go_on: next(left)) == 2  # type: ignore[misc]
+        assert parley.messages_waiting() == tasks[first : first + 2]
+    assert parley.sweep() == 0
+
+
+def test_timers_that_can_not_be_read_keep_no_others(parley: Parley) -> None:
+    """Those of another shard; they are looked at a minute later."""
+    tasks = [parley.send(parley.new_session()).task.id for _ in range(6)]
+    parley.messages_waiting()
+    parley.clock.advance(60)
+
+    def throttled(_: str, number: int) -> None:
+        if number == stable_number(tasks[0], TIMER_SHARDS):
+            raise Retryable("throttled")
+
+    parley.watch.reset()
+    parley.watch.on_call = throttled
+    first = parley.sweep()
+    parley.watch.on_call = None
+    assert 0 < first < 6
+    assert first + parley.sweep() == 6
+    assert sorted(parley.messages_waiting()) == sorted(tasks)
 
 
 @pytest.mark.parametrize("at", range(14))
