@@ -2,7 +2,7 @@
 
 | the task is               | then                                                                 |
 |---------------------------|----------------------------------------------------------------------|
-| queued                    | send its message again, look again                                   |
+| queued                    | send its message again, look again: the longer it waits, the later   |
 | leased, which is stale    | send its message again, count a takeover, look again                 |
 | leased and fresh          | look again                                                           |
 | waiting                   | look again at its deadline, and then send its message                |
@@ -32,6 +32,8 @@ from shared.tasks.store import get_task
 
 MAX_TAKEOVERS = 5
 _REARM_MILLIS = 20_000
+_MOST_REARM_MILLIS = 300_000
+"""Of what waits in a backlog: a message more for each minute of each task would make that longer still."""
 _PORTION = 100
 """Timers of a shard that are read at once."""
 
@@ -119,7 +121,7 @@ class Sweep:
         except ConditionFailed:  # somebody has just taken it
             self._rearm(timer, now + _REARM_MILLIS)
             return
-        self._rearm(timer, now + _REARM_MILLIS)
+        self._rearm(timer, _again_at(task, now))
         log_event("task.resent", **task.ids, takeovers=task.takeovers + lost)
         count("TaskResent")
         self._queue.send(task.id, task.user_id, kind=task.kind)
@@ -133,3 +135,9 @@ class Sweep:
             self._database.transact([moved, Put(timer_item(timer["task_id"], due, timer.get("generation", 0)))])
         except TransactionFailed:  # another sweep was quicker
             return
+
+
+def _again_at(task: Task, now: int) -> int:
+    """When to look again at a task whose message was sent: half as long as it has waited, if no worker has had it."""
+    waited = now - task.ready_at if task.status is TaskStatus.QUEUED and task.epoch == 0 else 0
+    return now + min(max(_REARM_MILLIS, waited // 2), _MOST_REARM_MILLIS)

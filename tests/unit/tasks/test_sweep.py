@@ -146,6 +146,19 @@ def test_one_turn_that_can_not_be_ended_does_not_keep_the_others(parley: Parley)
     assert parley.timers() == 6
 
 
+def test_what_waits_in_a_backlog_is_sent_again_more_and_more_rarely(parley: Parley) -> None:
+    """A message that was lost is found again soon, and one that only waits doesn't make the backlog longer."""
+    task = parley.send(parley.new_session()).task
+    parley.messages_waiting()
+    sent = []
+    for minute in range(1, 31):
+        parley.clock.advance(60)
+        parley.sweep()
+        sent += [minute] * len(parley.messages_waiting())
+    assert sent == [1, 2, 3, 5, 8, 12, 17, 22, 27]
+    assert (parley.task(task.id).takeovers, parley.timers()) == (0, 1)
+
+
 def test_a_sweep_that_is_cut_off_goes_on_there_in_the_next_minute(parley: Parley) -> None:
     """What has been due the longest comes first, whatever its shard: nobody is passed over for good."""
     tasks = []
