@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shared.schedules.cron import next_fire
-from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Overlap, Schedule
+from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Occasion, Overlap, Schedule
 
 MISSED_AFTER_MILLIS = 300_000
 """So much later than it is due a fire is missed: the tick has stood still."""
@@ -53,6 +53,16 @@ def past(schedule: Schedule, now: int) -> Schedule:
     """
     done = replace(schedule, next_fire=0, due=0, waits_since=0)
     return planned(done, max(schedule.next_fire, now - schedule.offset)) if schedule.recurs else done
+
+
+def behind(schedule: Schedule, occasion: Occasion, now: int) -> Schedule:
+    """The schedule behind what was started on an occasion: the same, if that is no longer the fire that it waits for.
+
+    Raises:
+        ValueError: as for `planned`.
+    """
+    is_next = occasion.kind == "due" and schedule.next_fire == occasion.fire
+    return past(schedule, now) if is_next else schedule
 
 
 def later(schedule: Schedule, now: int) -> Schedule:

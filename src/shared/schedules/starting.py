@@ -1,6 +1,7 @@
 """What a schedule starts: a run in the transaction that records it, or a message that is sent before that.
 
 The ids of both are made from the occasion, so however often this is repeated, one run begins and one message is sent.
+What was sent is recorded though the schedule was changed meanwhile.
 """
 
 from collections.abc import Sequence
@@ -17,14 +18,16 @@ from shared.chat.sending import Sending
 from shared.chat.services import Services
 from shared.chat.sessions import create_session_once
 from shared.kernel.clock import to_millis
-from shared.kernel.errors import NotFound
+from shared.kernel.errors import NotFound, Retryable
 from shared.schedules.agents import Unfit, agent_of
 from shared.schedules.outcomes import settle_fire
-from shared.schedules.planning import after_fire
+from shared.schedules.planning import after_fire, behind
 from shared.schedules.records import Fire, Occasion, Schedule, recording
 from shared.schedules.showing import local_time
 from shared.schedules.store import ScheduleStore
 from shared.tasks.store import get_task
+
+_ATTEMPTS = 6
 
 
 class Changed(Exception):
@@ -121,11 +124,24 @@ class Starting:
         task_id = accepted.task.id
         if accepted.outcome == "repeated" and (known := self._store.fire_of(schedule.id, task_id, self._clock.now())):
             raise Recorded(known)
-        record = replace(Fire.of(schedule, occasion, self._now()), task_id=task_id, session_id=session_id)
-        if not self._store.write(recording(schedule, after_fire(after, record), record)):
-            raise Changed
+        started = replace(Fire.of(schedule, occasion, self._now()), task_id=task_id, session_id=session_id)
+        recorded = self._record_sent(schedule, after, occasion, started)
         settle_fire(self._services, task_id)  # it may have ended before this was recorded
-        return record
+        return recorded
+
+    def _record_sent(self, schedule: Schedule, after: Schedule, occasion: Occasion, sent: Fire) -> Fire:
+        """What was sent gets into the history, whatever has become of the schedule, unless that is gone."""
+        for _ in range(_ATTEMPTS):
+            record = replace(sent, place=schedule.fires)
+            if self._store.write(recording(schedule, after_fire(after, record), record)):
+                return record
+            found = self._store.find(schedule.user_id, schedule.id)
+            if found is None:
+                raise Changed
+            if known := self._store.fire_of(schedule.id, sent.task_id, self._clock.now()):
+                raise Recorded(known)
+            schedule, after = found, behind(found, occasion, self._now())
+        raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
 
     def _now(self) -> int:
         return to_millis(self._clock.now())

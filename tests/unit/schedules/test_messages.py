@@ -1,6 +1,7 @@
 """Messages that schedules send. The fake clock begins on Sunday 2025-06-15, 15:06:40 UTC."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from shared.schedules.keeping import UserSchedules
 from shared.schedules.requests import ScheduleChange
 from tests.support.model import calls, says
 from tests.support.runs import GREETER
-from tests.support.schedules import HOURLY, Planner, asked
+from tests.support.schedules import HOURLY, Planner, asked, told
 from tests.unit.chat.test_approvals import Deployment as Paused
 
 
@@ -197,6 +198,63 @@ def test_a_message_that_is_sent_at_once_is_sent_once_though_its_schedule_is_chan
     assert asked(parley, session) == ["Any news?"]
     assert [one.task_id for one in planner.fires(schedule)] == [fire.task_id]
     assert planner.again(schedule).name == "Other"
+
+
+def test_a_message_that_is_sent_at_once_is_recorded_though_the_tick_sends_one_meanwhile(planner: Planner) -> None:
+    """That one's turn runs when this is recorded: it is no reason to refuse what was sent already."""
+    parley = planner.parley
+    parley.scripted(says("It has."), says("It has."))
+    schedule = planner.message_schedule(HOURLY, overlap="skip")
+    parley.clock.advance(3_600)
+    row = planner.due_row()
+    planner.meanwhile("TransactWriteItems", lambda: planner.firing.look_at(row), nth=2)
+    fire = planner.firing.run_now("ada", schedule.id)
+    parley.settle()
+    by_tick, at_once = planner.fires(schedule)
+    assert (told(by_tick.fire), at_once.task_id) == ("2025-06-15T16:00", fire.task_id)
+    assert [one.result for one in (by_tick, at_once)] == ["completed", "completed"]
+    assert planner.due() == ["2025-06-15T17:00"]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "due"),
+    [
+        (lambda planner: planner.book.pause("ada", "s1"), []),
+        (lambda planner: planner.book.change("ada", "s1", ScheduleChange(cron="30 * * * *")), ["2025-06-15T16:30"]),
+        (lambda planner: planner.book.change("ada", "s1", ScheduleChange(name="Other")), ["2025-06-15T17:00"]),
+    ],
+    ids=["paused", "other_times", "other_name"],
+)
+def test_a_message_that_the_tick_has_sent_is_in_the_history_though_its_schedule_is_changed_meanwhile(
+    planner: Planner, meanwhile: Callable[[Planner], object], due: list[str]
+) -> None:
+    """Also if it doesn't wait for that fire any more."""
+    parley = planner.parley
+    parley.scripted(says("It has."))
+    schedule = planner.message_schedule(HOURLY, id="s1")
+    parley.clock.advance(3_600)
+    row = planner.due_row()
+    planner.meanwhile("TransactWriteItems", lambda: meanwhile(planner), nth=2)
+    assert planner.firing.look_at(row)
+    parley.settle()
+    (fire,) = planner.fires(schedule)
+    assert (told(fire.fire), fire.result, planner.due()) == ("2025-06-15T16:00", "completed", due)
+    assert planner.again(schedule).last_task == fire.task_id
+
+
+def test_what_a_message_has_started_is_left_alone_when_its_schedule_is_deleted_meanwhile(planner: Planner) -> None:
+    """There is no history any more."""
+    parley = planner.parley
+    session = parley.new_session()
+    parley.scripted(says("It has."), says("Title"))
+    schedule = planner.message_schedule(HOURLY, session.id)
+    parley.clock.advance(3_600)
+    row = planner.due_row()
+    planner.meanwhile("TransactWriteItems", lambda: planner.book.delete("ada", schedule.id), nth=2)
+    assert not planner.firing.look_at(row)
+    parley.settle()
+    assert asked(parley, session) == ["Any news?"]
+    assert planner.fires(schedule) == []
 
 
 @pytest.mark.parametrize(
