@@ -148,6 +148,8 @@ class Firing:
                 return known.fire
             except Changed:
                 schedule = self._store.get(user_id, schedule_id)
+                if run := self._starting.run_of_click(schedule, occasion):
+                    return run
         raise Retryable("The schedule is being changed by others; try again.", code="schedule_busy")
 
     def device_returned(self, user_id: str, device_id: str) -> list[Fire]:

@@ -81,6 +81,13 @@ class Starting:
         with suppress(NotFound):  # its session was deleted, and that stops it as well
             cancel_turn(self._services, schedule.user_id, schedule.last_session, only_task=schedule.last_task)
 
+    def run_of_click(self, schedule: Schedule, occasion: Occasion) -> Fire | None:
+        """The run that another click on the same occasion has started, a moment earlier or later; None if none has."""
+        for fire in self._store.fires(schedule.id, self._clock.now()):
+            if fire.task_id == schedule.run_of(replace(occasion, fire=fire.fire)):
+                return fire
+        return None
+
     def begin(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire:
         """Start it, and record that with the schedule as it is `after`.
 

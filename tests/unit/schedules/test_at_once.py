@@ -5,6 +5,7 @@ from threading import Barrier
 
 import pytest
 
+from shared.schedules.requests import ScheduleChange
 from tests.support.region import tasks_by_kind
 from tests.support.schedules import HOURLY, Planner
 
@@ -59,3 +60,26 @@ def test_many_threads_that_look_at_one_row_at_once_start_one_thing(planner: Plan
     assert tasks_by_kind() == {("run" if kind == "agent" else "turn", "queued"): 1}
     assert began.count(True) == 1
     assert planner.due() == ["2025-06-15T17:00"]
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "cancel"])
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_two_clicks_on_run_now_start_one_run(planner: Planner, overlap: str, is_renamed: bool) -> None:
+    """Both are answered with it, whatever their schedule wants of overlaps, and though it is changed meanwhile too."""
+    parley, schedule = planner.parley, planner.agent_schedule(HOURLY, overlap=overlap)
+    first = []
+
+    def other_click() -> None:
+        parley.clock.advance(0.02)
+        first.append(planner.firing.run_now("ada", schedule.id))
+
+    def renamed() -> None:
+        planner.book.change("ada", schedule.id, ScheduleChange(name="Other"))
+        planner.meanwhile("GetItem", other_click)
+
+    planner.meanwhile("TransactWriteItems", renamed if is_renamed else other_click)
+    second = planner.firing.run_now("ada", schedule.id)
+    (fire,) = planner.fires(schedule)
+    assert [first[0].task_id, second.task_id] == [fire.task_id] * 2
+    assert parley.runs_waiting() == [fire.task_id]
+    assert tasks_by_kind() == {("run", "queued"): 1}
