@@ -18,7 +18,6 @@ is made from the fire's, so it is sent once, however often this is repeated. See
 from collections.abc import Callable
 from dataclasses import replace
 
-from shared.aws.writes import Delete
 from shared.chat.services import Services
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Conflict, LimitReached, Retryable, TooLarge
@@ -43,7 +42,6 @@ from shared.schedules.records import (
     Outcome,
     Schedule,
     changing,
-    due_key,
     recording,
 )
 from shared.schedules.starting import Changed, Recorded, ScheduledRuns, Starting
@@ -63,7 +61,6 @@ class Firing:
     """Deals with schedules that are due."""
 
     def __init__(self, services: Services, runs: ScheduledRuns, is_there: Presence = nobody_is_there) -> None:
-        self._database = services.database
         self._clock = services.clock
         self._store = ScheduleStore(services.database)
         self._starting = Starting(services, runs)
@@ -79,7 +76,7 @@ class Firing:
         """
         schedule = self._store.find(row.user_id, row.schedule_id)
         if schedule is None or schedule.due != row.due:
-            self._database.write(Delete(due_key(row.schedule_id, row.due)))
+            self._store.forget(row)
             return False
         try:
             if schedule.device and not self._is_there(schedule.user_id, schedule.device):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from shared.agents.scheduling import ScheduleKind, ScheduleStatus
-from shared.aws.writes import Delete, Item, Key, Put, Update, Write
+from shared.aws.writes import Check, Delete, Item, Key, Put, Update, Write
 from shared.kernel.ids import dated_id, derived_id, stable_number
 from shared.tasks.lineage import Lineage
 
@@ -318,6 +318,13 @@ def removing(seen: Schedule) -> list[Write]:
     gone = Delete(schedule_key(seen.user_id, seen.id), condition="#revision = :seen", values={"seen": seen.revision})
     counted = Update(count_key(seen.user_id), "ADD #schedules :less", values={"less": -1})
     return [gone, counted, *_rows_away(seen)]
+
+
+def forgetting(row: DueRow) -> list[Write]:
+    """The writes that take a row away; the first fails if it is the schedule's own, perhaps only since a moment."""
+    stale = "attribute_not_exists(#due) OR #due <> :due"
+    check = Check(schedule_key(row.user_id, row.schedule_id), stale, values={"due": row.due})
+    return [check, Delete(due_key(row.schedule_id, row.due))]
 
 
 def recording(seen: Schedule, after: Schedule | None, record: Fire) -> list[Write]:

@@ -17,6 +17,7 @@ from shared.schedules.records import (
     changing,
     creating,
     fired_key,
+    forgetting,
     removing,
     request_key,
     schedule_key,
@@ -132,6 +133,10 @@ class ScheduleStore:
         except TransactionFailed:
             return False
         return True
+
+    def forget(self, row: DueRow) -> None:
+        """Take away a row that its schedule has left behind; if it is that one's own again, it stays."""
+        self.write(forgetting(row))
 
     def fires(self, schedule_id: str, now: float) -> list[Fire]:
         """What has become of its last fires, the newest first; `now` in seconds."""

@@ -1,10 +1,12 @@
 """Several that deal with one schedule at once. The fake clock begins on Sunday 2025-06-15, 15:06:40 UTC."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import pytest
 
+from shared.aws.writes import Put
 from shared.schedules.requests import ScheduleChange
 from tests.support.region import tasks_by_kind
 from tests.support.schedules import HOURLY, Planner
@@ -83,3 +85,30 @@ def test_two_clicks_on_run_now_start_one_run(planner: Planner, overlap: str, is_
     assert [first[0].task_id, second.task_id] == [fire.task_id] * 2
     assert parley.runs_waiting() == [fire.task_id]
     assert tasks_by_kind() == {("run", "queued"): 1}
+
+
+def test_a_row_that_is_its_schedules_own_again_is_not_taken_away(planner: Planner) -> None:
+    """The tick has found the schedule due at another time, and then that was changed back."""
+    schedule = planner.agent_schedule(HOURLY, id="jittery")
+    planner.parley.clock.advance_to(schedule.next_fire / 1000 + 20)
+    row = planner.due_row()
+    planner.book.change("ada", schedule.id, ScheduleChange(jitter_seconds=3_600))
+    back = ScheduleChange(jitter_seconds=0)
+    planner.meanwhile("TransactWriteItems", lambda: planner.book.change("ada", schedule.id, back))
+    assert not planner.firing.look_at(row)
+    assert planner.due() == ["2025-06-15T16:00"]
+    assert (planner.tick(), len(planner.runs(schedule))) == (1, 1)
+
+
+def test_a_row_that_its_schedule_has_left_behind_is_taken_away(planner: Planner) -> None:
+    """Also if that schedule is gone, or rests."""
+    for name in ("changed", "paused", "deleted"):
+        schedule = planner.agent_schedule(HOURLY, id=name)
+        stale = replace(planner.due_row(), schedule_id=name, due=schedule.due - 1)
+        planner.parley.database.write(Put(stale.to_item()))
+    planner.book.pause("ada", "paused")
+    planner.book.delete("ada", "deleted")
+    planner.parley.clock.advance(3_000)
+    assert len(planner.due()) == 4
+    planner.tick_at("2025-06-15T15:59:59.999")
+    assert planner.due() == ["2025-06-15T16:00"]
