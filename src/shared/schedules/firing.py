@@ -223,7 +223,7 @@ class Firing:
         log_event("schedule.left_out", schedule_id=schedule.id, user_id=schedule.user_id, reason=reason)
 
     def _fail(self, schedule: Schedule, after: Schedule, code: str, message: str) -> None:
-        after = after_failure(after, message)
+        after = after_failure(after, code, message)
         if not after.recurs:
             after = after.stopped("disabled", code)
         self._record(schedule, after, Fire.of(schedule, Occasion.due(schedule), self._now(), "failed", code))

@@ -73,7 +73,7 @@ def _after(schedule: Schedule, task: Task) -> Schedule:
         return replace(schedule, failures=0, last_error="") if schedule.failures or schedule.last_error else schedule
     if task.status is not TaskStatus.FAILED:
         return schedule
-    return after_failure(schedule, _error_of(task))
+    return after_failure(schedule, (task.error or {}).get("code", ""), _error_of(task))
 
 
 def _result(fire: Fire, task: Task) -> Write:

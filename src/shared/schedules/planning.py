@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
+from shared.accounts.budgets.amounts import code_of
 from shared.schedules.cron import next_fire
 from shared.schedules.records import MOST_ERROR_CHARACTERS, Fire, Occasion, Overlap, Schedule
 
@@ -11,6 +12,8 @@ MISSED_AFTER_MILLIS = 300_000
 LOOK_AGAIN_MILLIS = 60_000
 GIVE_UP_AFTER_MILLIS = 3_600_000
 """What a limit of its user keeps from starting is tried for so long."""
+
+_USED_UP = {code_of("day"), code_of("week")}
 
 Step = Literal["fire", "miss", "skip", "wait", "stop_first"]
 _WHILE_BEFORE_RUNS: dict[Overlap, Step] = {"skip": "skip", "queue": "wait", "cancel": "stop_first"}
@@ -93,11 +96,16 @@ def after_fire(schedule: Schedule, record: Fire) -> Schedule | None:
     return after
 
 
-def after_failure(schedule: Schedule, message: str) -> Schedule:
-    """The schedule, of which one more in a row has failed; too many pause it."""
-    failures, error = schedule.failures + 1, message[:MOST_ERROR_CHARACTERS]
-    after = replace(schedule, failures=failures, last_error=error)
-    if after.status == "active" and 0 < after.max_failures <= failures:
+def after_failure(schedule: Schedule, code: str, message: str) -> Schedule:
+    """The schedule, of which one more in a row has failed; too many pause it.
+
+    A day or a week whose budget is used up passes by itself, and doesn't count.
+    """
+    after = replace(schedule, last_error=message[:MOST_ERROR_CHARACTERS])
+    if code in _USED_UP:
+        return after
+    after = replace(after, failures=schedule.failures + 1)
+    if after.status == "active" and 0 < after.max_failures <= after.failures:
         return after.stopped("paused", "failures")
     return after
 

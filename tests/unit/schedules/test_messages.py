@@ -288,3 +288,31 @@ def test_its_users_own_turn_is_not_stopped_for_it(planner: Planner) -> None:
     parley.settle()
     planner.minutes()
     assert [fire.outcome for fire in planner.fires(schedule)] == ["started"]
+
+
+def test_a_day_that_is_used_up_pauses_no_schedule(planner: Planner) -> None:
+    """What is refused for an hour is in the history as failed, but doesn't count: tomorrow it goes on."""
+    planner.parley.with_limits(user_day_max_tokens=0)
+    schedule = planner.message_schedule(HOURLY, max_failures=1)
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.minutes(61)
+    assert [(fire.outcome, fire.reason) for fire in planner.fires(schedule)] == [("failed", "daily_budget")]
+    after = planner.again(schedule)
+    assert (after.status, after.failures, after.last_error) == ("active", 0, "The budget of today is used up.")
+
+
+def test_a_day_that_is_used_up_in_mid_turn_pauses_no_schedule_either(planner: Planner) -> None:
+    """A success forgets the error."""
+    parley = planner.parley
+    schedule = planner.message_schedule(HOURLY, max_failures=1)
+    parley.with_limits(user_day_max_tokens=300)
+    planner.tick_at("2025-06-15T16:00:10")
+    parley.settle()
+    parley.with_limits()
+    after = planner.again(schedule)
+    assert [fire.result for fire in planner.fires(schedule)] == ["failed"]
+    assert (after.status, after.failures, after.last_error) == ("active", 0, "The budget of today is used up.")
+    parley.scripted(says("It has."), says("Title"))
+    planner.tick_at("2025-06-15T17:00:10")
+    parley.settle()
+    assert (planner.fires(schedule)[-1].result, planner.again(schedule).last_error) == ("completed", "")
