@@ -201,8 +201,10 @@ class Firing:
 
     def _begin(self, schedule: Schedule, after: Schedule, occasion: Occasion) -> Fire:
         started = self._starting.begin(schedule, after, occasion)
-        is_timed = occasion.kind == "due" and not schedule.device  # what waits for a user or a device is never late
-        lag = round((started.at - started.fire - schedule.offset) / 1000, 3) if is_timed else None
+        planned = schedule.next_fire + schedule.offset
+        # What waits for a user, a device, or the end of what runs is never late.
+        is_timed = occasion.kind == "due" and schedule.due == planned and not schedule.device
+        lag = round((started.at - planned) / 1000, 3) if is_timed else None
         log_event(
             "schedule.fired",
             schedule_id=schedule.id,

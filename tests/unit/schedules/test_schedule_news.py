@@ -4,6 +4,7 @@ import pytest
 
 from shared.kernel.telemetry import flush_metrics
 from tests.support.logs import logged, metrics_in
+from tests.support.model import says
 from tests.support.schedules import HOURLY, Planner
 
 
@@ -64,3 +65,31 @@ def test_what_a_user_or_a_device_starts_is_never_late(planner: Planner, capsys: 
     flush_metrics()
     counted = metrics_in(capsys.readouterr().out)
     assert (counted["ScheduleFired"], "ScheduleLag" in counted) == (2, False)
+
+
+def test_what_had_to_wait_is_never_late_either(planner: Planner, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether for the run before or for a session that is busy; the next one that needn't wait is measured again."""
+    parley = planner.parley
+    session = parley.new_session()
+    parley.scripted(says("Yes?"), says("Title"), says("It has."))
+    queued = planner.agent_schedule(HOURLY, overlap="queue")
+    planner.tick_at("2025-06-15T16:00:10")
+    parley.send(session)
+    message = planner.message_schedule(HOURLY, session.id)
+    planner.tick_at("2025-06-15T17:00:10")
+    planner.minutes(20)
+    parley.settle()
+    planner.agents.until_quiet()
+    flush_metrics()
+    capsys.readouterr()
+    with logged() as lines:
+        planner.minutes()
+    fired = [entry for entry in lines.entries if entry["event"] == "schedule.fired"]
+    assert {entry["schedule_id"] for entry in fired} == {queued.id, message.id}
+    assert all("seconds" not in entry for entry in fired)
+    flush_metrics()
+    assert "ScheduleLag" not in metrics_in(capsys.readouterr().out)
+    planner.agents.until_quiet()
+    with logged() as lines:
+        planner.tick_at("2025-06-15T18:00:10")
+    assert {entry["seconds"] for entry in lines.entries if entry["event"] == "schedule.fired"} == {10}
