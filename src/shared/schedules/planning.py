@@ -92,7 +92,7 @@ def after_fire(schedule: Schedule, record: Fire) -> Schedule | None:
         if not after.recurs and not after.next_fire and after.status == "active":
             return None
     if after.status == "active" and not after.next_fire:
-        return after.stopped("disabled", record.reason or "ended")
+        return after.stopped("disabled", "ended" if after.recurs else record.reason or "ended")
     return after
 
 

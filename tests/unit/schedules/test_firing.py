@@ -114,6 +114,33 @@ def test_an_end_date_ends_it(planner: Planner) -> None:
     assert (after.status, after.reason, len(planner.runs(schedule)), planner.due()) == ("disabled", "ended", 2, [])
 
 
+@pytest.mark.parametrize(
+    ("terms", "last"),
+    [({}, ("started", "")), ({"catch_up": "skip"}, ("missed", "tick_was_late"))],
+)
+def test_a_fire_that_was_due_before_the_end_is_made_up_for_behind_it(
+    planner: Planner, terms: dict[str, Any], last: tuple[str, str]
+) -> None:
+    """If its user wants missed fires to be; the schedule has ended either way."""
+    schedule = planner.agent_schedule({**HOURLY, "ends_at": "2025-06-15T17:30:00Z"}, **terms)
+    planner.tick_at("2025-06-20T12:00:10")
+    assert [(fire.outcome, fire.reason) for fire in planner.fires(schedule)] == [last]
+    after = planner.again(schedule)
+    assert (after.status, after.reason, planner.due()) == ("disabled", "ended", [])
+
+
+def test_a_fire_that_waits_for_the_run_before_may_start_behind_the_end(planner: Planner) -> None:
+    """It was due before."""
+    schedule = planner.agent_schedule({**HOURLY, "ends_at": "2025-06-15T17:30:00Z"}, overlap="queue")
+    planner.tick_at("2025-06-15T16:00:10")
+    planner.tick_at("2025-06-15T17:00:10")
+    planner.minutes(40)
+    planner.agents.until_quiet()
+    planner.minutes(2)
+    assert [told(fire.fire) for fire in planner.fires(schedule)] == ["2025-06-15T16:00", "2025-06-15T17:00"]
+    assert planner.again(schedule).reason == "ended"
+
+
 @pytest.mark.parametrize("times", [{"delay_seconds": 60}, {"at": "2025-06-15T15:30:00Z"}, {"cron": "30 15 * * *"}])
 def test_what_fires_once_goes_when_it_has_fired(planner: Planner, times: dict[str, Any]) -> None:
     """Its run stays; the number of the user's schedules goes down."""
