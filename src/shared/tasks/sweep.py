@@ -32,7 +32,7 @@ from shared.tasks.store import get_task
 
 MAX_TAKEOVERS = 5
 _REARM_MILLIS = 20_000
-_MOST_REARM_MILLIS = 300_000
+_MOST_REARM_MILLIS = 120_000
 """Of what waits in a backlog: a message more for each minute of each task would make that longer still."""
 _PORTION = 100
 """Timers of a shard that are read at once."""
