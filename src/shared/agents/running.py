@@ -93,6 +93,8 @@ class RunView:
     credits: int
     reviews: Sequence[str] = ()
     """Ids of the reviews that it waits for."""
+    epoch: int = 0
+    """Rises whenever a worker takes it up; of a run that has not ended."""
     spend: Spent = Spent()
 
     @property

@@ -90,6 +90,7 @@ def _view(
         nodes_done=spend.steps,
         credits=live.get("credits", run.credits),
         reviews=tuple(reviews),
+        epoch=live.get("epoch", 0),
         spend=_spent(spend),
     )
 

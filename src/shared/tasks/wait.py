@@ -73,6 +73,17 @@ PAUSE = "PAUSE#"
 """How `pause_awaited` begins."""
 
 
-def pause_awaited(task_id: str) -> str:
-    """How it is named in `Wait.on` that a task waits for its user, or has ended. Who wants both names the task too."""
-    return f"{PAUSE}{task_id}"
+def pause_awaited(task_id: str, behind: int = 0) -> str:
+    """How it is named in `Wait.on` that a task waits for its user, or has ended. Who wants both names the task too.
+
+    `behind` is an epoch of the task: that it waited then doesn't count, only what it does when it was taken up again.
+    """
+    return f"{PAUSE}{task_id}@{behind}" if behind else f"{PAUSE}{task_id}"
+
+
+def pause_of(awaited: str) -> tuple[str, int]:
+    """The id and the epoch of what is named so; empty if it is something else."""
+    if not awaited.startswith(PAUSE):
+        return "", 0
+    task_id, _, behind = awaited.removeprefix(PAUSE).partition("@")
+    return task_id, int(behind or 0)

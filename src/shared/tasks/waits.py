@@ -10,7 +10,8 @@ its status first, and the waiters are looked up after that. So one of the two se
 come twice, or late: it changes nothing but the inbox, and the one who is woken looks for itself.
 
 `PAUSE#{task}` has no record of its own: it is settled while the task waits for its user (its `asks` says so), and when
-the task has ended. A task may ask several times, so these waiters stay until their TTL.
+the task has ended; `PAUSE#{task}@{epoch}` only if it was taken up since that epoch. A task may ask several times, so
+these waiters stay until their TTL.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from shared.kernel.errors import Retryable
 from shared.kernel.telemetry import log_event, log_problem
 from shared.tasks.records import LIVE, LIVE_VALUES, Task, task_key, timer_item
 from shared.tasks.store import get_task
-from shared.tasks.wait import PAUSE, Wait
+from shared.tasks.wait import PAUSE, Wait, pause_of
 
 RECORD_VERSION = 1
 MAX_MESSAGE_DELAY_SECONDS = 900
@@ -41,7 +42,7 @@ def waiters(wait: Wait, task_id: str, tool_call_id: str) -> list[Put]:
     return [
         Put(
             {
-                "pk": f"WAIT#{awaited}",
+                "pk": f"WAIT#{awaited.partition('@')[0]}",
                 "sk": f"TASK#{task_id}#{tool_call_id}",
                 "v": RECORD_VERSION,
                 "task_id": task_id,
@@ -62,12 +63,11 @@ def is_over(database: Database, wait: Wait, now: int) -> bool:
 
 def _is_settled(database: Database, awaited: str) -> bool:
     """A record that is gone will not change any more either."""
-    for_pause = awaited.startswith(PAUSE)
-    key = task_key(awaited.removeprefix(PAUSE)) if for_pause else {"pk": awaited, "sk": "META"}
-    item = database.get(key)
+    task_id, behind = pause_of(awaited)
+    item = database.get(task_key(task_id) if task_id else {"pk": awaited, "sk": "META"})
     if item is None or item.get("status") not in _OPEN:
         return True
-    return for_pause and item["status"] == "waiting" and bool(item.get("asks"))
+    return bool(task_id) and item["status"] == "waiting" and bool(item.get("asks")) and item["epoch"] > behind
 
 
 def wake_waiters(database: Database, queue: TurnQueue, clock: Clock, awaited: str) -> int:

@@ -185,8 +185,9 @@ def test_a_run_shows_what_it_still_asks(parley: Parley) -> None:
     assert decide(agents, second).status == "completed"
 
 
-def test_what_an_agent_within_asks_its_run_asks_too(parley: Parley) -> None:
-    """At each depth, one question after the other; with the answers all of them go on."""
+@pytest.mark.parametrize("outermost_first", [True, False])
+def test_what_an_agent_within_asks_its_run_asks_too(parley: Parley, outermost_first: bool) -> None:
+    """At each depth, question after question, whoever hears first of an answer; with the last all of them go on."""
     block = AsksFirst()
     agents = agents_of(parley, block)
     twice = graph(
@@ -206,7 +207,10 @@ def test_what_an_agent_within_asks_its_run_asks_too(parley: Parley) -> None:
         run = agents.look(run_id)
         assert (run.status, len(run.reviews)) == ("review", 1)
         asked += run.reviews
-        decide(agents, run)
+        reviews_of(parley).decide("ada", run.reviews[0], APPROVED)
+        for woken in sorted(parley.messages_waiting(), key=lambda one: (one == run_id) != outermost_first):
+            parley.run(woken)
+        agents.until_quiet()
     ended = agents.look(run_id)
     assert (ended.status, len(set(asked)), len(block.calls)) == ("completed", 2, 2)
 

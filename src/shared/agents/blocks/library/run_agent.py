@@ -21,8 +21,6 @@ from shared.tasks.wait import Wait, pause_awaited, review_awaited, task_awaited
 
 _MOST_SECONDS = 31 * 86_400
 """As long as a run may take."""
-_ABOUT_TO_GO_ON_SECONDS = 30
-"""For a run whose user has answered and that nobody has taken up yet."""
 
 
 class RunAgentInput(BlockInput):
@@ -89,8 +87,7 @@ def _followed(context: BlockContext, child: RunView, until: int) -> RunAgentOutp
         if child.status != "review":
             return Wait((task_awaited(child.id), pause_awaited(child.id)), until, note=note)
         asked = [review_awaited(review_id) for review_id in child.reviews if _is_open(context, review_id)]
-        soon = to_millis(context.services.clock.now() + _ABOUT_TO_GO_ON_SECONDS)
-        return Wait((task_awaited(child.id), *asked), until if asked else min(until, soon), note=note)
+        return Wait((task_awaited(child.id), pause_awaited(child.id, behind=child.epoch), *asked), until, note=note)
     if child.status != "completed":
         why = child.error or "it was stopped"
         raise ToolError(f"The run of {child.agent_name} has no outputs: {why}", code=f"run_{child.status}")
@@ -99,7 +96,7 @@ def _followed(context: BlockContext, child: RunView, until: int) -> RunAgentOutp
 
 
 def _is_open(context: BlockContext, review_id: str) -> bool:
-    """Whether its user may still answer; else the run goes on, or has, and only looks as if it asked."""
+    """Whether its user may still answer; a run that nobody has taken up since an answer looks as if it asked."""
     reviews = context.services.reviews
     try:
         review = reviews.get(context.call.user_id, review_id) if reviews else None
