@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from shared.kernel.errors import ConfigError, ParleyError, Retryable
 from shared.kernel.telemetry import log_failure, log_problem
+from shared.kernel.validating import problem_of
 
 
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
@@ -52,7 +53,8 @@ def _parley(request: Request, error: Exception) -> Response:
 
 def _validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [{"field": ".".join(str(p) for p in e["loc"][1:]), "problem": e["msg"]} for e in error.errors()[:20]]
+    found = error.errors()[:20]
+    problems = [{"field": ".".join(map(str, one["loc"][1:])), "problem": problem_of(one)} for one in found]
     body = error_body("validation_failed", "The request is not valid.", {"problems": problems})
     return ErrorAnswer(body, status_code=422)
 

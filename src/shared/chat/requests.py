@@ -13,6 +13,7 @@ from shared.chat.opening import Submission
 from shared.chat.sessions import MAX_TITLE_CHARACTERS
 from shared.kernel.errors import Invalid, TooLarge, UserInputError
 from shared.kernel.ids import Ids
+from shared.kernel.validating import problem_of
 
 MAX_MESSAGE_CHARACTERS = 64_000
 MAX_BODY_BYTES = 1_000_000
@@ -182,7 +183,7 @@ def validated(model: type[BaseModel], value: Any) -> Any:
 
 def validation_details(error: ValidationError, model: type[BaseModel] | None = None) -> dict[str, Any]:
     """Where and why, without echoing what was sent. Of a `model` with unions: where in what was sent."""
-    found = [(_place(one["loc"], model) if model else one["loc"], one["msg"]) for one in error.errors()[:20]]
+    found = [(_place(one["loc"], model) if model else one["loc"], problem_of(one)) for one in error.errors()[:20]]
     return {"problems": [{"field": ".".join(map(str, place)), "problem": problem} for place, problem in found]}
 
 

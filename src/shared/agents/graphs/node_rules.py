@@ -15,6 +15,7 @@ from shared.agents.graphs.model import Node
 from shared.agents.graphs.pins import pins_of
 from shared.agents.graphs.problem import Problem, listed, quoted
 from shared.kernel.errors import ToolError
+from shared.kernel.validating import problem_of
 
 
 def node_problems(layout: Layout) -> Iterator[Problem]:
@@ -55,7 +56,7 @@ def wrong_defaults(block: AnyBlock, defaults: Mapping[str, Any], *, alone: bool)
             judged = name in defaults or (not name and alone)
             if judged and one["type"] != "extra_forbidden":
                 inside = ".".join(str(part) for part in one["loc"][1:4])
-                found.setdefault(name, f"{inside}: {one['msg']}" if inside else one["msg"])
+                found.setdefault(name, f"{inside}: {problem_of(one)}" if inside else problem_of(one))
         return found
     return {}
 

@@ -15,6 +15,7 @@ from shared.agents.graphs.model import MAX_GRAPH_BYTES, Graph
 from shared.agents.graphs.node_rules import node_problems
 from shared.agents.graphs.problem import Problem, bounded, quoted
 from shared.kernel.nesting import nests_within
+from shared.kernel.validating import problem_of
 
 MAX_DEPTH = 64
 """Of lists and objects within each other."""
@@ -43,7 +44,7 @@ def read_graph(raw: Any) -> Graph | list[Problem]:
         return Graph.model_validate(raw)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        return bounded(_malformed(raw, one["loc"], one["msg"]) for one in found)
+        return bounded(_malformed(raw, one["loc"], problem_of(one)) for one in found)
 
 
 def unfit_json(value: Any) -> Problem | None:

@@ -30,6 +30,7 @@ from shared.kernel.clock import Clock, to_millis
 from shared.kernel.errors import Conflict, Gone, Invalid, NotFound, Retryable, TooLarge, ToolError
 from shared.kernel.nesting import MAX_VALUE_DEPTH, nests_within
 from shared.kernel.telemetry import log_event
+from shared.kernel.validating import problem_of
 
 MAX_ID_CHARACTERS = 100
 _ATTEMPTS = 6
@@ -261,7 +262,8 @@ def _check_edits(review: Review, data: Any) -> None:
         block.input_model.model_validate(data)
     except ValidationError as error:
         problems = [
-            {"field": ".".join(map(str, one["loc"])) or "data", "problem": one["msg"]} for one in error.errors()[:10]
+            {"field": ".".join(map(str, one["loc"])) or "data", "problem": problem_of(one)}
+            for one in error.errors()[:10]
         ]
         message = "The data don't fit the block's inputs."
         raise Invalid(message, code="review_data_invalid", details={"problems": problems}) from error

@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from shared.chat.transcript import ToolCall
 from shared.kernel.errors import Retryable, ToolError
 from shared.kernel.telemetry import log_failure
+from shared.kernel.validating import problem_of
 from shared.stream.parts import encode
 from shared.tasks.wait import Wait
 from shared.tools.contract import ErrorResponse, OversizedOutput, Tool, ToolContext, ToolInput, ToolResponse
@@ -86,7 +87,7 @@ def validated_arguments(tool: Tool[Any], call: ToolCall) -> ToolInput | ErrorRes
     try:
         arguments: ToolInput = tool.input_model.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10])
+        wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {problem_of(e)}" for e in error.errors()[:10])
         return ErrorResponse(code="invalid_arguments", message=_printable(f"The arguments don't fit: {wrong}"))
     return arguments
 
