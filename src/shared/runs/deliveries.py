@@ -69,17 +69,23 @@ class News:
         return {"type": f"run.{self.status}", "timestamp": iso(now), "data": data}
 
 
-def delivery_of(services: Services, task: Task, run: Run, news: News) -> tuple[Task, list[Write]] | None:
+def delivery_of(
+    services: Services, task: Task, run: Run, news: News, *, may_be_told: bool = False
+) -> tuple[Task, list[Write]] | None:
     """A message to where the user wants to be told of the run, and the writes that create it; None: nobody is told.
 
-    The writes join those of the change that is told of, once for each. Whoever has made them has `slots` begin it.
+    The writes join those of the change that is told of, once for each; `may_be_told` of what an earlier change may have
+    told. Whoever has made them has `slots` begin it.
     """
     url = None if run.dry_run else load_hook(services.database, run.user_id, run.library_agent_id)
     if url is None:
         return None
+    delivery_id = derived_id("delivery", run.id, *news.names)
+    if may_be_told and get_task(services.database, delivery_id):
+        return None
     now = to_millis(services.clock.now())
     new = task.fresh(
-        id=derived_id("delivery", run.id, *news.names),
+        id=delivery_id,
         kind=_KIND,
         created_at=now,
         expires_at=now // 1000 + _KEPT_SECONDS,

@@ -75,7 +75,11 @@ class Waits:
 
     def _told(self, wait: Wait) -> list[Write]:
         task = self._owner.task
-        told = [delivery_of(self._services, task, self._run, News("review", review_id=one)) for one in wait.reviews]
+        within = set(wait.reviews_within)
+        told = [
+            delivery_of(self._services, task, self._run, News("review", review_id=one), may_be_told=one in within)
+            for one in wait.reviews
+        ]
         self._to_tell += [delivery for delivery, _ in filter(None, told)]
         return [write for _, writes in filter(None, told) for write in writes]
 

@@ -23,6 +23,8 @@ class Wait:
     need: Literal["any", "all"] = "any"
     note: Mapping[str, Any] = field(default_factory=dict)
     """What the tool wants to be told when it goes on; JSON without floats."""
+    reviews_within: tuple[str, ...] = ()
+    """Ids of reviews that what it waits for waits for; an earlier wait of the call may have named them."""
 
     @property
     def asks_user(self) -> bool:
@@ -32,7 +34,7 @@ class Wait:
     @property
     def reviews(self) -> list[str]:
         """The ids of the reviews that it waits for."""
-        return [review_of(awaited) for awaited in self.on if review_of(awaited)]
+        return list(dict.fromkeys([*self.reviews_within, *filter(None, map(review_of, self.on))]))
 
     def to_item(self, task: Task, tool_call_id: str, name: str) -> Item:
         """The call's journal while it waits."""
@@ -46,12 +48,14 @@ class Wait:
             "until": self.until,
             "need": self.need,
             "note": dict(self.note),
+            **({"reviews_within": list(self.reviews_within)} if self.reviews_within else {}),
         }
 
     @classmethod
     def from_item(cls, item: Item) -> "Wait":
         """The wait that a call's journal tells of."""
-        return cls(tuple(item["on"]), item["until"], item["need"], item["note"])
+        within = tuple(item.get("reviews_within", ()))
+        return cls(tuple(item["on"]), item["until"], item["need"], item["note"], within)
 
 
 def task_awaited(task_id: str) -> str:

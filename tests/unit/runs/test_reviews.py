@@ -185,36 +185,6 @@ def test_a_run_shows_what_it_still_asks(parley: Parley) -> None:
     assert decide(agents, second).status == "completed"
 
 
-@pytest.mark.parametrize("outermost_first", [True, False])
-def test_what_an_agent_within_asks_its_run_asks_too(parley: Parley, outermost_first: bool) -> None:
-    """At each depth, question after question, whoever hears first of an answer; with the last all of them go on."""
-    block = AsksFirst()
-    agents = agents_of(parley, block)
-    twice = graph(
-        [given("in", "Text"), node("a", "asks"), node("b", "asks"), result("out", "Sent")],
-        "in.value > a.value",
-        "a.value > b.value",
-        "b.value > out.value",
-    )
-    inner = agents.agent(twice)
-    for inputs in ({"Text": "Hello"}, {}):
-        within = node("run", "Run agent", library_agent_id=inner.id, inputs=inputs)
-        inner = agents.agent(graph([within, result("out", "Sent")], "run.outputs > out.value"))
-    run_id = agents.start(inner)
-    agents.until_quiet()
-    asked: list[str] = []
-    for _ in range(2):
-        run = agents.look(run_id)
-        assert (run.status, len(run.reviews)) == ("review", 1)
-        asked += run.reviews
-        reviews_of(parley).decide("ada", run.reviews[0], APPROVED)
-        for woken in sorted(parley.messages_waiting(), key=lambda one: (one == run_id) != outermost_first):
-            parley.run(woken)
-        agents.until_quiet()
-    ended = agents.look(run_id)
-    assert (ended.status, len(set(asked)), len(block.calls)) == ("completed", 2, 2)
-
-
 @pytest.mark.parametrize(
     ("verdict", "outputs"),
     [

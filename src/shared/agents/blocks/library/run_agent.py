@@ -1,6 +1,7 @@
 """Another agent, run as a part of this one."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -21,6 +22,8 @@ from shared.tasks.wait import Wait, pause_awaited, review_awaited, task_awaited
 
 _MOST_SECONDS = 31 * 86_400
 """As long as a run may take."""
+_MOST_SHOWN = 8
+"""Questions of the run within that this one asks at a time: each may be told by a webhook, in one transaction."""
 
 
 class RunAgentInput(BlockInput):
@@ -86,8 +89,12 @@ def _followed(context: BlockContext, child: RunView, until: int) -> RunAgentOutp
         note = {"run_id": child.id, "until": until}
         if child.status != "review":
             return Wait((task_awaited(child.id), pause_awaited(child.id)), until, note=note)
-        asked = [review_awaited(review_id) for review_id in child.reviews if _is_open(context, review_id)]
-        return Wait((task_awaited(child.id), pause_awaited(child.id, behind=child.epoch), *asked), until, note=note)
+        asked = tuple(islice((review for review in child.reviews if _is_open(context, review)), _MOST_SHOWN))
+        next_question = pause_awaited(
+            child.id, behind=child.epoch
+        )  # comes with an answer to any, unless it was the last
+        on = (task_awaited(child.id), next_question, *map(review_awaited, asked[:1]))
+        return Wait(on, until, note=note, reviews_within=asked)
     if child.status != "completed":
         why = child.error or "it was stopped"
         raise ToolError(f"The run of {child.agent_name} has no outputs: {why}", code=f"run_{child.status}")
