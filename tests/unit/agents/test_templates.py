@@ -16,6 +16,16 @@ VALUES: dict[str, Any] = {
 }
 
 
+def unfolding(depth: int, use: str) -> str:
+    """A tuple of six references to a tuple of six, and so on; `use` calls it `whole`."""
+    template, last = "", "1"
+    for level in range(depth):
+        name = "whole" if level == depth - 1 else f"v{level}"
+        template += f"{{% for {name} in [({','.join([last] * 6)})] %}}"
+        last = name
+    return template + use + "{% endfor %}" * depth
+
+
 def code_of(template: str, values: dict[str, Any] | None = None) -> str:
     with pytest.raises(ToolError) as caught:
         render(template, VALUES if values is None else values)
@@ -106,6 +116,10 @@ def test_there_is_no_way_out(template: str) -> None:
         "{% if 1 %}" * 1_500 + "{% endif %}" * 1_500,
         "{{ " + " ~ ".join(["big"] * 2_000) + " }}",
         "{{ " + " * ".join(["1000000000"] * 60) + " }}",
+        "{% for a in big %}{% for b in big if b == 'y' %}{% endfor %}{% endfor %}",
+        unfolding(19, "{{ {}[whole] }}"),
+        unfolding(19, "{% if {whole: 1} %}{% endif %}"),
+        unfolding(19, "{{ values[whole] }}"),
     ],
 )
 def test_a_bomb_does_not_go_off(template: str) -> None:

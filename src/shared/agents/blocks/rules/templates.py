@@ -85,7 +85,10 @@ class _Guarding(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         found = self.generic_visit(node)
-        node.body.insert(0, nodes.ExprStmt(_call("count_round"), lineno=node.lineno))
+        if node.test is None:
+            node.body.insert(0, nodes.ExprStmt(_call("count_round"), lineno=node.lineno))
+        else:  # a round that is left out is one, too
+            node.test = nodes.And(_call("count_round"), node.test)
         return found
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
@@ -95,6 +98,11 @@ class _Guarding(NodeTransformer):
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)  # a slice is cut without `getitem`
         return _call("charged", node) if isinstance(node.arg, nodes.Slice) else node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
+        self.generic_visit(node)
+        node.key = _call("as_key", node.key)
+        return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
         self.generic_visit(node)
@@ -122,11 +130,18 @@ class _Environment(SandboxedEnvironment):
         self.filters = {name: self._measured(function) for name, function in _FILTERS.items()}
         self.filters["default"] = self.filters["d"] = _default
 
-    def count_round(self) -> None:
-        """One more round of a loop."""
+    def count_round(self) -> bool:
+        """One more round of a loop, which there may be."""
         self._rounds += 1
         if self._rounds > _MOST_ROUNDS:
             raise ToolError(f"Loops have more than {_MOST_ROUNDS} rounds.", code="value_too_large")
+        return True
+
+    def as_key(self, value: Any) -> Any:
+        """What stands before `:` in an object. To look anything else up means to unfold it, in one go."""
+        if not _is_key(value):
+            raise TypeError("keys are texts and numbers")
+        return value
 
     def charged(self, value: Any) -> Any:
         """The value, after its size is counted as work."""
@@ -155,6 +170,8 @@ class _Environment(SandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """`a["b"]` and `a[0]`."""
+        if not _is_key(argument):
+            return self.undefined(obj=obj, name="such a key")
         fits = isinstance(obj, dict) or (isinstance(obj, list | tuple | str) and isinstance(argument, int))
         try:
             return obj[argument] if fits else self.undefined(obj=obj, name=argument)
@@ -186,6 +203,10 @@ class _Environment(SandboxedEnvironment):
 
     def _charging(self, test: Any) -> Callable[..., bool]:
         return lambda *arguments: bool(test(*map(self.charged, arguments)))
+
+
+def _is_key(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
 
 
 def _text(value: Any) -> str:
