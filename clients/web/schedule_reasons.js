@@ -20,9 +20,9 @@ const FIRES = {
 const RESTS = {
   user: '',
   ended: 'its end has come',
-  still_running: 'at its last time, what it had started before still ran',
-  tick_was_late: 'its last time was missed',
-  device_was_away: 'its last time was missed, because its device was away',
+  still_running: 'at its only time, what it had started before still ran',
+  tick_was_late: 'its only time was missed',
+  device_was_away: 'its only time was missed, because its device was away',
 };
 
 /** Why it fires no more; empty: its user has paused it. `error` tells more than a code, where there is one. */

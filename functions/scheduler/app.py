@@ -43,22 +43,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     tick = wiring.tick(_services, context.function_name, leaving(_SECONDS_LEFT_BY_SCHEDULES))
     if ERRAND in event:
         return {"fires": tick.do(event[ERRAND])}
-    in_time = leaving(_SECONDS_LEFT_BY_SWEEP)
+    in_time, began = leaving(_SECONDS_LEFT_BY_SWEEP), _services.clock.now()
     try:  # before schedules: somebody may wait for a turn that was lost
-        seen, is_cut = _sweep(context, in_time), not in_time()
+        seen, is_cut = _sweep(context, in_time, began), not in_time()
     finally:
         fires = tick.look()
     purged = Purge(_services, _workspace, context.aws_request_id).run(leaving(_SECONDS_LEFT_BY_PURGES))
     if is_cut:
-        seen += _sweep(context, leaving(_SECONDS_LEFT_IN_THE_END))
+        seen += _sweep(context, leaving(_SECONDS_LEFT_IN_THE_END), began)
     return {"fires": fires, "timers": seen, "purged": purged}
 
 
-def _sweep(context: LambdaContext, may_go_on: Callable[[], bool]) -> int:
+def _sweep(context: LambdaContext, may_go_on: Callable[[], bool], due_by: float) -> int:
     def end_lost(task_id: str) -> None:
         lost = Terminal("The work was started several times and never got on.", code="worker_lost")
         fail_task(_services, task_id, lost, context.aws_request_id)
 
-    seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run(may_go_on)
+    seen = Sweep(_services.database, _services.queue, _services.clock, _services.slots, end_lost).run(may_go_on, due_by)
     log_event("sweep.done", timers=seen)
     return seen

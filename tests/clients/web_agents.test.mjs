@@ -29,7 +29,7 @@ test('a schedule that stops by itself is told in words', () => {
   const frame = { type: 'notify', kind: 'schedule-paused', name: 'Tides', status: 'paused', reason: 'failures', error: 'The model is away.' };
   assert.equal(noticeOf(frame), 'The schedule “Tides” fires no more: The model is away.');
   assert.equal(noticeOf({ ...frame, reason: 'ended', error: '' }), 'The schedule “Tides” fires no more: its end has come');
-  assert.equal(noticeOf({ ...frame, reason: 'still_running' }), 'The schedule “Tides” fires no more: at its last time, what it had started before still ran');
+  assert.equal(noticeOf({ ...frame, reason: 'still_running' }), 'The schedule “Tides” fires no more: at its only time, what it had started before still ran');
   assert.equal(noticeOf({ ...frame, reason: 'too_many_runs', error: '' }), 'The schedule “Tides” fires no more: too many runs were at work');
   assert.equal(noticeOf({ type: 'notify', kind: 'run-finished' }), '');
 });

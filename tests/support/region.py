@@ -258,14 +258,15 @@ class Parley:
         while self.state_changes():
             self.drain_queue()
 
-    def sweep(self, may_go_on: Callable[[], bool] = lambda: True) -> int:
+    def sweep(self, may_go_on: Callable[[], bool] = lambda: True, due_by: float | None = None) -> int:
         """The minute tick."""
 
         def end_lost(task_id: str) -> None:
             lost = Terminal("The work was started several times and never got on.", code="worker_lost")
             fail_task(self.services, task_id, lost, "scheduler")
 
-        return Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost).run(may_go_on)
+        sweep = Sweep(self.database, self.services.queue, self.clock, self.services.slots, end_lost)
+        return sweep.run(may_go_on, due_by)
 
     def timers(self) -> int:
         """How many timer rows there are; asks the emulator itself, because tests ask often."""

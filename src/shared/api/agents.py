@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.accounts.users import User
 from shared.agents.graphs.model import MAX_GRAPH_BYTES
@@ -26,7 +26,17 @@ from shared.runs.hooks import check_hook, delete_hook, load_hook, put_hook
 MAX_VERSION = 999_999
 MAX_DOCUMENT_BYTES = MAX_GRAPH_BYTES + 64_000
 """A graph, and what an export says around it."""
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\r\n]*$")]
+
+
+def _on_one_line(name: str) -> str:
+    if len(name.splitlines()) > 1:
+        raise ValueError("must be on one line")
+    return name
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_on_one_line)
+]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
 Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 

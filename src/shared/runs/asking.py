@@ -13,7 +13,7 @@ from typing import Any
 from shared.agents.graphs.schemas import require_fit
 from shared.agents.library.accounts import require_accounts
 from shared.agents.library.library import Library
-from shared.agents.running import AgentRuns, RunRequest, RunView
+from shared.agents.running import RunRequest, RunView
 from shared.agents.setup import Accounts
 from shared.aws.database import ConditionFailed
 from shared.aws.writes import Item, Key, Put
@@ -21,6 +21,7 @@ from shared.chat.services import Services
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import Conflict
 from shared.kernel.ids import digest
+from shared.runs.starting import Runs
 from shared.tasks.lineage import Lineage
 
 RECORD_VERSION = 1
@@ -39,9 +40,7 @@ class Asked:
     """Of the caller's choice: the same one starts once."""
 
 
-def ask_for_run(
-    services: Services, runs: AgentRuns, library: Library, accounts: Accounts | None, asked: Asked
-) -> RunView:
+def ask_for_run(services: Services, runs: Runs, library: Library, accounts: Accounts | None, asked: Asked) -> RunView:
     """Start a run of the agent. Without `accounts` this deployment keeps none.
 
     What was asked for before under the same id is answered with its run, whatever became of its agent since.
@@ -50,10 +49,10 @@ def ask_for_run(
         Conflict: the user must connect an account first, or the id stands for something else; nothing was started.
         Invalid: the inputs don't fit; nothing was started.
         NotFound: there is no such agent, or its graph is gone.
-        LimitReached, Retryable: see `AgentRuns.start`.
+        LimitReached, Retryable: see `Runs.start`.
     """
     known = _known(services, asked)
-    if known and (begun := runs.look(asked.user_id, known)):
+    if known and (begun := runs.again(asked.user_id, known)):
         return begun
     agent = library.get(asked.user_id, asked.library_agent_id)
     graph = library.graph(agent)

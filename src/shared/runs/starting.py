@@ -135,6 +135,11 @@ class Runs:
         assert found is not None, "it was just stored"
         return found
 
+    def again(self, user_id: str, run_id: str) -> RunView | None:
+        """A run that was begun before, and sent again if nobody has taken it up; None if there is no such run."""
+        run = self._own(user_id, run_id)
+        return self._known(run, user_id) if run else None
+
     def _known(self, run: Run, user_id: str) -> RunView:
         """The one that was begun before; its message may have been lost."""
         if run.user_id != user_id:

@@ -50,10 +50,13 @@ class Sweep:
         self._clock = clock
         self._end_lost = end_lost
 
-    def run(self, may_go_on: Callable[[], bool] = lambda: True) -> int:
-        """Look at what is due while `may_go_on`; how many timers that were. What fails is left for the next minute."""
+    def run(self, may_go_on: Callable[[], bool] = lambda: True, due_by: float | None = None) -> int:
+        """Look at what is due while `may_go_on`; how many timers that were. What fails is left for the next minute.
+
+        `due_by`, in seconds, is when the sweep began that this one goes on with: what that one has put off stays so.
+        """
         seen = 0
-        for timer in self._due():
+        for timer in self._due(self._clock.now() if due_by is None else due_by):
             if not may_go_on():
                 break
             seen += 1
@@ -65,9 +68,9 @@ class Sweep:
                 count("WorkFailed")
         return seen
 
-    def _due(self) -> Iterator[Item]:
+    def _due(self, now: float) -> Iterator[Item]:
         """Of all shards, the oldest first."""
-        latest = f"{to_millis(self._clock.now()):013d}#~"
+        latest = f"{to_millis(now):013d}#~"
         return heapq.merge(*(self._due_in(shard, latest) for shard in range(TIMER_SHARDS)), key=due_of)
 
     def _due_in(self, shard: int, latest: str) -> Iterator[Item]:

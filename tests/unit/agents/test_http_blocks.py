@@ -222,7 +222,10 @@ def test_a_dry_run_of_somebody_elses_agent_uses_no_account(bench: Bench) -> None
     """Nobody is asked in it, so nothing is read that it could send on; without an account it reads."""
     bench.dry_run = bench.is_foreign = True
     reading = {"url": URL, "credential": "http_bearer"}
-    assert bench.run("HTTP request", reading)["body"] == ["(dry run: nothing was sent)"]
+    unconnected = {"url": "https://other.example.com/", "credential": "no_such"}
+    for asked in (reading, unconnected):  # it doesn't learn either which accounts there are
+        assert bench.run("HTTP request", asked)["body"] == ["(dry run: nothing was sent)"]
+    assert bench.run("Send webhook", {**HOOK, "url": "https://unknown.example.com/"})["status_code"] == [200]
     assert bench.web.connected == []
     bench.web.server.answers(*[page(b"ok", "Content-Type: text/plain")] * 2)
     assert bench.run("HTTP request", {"url": URL})["body"] == ["ok"]

@@ -162,9 +162,16 @@ def test_a_mistake_is_an_error(template: str) -> None:
 )
 def test_what_loops_work_on_is_bounded_together(work: str) -> None:
     """One round is fine, a thousand of them are not, though what comes out is small."""
-    values = {"many": list(range(40_000)), "same": list(range(40_000)), "big": VALUES["big"], "rounds": [0] * 1_000}
+    values = {"many": list(range(40_000)), "same": list(range(40_000)), "big": VALUES["big"], "rounds": [0] * 2_000}
     assert len(render(work, values)) < 10
     assert code_of("{% for round in rounds %}" + work + "{% endfor %}", values) == "value_too_large"
+
+
+def test_what_takes_no_time_is_done_often() -> None:
+    """A list of a thousand is compared with one of five thousand; a long text is measured in each round."""
+    values = {"some": list(range(1_000)), "seen": list(range(5_000)), "long": "x" * 90_000}
+    text = render("{% for one in some if one in seen %}{{ long|length }}{% endfor %}", values)
+    assert text == "90000" * 1_000
 
 
 def test_values_that_unfold_are_measured() -> None:

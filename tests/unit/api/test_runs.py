@@ -152,6 +152,15 @@ def test_a_retry_finds_its_run_though_the_agent_is_gone(agents: Agents, ada: Tes
     assert ada.post("/api/runs", json={**asked, "request_id": "r2"}).json()["code"] == "AGENT_NOT_FOUND"
 
 
+def test_a_repeated_request_sends_a_lost_message_again(parley: Parley, agents: Agents, ada: TestClient) -> None:
+    """Whoever has put the run may have been killed before it was sent."""
+    asked = {"library_agent_id": agents.agent(GREETER).id, "inputs": {"City": "Oslo"}, "request_id": "r1"}
+    run_id = ada.post("/api/runs", json=asked).json()["id"]
+    parley.runs_waiting()  # lost
+    assert ada.post("/api/runs", json=asked).status_code == 202
+    assert parley.runs_waiting() == [run_id]
+
+
 def test_a_run_is_a_task(agents: Agents, ada: TestClient) -> None:
     """Whose stream and status are there for all who may see it."""
     run = agents.run(GREETER, {"City": "Oslo"})

@@ -68,7 +68,7 @@ def test_question_after_question_is_asked_at_each_depth(parley: Parley, outermos
         run = agents.look(run_id)
         assert (run.status, len(run.reviews)) == ("review", 1)
         asked.add(approve(agents, run_id))
-        for woken in sorted(parley.messages_waiting(), key=lambda one: (one == run_id) != outermost_first):
+        for woken in sorted(parley.runs_waiting(), key=lambda one: (one == run_id) != outermost_first):
             parley.run(woken)
         agents.until_quiet()
     assert (agents.look(run_id).status, len(asked), len(block.calls)) == ("completed", 2, 2)

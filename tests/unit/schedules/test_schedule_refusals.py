@@ -55,6 +55,15 @@ def test_what_is_wrong_is_said_with_its_field(
     assert client().get("/api/schedules").json() == {"schedules": []}
 
 
+@pytest.mark.parametrize("target", [{}, {"type": "nope"}])
+def test_what_is_to_fire_says_what_it_is(client: Client, target: dict[str, Any]) -> None:
+    """And nothing that was sent comes back."""
+    answer = client().post("/api/schedules", json={**message_schedule(), "target": target})
+    (problem,) = answer.json()["details"]["problems"]
+    assert problem["problem"].startswith("must say by 'type' what it is")
+    assert "nope" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("inputs", "status", "code"),
     [

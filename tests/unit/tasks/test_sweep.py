@@ -174,6 +174,19 @@ def test_a_sweep_that_is_cut_off_goes_on_there_in_the_next_minute(parley: Parley
     assert parley.sweep() == 0
 
 
+def test_a_sweep_that_goes_on_leaves_what_it_has_put_off(parley: Parley) -> None:
+    """In the same minute: a worker that seems lost is counted once a minute."""
+    task = parley.send(parley.new_session()).task
+    parley.messages_waiting()
+    parley.clock.advance(60)
+    began = parley.clock.now()
+    assert parley.sweep() == 1
+    parley.clock.advance(30)
+    assert parley.sweep(due_by=began) == 0
+    assert parley.sweep() == 1
+    assert parley.messages_waiting() == [task.id, task.id]
+
+
 def test_timers_that_can_not_be_read_keep_no_others(parley: Parley) -> None:
     """Those of another shard; they are looked at a minute later."""
     tasks = [parley.send(parley.new_session()).task.id for _ in range(6)]

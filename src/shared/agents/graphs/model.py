@@ -51,7 +51,7 @@ class Link(_Strict):
 class Graph(_Strict):
     """An agent as it is built, exported and imported: JSON."""
 
-    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\r\n]*$")
+    name: str = Field(min_length=1, max_length=100)
     description: str = Field(default="", max_length=2_000)
     nodes: list[Node] = Field(default_factory=list, max_length=MAX_NODES)
     links: list[Link] = Field(default_factory=list, max_length=MAX_LINKS)

@@ -67,6 +67,8 @@ def _problems(layout: Layout) -> Iterator[Problem]:
     if not layout.graph.nodes:
         yield Problem("empty_graph", "", "The graph has no nodes; add some (get_agent_building_guide says how).")
         return
+    if len(layout.graph.name.splitlines()) > 1:
+        yield Problem("wrong_name", "", "The agent's name has line breaks; write it on one line.")
     yield from node_problems(layout)
     yield from link_problems(layout)
     if not any(node.block_id == AgentOutput.id for node in layout.graph.nodes):

@@ -65,6 +65,13 @@ def test_a_sound_graph_has_no_problem() -> None:
     assert problems(greeting()) == []
 
 
+def test_a_name_is_on_one_line() -> None:
+    """What was stored before that was asked for can still be read."""
+    (wrong,) = problems(greeting().model_copy(update={"name": "Two\nlines"}))
+    assert (wrong.code, wrong.message) == ("wrong_name", "The agent's name has line breaks; write it on one line.")
+    assert Graph.model_validate_json('{"name": "Two\\nlines"}').name == "Two\nlines"
+
+
 @pytest.mark.parametrize(
     ("nodes", "links", "expected"),
     [

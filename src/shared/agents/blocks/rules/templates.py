@@ -23,7 +23,9 @@ from shared.kernel.errors import ToolError
 MAX_CHARACTERS = 20_000
 _MOST_ROUNDS = 10_000
 _MOST_WORK = 5_000_000
-"""Sizes of all values together that are shown, compared, cut, or given to a filter: nobody could stop it meanwhile."""
+"""Sizes of all values together that are shown or given to a filter: nobody could stop it meanwhile."""
+_QUICK = 8
+"""So many times as much may be compared or cut."""
 _MOST_DIGITS = 15
 _WHAT = "The text"
 _PARTS = (
@@ -97,7 +99,7 @@ class _Guarding(NodeTransformer):
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)  # a slice is cut without `getitem`
-        return _call("charged", node) if isinstance(node.arg, nodes.Slice) else node
+        return _call("looked_at", node) if isinstance(node.arg, nodes.Slice) else node
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
         self.generic_visit(node)
@@ -106,9 +108,9 @@ class _Guarding(NodeTransformer):
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
         self.generic_visit(node)
-        node.expr = _call("charged", node.expr)
+        node.expr = _call("looked_at", node.expr)
         for operand in node.ops:
-            operand.expr = _call("charged", operand.expr)
+            operand.expr = _call("looked_at", operand.expr)
         return node
 
 
@@ -127,7 +129,7 @@ class _Environment(SandboxedEnvironment):
         self._rounds = self._work = 0
         self.globals = {}
         self.tests = {name: self._charging(test) for name, test in self.tests.items() if name not in _OF_ENVIRONMENTS}
-        self.filters = {name: self._measured(function) for name, function in _FILTERS.items()}
+        self.filters = {name: self._measured(name, function) for name, function in _FILTERS.items()}
         self.filters["default"] = self.filters["d"] = _default
 
     def count_round(self) -> bool:
@@ -143,12 +145,16 @@ class _Environment(SandboxedEnvironment):
             raise TypeError("keys are texts and numbers")
         return value
 
-    def charged(self, value: Any) -> Any:
-        """The value, after its size is counted as work."""
-        self._work += self.sizes.check(value)
+    def charged(self, value: Any, share: int = 1) -> Any:
+        """The value, after that share of its size is counted as work."""
+        self._work += self.sizes.check(value) // share
         if self._work > _MOST_WORK:
             raise too_large(_WHAT)
         return value
+
+    def looked_at(self, value: Any) -> Any:
+        """The same for what is quick: to compare, or to cut."""
+        return self.charged(value, share=_QUICK)
 
     def join_texts(self, *parts: Any) -> str:
         """`a ~ b`."""
@@ -191,18 +197,22 @@ class _Environment(SandboxedEnvironment):
             raise too_large(_WHAT)
         return texts
 
-    def _measured(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _measured(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        measure = self.sizes.check if name in _AT_ONCE else self.charged
+
         def filtered(*arguments: Any) -> Any:
             for argument in arguments:
                 if isinstance(argument, Undefined):
                     str(argument)
-                self.charged(argument)
-            return self.charged(function(*arguments))
+                measure(argument)
+            found = function(*arguments)
+            measure(found)
+            return found
 
         return filtered
 
     def _charging(self, test: Any) -> Callable[..., bool]:
-        return lambda *arguments: bool(test(*map(self.charged, arguments)))
+        return lambda *arguments: bool(test(*map(self.looked_at, arguments)))
 
 
 def _is_key(value: Any) -> bool:
@@ -248,6 +258,8 @@ def _cut(text: str, length: int = 255, end: str = "…") -> str:
     return text if len(text) <= length else text[: max(0, length - len(end))] + end
 
 
+_AT_ONCE = frozenset({"first", "last", "length"})
+"""They don't look at the whole."""
 _FILTERS: Mapping[str, Callable[..., Any]] = {
     "capitalize": lambda text: str(text).capitalize(),
     "first": lambda parts: parts[0],

@@ -153,7 +153,7 @@ def _texts(draft: Draft, notes: Notes) -> None:
     if not isinstance(name, str) or not name.strip():
         draft["name"] = str(name) if isinstance(name, int | float) else _DEFAULT_NAME
         notes.add(f"Named the agent {quoted(draft['name'])}, because it had no name.")
-    elif "\n" in name or "\r" in name:
+    elif len(name.splitlines()) > 1:
         draft["name"] = " ".join(name.split())
         notes.add("Wrote the agent's name on one line.")
     for field, most in (("name", 100), ("description", 2_000)):
