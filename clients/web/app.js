@@ -342,6 +342,7 @@ addEventListener('hashchange', () => {
 addEventListener('popstate', openFromAddress);
 addEventListener('focus', () => {
   if (!api) return;
+  chat?.turnStarted(); // somebody else may have written there
   chats.load();
   somethingChanged();
 });

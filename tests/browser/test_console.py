@@ -398,6 +398,21 @@ def test_what_was_used_is_shown(ada: Page) -> None:
     assert ada.errors == []
 
 
+def test_what_a_schedule_says_is_shown_in_the_open_chat(ada: Page, region: dict[str, Any]) -> None:
+    """By itself: the socket tells that a turn has begun there."""
+    chat_with_an_answer(ada, "Good morning")
+    chat = ada.evaluate("location.hash").removeprefix("#chat=")
+    target = {"type": "message", "message": "count to 3", "session_id": chat}
+    made = ask(region, "POST", "schedules", {"name": "Counting", "cron": "0 0 29 2 *", "target": target})
+    ask(region, "POST", f"schedules/{made['id']}/run")
+
+    ada.until(f"document.querySelectorAll('.message.assistant').length === 2 && {DONE}", "it is shown, and answered")
+    assert ada.evaluate("[...document.querySelectorAll('.message.user .bubble')].at(-1).textContent") == "count to 3"
+    assert ada.evaluate(TEXT).strip() == "1, 2, 3."
+    ask(region, "DELETE", f"schedules/{made['id']}")
+    assert ada.errors == []
+
+
 def new_session(region: dict[str, Any], body: dict[str, Any]) -> str:
     """A session of Ada's, made over HTTP."""
     session: str = ask(region, "POST", "chat/sessions", body)["id"]

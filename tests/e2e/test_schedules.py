@@ -84,13 +84,21 @@ def seconds_of(instant: str) -> float:
 
 
 def test_a_follow_up_is_a_turn_in_its_session(made: Made, ada: ApiClient) -> None:
-    """Sent as the user's own; once."""
+    """Sent as the user's own; once. Who is connected hears that it begins."""
 
     def rows() -> list[tuple[str, str]]:
         page = ada.get(f"/chat/sessions/{made.session}").json()["messages"]
         return [(row["role"], row["content"]) for row in page][-2:]
 
     heard = [("user", "count to 3"), ("assistant", "1, 2, 3.")]
+    wanted = ("turn-started", made.session, made.follow_up["schedule_id"])
+
+    def begun() -> bool:
+        frames = made.socket.frames
+        return wanted in [(one.get("kind"), one.get("session_id"), one.get("schedule_id")) for one in frames]
+
+    while not begun():
+        made.socket.next_frame()
     eventually(lambda: rows() == heard, "the answer")
     assert time.time() >= seconds_of(made.follow_up["next_run"])
     assert ada.get(f"/schedules/{made.follow_up['schedule_id']}").status_code == 404

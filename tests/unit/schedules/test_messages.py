@@ -14,10 +14,29 @@ from shared.kernel.errors import Conflict, Retryable
 from shared.kernel.settings import ModelPrice
 from shared.schedules.keeping import UserSchedules
 from shared.schedules.requests import ScheduleChange
+from shared.socket.connections import remember_connection
 from tests.support.model import calls, says
 from tests.support.runs import GREETER
 from tests.support.schedules import HOURLY, Planner, asked, told
 from tests.unit.chat.test_approvals import Deployment as Paused
+
+
+def test_who_is_connected_hears_that_a_message_was_sent(planner: Planner) -> None:
+    """When its turn begins, once; of a user's own turns nobody is told so."""
+    parley = planner.parley
+    remember_connection(parley.database, parley.clock, "c1", "ada")
+    session = parley.new_session()
+    parley.scripted(says("Hello."), says("It has."))
+    parley.send(session, "Hi", "own")
+    parley.settle()
+    assert parley.sockets.frames.get("c1", []) == []
+    schedule = planner.message_schedule({"delay_seconds": 60}, session.id)
+    planner.minutes(2)
+    parley.settle()
+    (told,) = parley.sockets.frames["c1"]
+    assert (told["type"], told["kind"], told["session_id"]) == ("notify", "turn-started", session.id)
+    assert told["schedule_id"] == schedule.id
+    assert parley.task(told["task_id"]).schedule_id == schedule.id
 
 
 def test_a_message_is_sent_to_its_session_and_answered(planner: Planner) -> None:

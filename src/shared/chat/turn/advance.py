@@ -37,8 +37,10 @@ from shared.kernel.errors import Terminal
 from shared.kernel.events import Event
 from shared.kernel.limits import STEP_SECONDS
 from shared.kernel.telemetry import count, flush_metrics, log_event, log_problem, measure_seconds
+from shared.stream import frames
 from shared.stream import parts as wire
 from shared.stream.closing import in_step
+from shared.stream.notices import notify_user
 from shared.stream.parts import Part, encode
 from shared.tasks.lease import LeaseLost
 from shared.tasks.lineage import is_orphan
@@ -63,6 +65,8 @@ def advance_turn(services: Services, engine: TurnEngine, task_id: str, invocatio
         return
     lease, task = taken
     _report_taking(task, services.clock.now() - task.ready_at / 1000)
+    if task.schedule_id and task.epoch == 1:
+        _tell_started(services, task)
     owner = TurnOwner(services, lease, task)
     try:
         _Turn(services, engine, owner, deadline).run()
@@ -302,6 +306,12 @@ class _Turn:
         if len(drained) < len(said):  # a notice: what it tells of was put in place of a row that was read before
             self._messages = load_messages(self._services.database, owner.task.session_id, owner.task.context_from)
         log_event("messages.drained", **owner.task.ids, messages=len(rows))
+
+
+def _tell_started(services: Services, task: Task) -> None:
+    """Its user has not begun it just now, and may look at its session."""
+    begun = {"session_id": task.session_id, "task_id": task.id, "schedule_id": task.schedule_id}
+    notify_user(services.database, services.sockets, task.user_id, frames.notify("turn-started", **begun))
 
 
 def _report_taking(task: Task, age_seconds: float) -> None:
