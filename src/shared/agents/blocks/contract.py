@@ -203,6 +203,10 @@ class Block(ABC, Generic[InputT, OutputT]):
         """The providers that it needs with these inputs, which need be neither whole nor valid."""
         return self.credentials
 
+    def wrong_texts(self, given: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - for those that know a language
+        """What is wrong with texts that a graph has for inputs and that fit the schema: input to words."""
+        return {}
+
     @abstractmethod
     def run(self, context: BlockContext, inputs: InputT) -> OutputT | Sequence[OutputT] | Wait:
         """Do it; several outputs are emitted one after another. Raise `ToolError` for what its user should read.

@@ -58,7 +58,7 @@ def wrong_defaults(block: AnyBlock, defaults: Mapping[str, Any], *, alone: bool)
                 inside = ".".join(str(part) for part in one["loc"][1:4])
                 found.setdefault(name, f"{inside}: {problem_of(one)}" if inside else problem_of(one))
         return found
-    return {}
+    return block.wrong_texts(defaults)
 
 
 def _no_block(layout: Layout, node: Node) -> Problem:

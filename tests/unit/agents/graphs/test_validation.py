@@ -65,6 +65,25 @@ def test_a_sound_graph_has_no_problem() -> None:
     assert problems(greeting()) == []
 
 
+@pytest.mark.parametrize(
+    ("block", "given", "where"),
+    [
+        (TextTemplate, {"template": "{{ a"}, "template"),
+        (TextTemplate, {"template": "{% set a = 1 %}"}, "template"),
+        (JsonQuery, {"query": "a["}, "query"),
+    ],
+)
+def test_what_could_never_run_is_wrong_before_it_does(block: Any, given: dict[str, Any], where: str) -> None:
+    """Also what no schema can say; what an output brings is judged when it comes."""
+    one = {"id": "x", "block_id": block.id, "input_default": given}
+    out = {"id": "out", "block_id": AgentOutput.id, "input_default": {"name": "result", "value": 1}}
+    graph = Graph.model_validate({"name": "Test", "nodes": [one, out]})
+    found = [
+        (problem.code, problem.node_id, f"input_default.{where}" in problem.message) for problem in problems(graph)
+    ]
+    assert ("wrong_default", "x", True) in found
+
+
 def test_a_name_is_on_one_line() -> None:
     """What was stored before that was asked for can still be read."""
     (wrong,) = problems(greeting().model_copy(update={"name": "Two\nlines"}))

@@ -1,6 +1,6 @@
 """A part of a JSON document."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -39,6 +39,13 @@ class JsonQuery(Block[JsonQueryInput, JsonQueryOutput]):
         ),
         Example({"query": "a.b", "document": {}}, {"result": [None]}),
     )
+
+    def wrong_texts(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """A query that can't be read."""
+        from shared.agents.blocks.rules.json_query import wrong_with
+
+        wrong = wrong_with(given["query"]) if "query" in given else ""
+        return {"query": wrong} if wrong else {}
 
     def run(self, context: BlockContext, inputs: JsonQueryInput) -> JsonQueryOutput:  # noqa: ARG002 - the same for all
         """Look."""

@@ -1,6 +1,6 @@
 """A text from a template."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -45,6 +45,13 @@ class TextTemplate(Block[TextTemplateInput, TextTemplateOutput]):
             {"text": ["- Oslo\n- Rome\n"]},
         ),
     )
+
+    def wrong_texts(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """A template that can't be read, or says what templates may not."""
+        from shared.agents.blocks.rules.templates import wrong_with
+
+        wrong = wrong_with(given["template"]) if "template" in given else ""
+        return {"template": wrong} if wrong else {}
 
     def run(self, context: BlockContext, inputs: TextTemplateInput) -> TextTemplateOutput:  # noqa: ARG002 - the same for all
         """Fill it."""

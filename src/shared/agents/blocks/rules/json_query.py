@@ -37,6 +37,17 @@ def query(expression: str, document: Any) -> Any:
     return found
 
 
+def wrong_with(expression: str) -> str:
+    """Why it could find nothing in any document; empty: it could."""
+    try:
+        parser.Parser().parse(expression)
+    except RecursionError:
+        return "It is nested too deeply."
+    except (exceptions.JMESPathError, ValueError) as error:
+        return str(error)[:300]
+    return ""
+
+
 class _Bounded(visitor.TreeInterpreter):  # type: ignore[misc] # the package has no types
     """Measures each intermediate result, also those that are the same object many times over."""
 

@@ -48,9 +48,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     environment = _Environment()
     try:
         environment.sizes.check(dict(values))
-        tree = environment.parse(template)
-        _refuse(tree)
-        compiled = environment.from_string(_Guarding().visit(tree))
+        compiled = environment.from_string(_Guarding().visit(_parsed(environment, template)))
         return _bounded(compiled.generate({"values": dict(values), **values}))
     except RecursionError:
         raise ToolError("The template is nested too deeply.", code="template_invalid") from None
@@ -59,6 +57,23 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, SyntaxError) as error:
         message = f"The template doesn't fit its values ({type(error).__name__}: {str(error)[:200]})."
         raise ToolError(message, code="template_invalid") from None
+
+
+def wrong_with(template: str) -> str:
+    """Why no values could be put into it; empty: they can."""
+    try:
+        _parsed(_Environment(), template)
+    except (ToolError, TemplateError) as error:
+        return str(error)[:300]
+    except RecursionError:
+        return "It is nested too deeply."
+    return ""
+
+
+def _parsed(environment: "_Environment", template: str) -> nodes.Template:
+    tree = environment.parse(template)
+    _refuse(tree)
+    return tree
 
 
 def _bounded(pieces: Any) -> str:
