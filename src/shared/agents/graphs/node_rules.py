@@ -47,18 +47,17 @@ def wrong_defaults(block: AnyBlock, defaults: Mapping[str, Any], *, alone: bool)
 
     `alone`: nothing else will come; else only what is given is judged.
     """
+    found: dict[str, str] = {}
     try:
         block.input_model.model_validate(dict(defaults))
     except ValidationError as error:
-        found: dict[str, str] = {}
         for one in error.errors(include_url=False, include_context=False, include_input=False):
             name = str(one["loc"][0]) if one["loc"] else ""
             judged = name in defaults or (not name and alone)
             if judged and one["type"] != "extra_forbidden":
                 inside = ".".join(str(part) for part in one["loc"][1:4])
                 found.setdefault(name, f"{inside}: {problem_of(one)}" if inside else problem_of(one))
-        return found
-    return block.wrong_texts(defaults)
+    return {**found, **block.wrong_texts({name: value for name, value in defaults.items() if name not in found})}
 
 
 def _no_block(layout: Layout, node: Node) -> Problem:
