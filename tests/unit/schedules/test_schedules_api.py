@@ -3,6 +3,7 @@
 2025-06-15, when the fake clock begins, is a Sunday; it is 15:06:40 UTC.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from shared.schedules.records import MAX_SCHEDULES, SHARDS, count_key
 from shared.schedules.store import ScheduleStore
 from tests.support.blocks import block_named
 from tests.support.description import Description
+from tests.support.examples import examples_in
 from tests.support.region import Parley
 from tests.support.schedules import WEEKDAYS, Client, agent_schedule, message_schedule, river_agent
 
@@ -53,6 +55,23 @@ def test_an_agent_is_scheduled_and_shown(parley: Parley, client: Client) -> None
     assert (listed["id"], "inputs" in listed["target"]) == (made["id"], False)
     assert ada.get("/api/schedules", params={"graph_id": "another"}).json() == {"schedules": []}
     assert ada.get(f"/api/schedules/{made['id']}/history").json() == {"fires": []}
+
+
+def test_what_the_page_shows_makes_schedules(parley: Parley, client: Client) -> None:
+    """Its two bodies, with ids that there are, and what it says of changes and previews."""
+    bodies = [json.loads(one.code) for one in examples_in("docs/schedules.md") if one.language == "json"]
+    ada = client()
+    agent = ada.post("/api/store/parley/watch-a-page/add").json()["id"]
+    session = ada.post("/api/chat/sessions").json()["id"]
+    bodies[0]["target"]["library_agent_id"], bodies[1]["target"]["session_id"] = agent, session
+    run, message = (ada.post("/api/schedules", json=body).json()["id"] for body in bodies)
+    inputs = {"inputs": {"url": "https://example.org/"}}
+    assert ada.patch(f"/api/schedules/{run}", json=inputs).json()["target"]["inputs"] == inputs["inputs"]
+    assert ada.patch(f"/api/schedules/{message}", json=inputs).json()["code"] == "wrong_kind"
+    for refused in ({"target": bodies[0]["target"]}, {"delay_seconds": 90}, {"request_id": "r"}):
+        assert ada.patch(f"/api/schedules/{run}", json=refused).json()["code"] == "validation_failed"
+    past = ada.post("/api/schedules/preview", json={"at": "2020-01-01T00:00:00Z"})
+    assert (past.status_code, past.json()["next_fires"]) == (200, [])
 
 
 def test_an_agent_whose_accounts_are_missing_is_not_scheduled(parley: Parley, client: Client) -> None:
