@@ -57,7 +57,11 @@ class ChangedGraph(Body):
 class Webhook(Body):
     """PUT /api/agents/{id}/webhook."""
 
-    url: str = Field(pattern=r"^https://[^\s]+$", max_length=2_048)
+    url: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, max_length=2_048),
+        Field(description="https, on the public internet, with a host name, not an IP address."),
+    ]
 
 
 class ChangedAgent(Body):

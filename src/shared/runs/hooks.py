@@ -12,6 +12,7 @@ from shared.kernel.errors import Conflict, Invalid, NotFound, ToolError
 
 RECORD_VERSION = 1
 _SIGNING = "webhook_signing"
+_HTTPS = "Give an https address on the public internet, such as https://hooks.example.com/runs"
 
 
 def check_hook(accounts: Accounts | None, user_id: str, url: str) -> None:
@@ -21,16 +22,31 @@ def check_hook(accounts: Accounts | None, user_id: str, url: str) -> None:
         Invalid: nobody could send anything there.
         Conflict: the user must connect a `webhook_signing` account for its host first.
     """
-    from shared.tools.web.network import Network  # what only reads needs none of it
-
-    try:
-        host = Network().read_url(url).authority
-    except ToolError as error:
-        raise Invalid(error.message, code="invalid_webhook_url") from error
+    host = _public_host(url)
     if accounts is None or accounts.missing(user_id, [_SIGNING], host):
         links = {_SIGNING: connect_link(_SIGNING)}
         message = f"Nothing was changed: connect {_SIGNING} for {host} first."
         raise Conflict(message, code="credentials_missing", details={"missing": [_SIGNING], "connect_links": links})
+
+
+def _public_host(url: str) -> str:
+    """Whose address it is, as far as its text tells.
+
+    Raises:
+        Invalid: it is not an https address on the public internet.
+    """
+    from shared.tools.web.network import Network  # what only reads needs none of it
+
+    network = Network()
+    try:
+        target = network.read_url(url)
+    except ToolError as error:
+        raise Invalid(error.message, code="invalid_webhook_url") from error
+    if target.scheme != "https":
+        raise Invalid(f"{_HTTPS}.", code="invalid_webhook_url")
+    if target.literal is not None:
+        raise Invalid(f"{_HTTPS}, with a name, not an IP address.", code="invalid_webhook_url")
+    return target.authority
 
 
 def load_hook(database: Database, user_id: str, agent_id: str) -> str | None:

@@ -317,7 +317,6 @@ def test_where_runs_are_told_is_set_read_and_deleted(agents: Agents, parley: Par
     safe.connect(SIGNING)
     path = f"/api/agents/{agents.agent(GREETER).id}/webhook"
     assert ada.get(path).json() == {"url": None}
-    assert ada.put(path, json={"url": "http://hooks.example.com/x"}).status_code == 422
     assert ada.put(path, json={"url": "https://hooks.example.com/x"}).json() == {"url": "https://hooks.example.com/x"}
     assert ada.get(path).json() == {"url": "https://hooks.example.com/x"}
     assert client_of(parley, "bob").get(path).status_code == 404
@@ -337,3 +336,15 @@ def test_nobody_is_told_what_could_not_be_signed(agents: Agents, parley: Parley)
     refused = ada.put(path, json={"url": "https://hooks.example.com:99/x"})
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_webhook_url")
     assert ada.get(path).json() == {"url": None}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://hooks.example.com/x", "https://127.0.0.1/x", "https://[::1]/x", "https://93.184.216.34/x", "hooks", ""],
+)
+def test_an_address_that_nobody_could_be_told_at_is_refused_as_such(agents: Agents, parley: Parley, url: str) -> None:
+    """Before accounts are looked at: there can be none for it. In words, not as an expression."""
+    ada = with_accounts(parley)[1]
+    refused = ada.put(f"/api/agents/{agents.agent(GREETER).id}/webhook", json={"url": url})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_webhook_url")
+    assert "^" not in refused.text

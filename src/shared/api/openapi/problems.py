@@ -107,7 +107,9 @@ PROBLEMS: dict[str, Known] = {
         "This request_id was used within a day for another run or schedule.",
         {"run_id": "01K0G2ZQ5C8T9V3M7R4X6W1B2A"},
     ),
-    "invalid_webhook_url": Known(422, "Only http and https URLs can be fetched."),
+    "invalid_webhook_url": Known(
+        422, "Give an https address on the public internet, such as https://hooks.example.com/runs."
+    ),
     "invalid_inputs": Known(
         422,
         "The inputs don't fit the agent; give what it asks for.",
