@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from shared.kernel.saying import saying
+
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST = rf"^(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?(?::[1-9][0-9]{{1,4}})?$"
 MOST_HOSTS = 10
@@ -27,10 +29,40 @@ def _plain(host: object) -> object:
     return host.strip().lower().removesuffix(":443") if isinstance(host, str) else host
 
 
-Host = Annotated[str, BeforeValidator(_plain), StringConstraints(max_length=260, pattern=HOST)]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Hosts = Annotated[tuple[Host, ...], Field(min_length=1, max_length=MOST_HOSTS)]
-SecretText = Annotated[str, StringConstraints(min_length=_SHORTEST, max_length=4_000, pattern=_PRINTABLE)]
+def _some(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Asked when each is right: one that is wrong is not told of as none."""
+    if not 1 <= len(hosts) <= MOST_HOSTS:
+        raise ValueError(f"must be 1 to {MOST_HOSTS} host names, such as ['api.example.com']")
+    return hosts
+
+
+Host = Annotated[
+    str,
+    BeforeValidator(_plain),
+    StringConstraints(max_length=260, pattern=HOST),
+    saying("must be a host name without https:// and path, such as 'api.example.com' or 'api.example.com:8443'"),
+]
+_ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+Title = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=100, pattern=_ONE_LINE),
+    saying("must be one line of at most 100 characters, such as 'Rivers, read only'"),
+]
+NewTitle = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_ONE_LINE),
+    saying("must be one line of 1 to 100 characters, such as 'Rivers, read only'"),
+]
+Hosts = Annotated[
+    tuple[Host, ...],
+    Field(json_schema_extra={"minItems": 1, "maxItems": MOST_HOSTS}),
+    AfterValidator(_some),
+]
+SecretText = Annotated[
+    str,
+    StringConstraints(min_length=_SHORTEST, max_length=4_000, pattern=_PRINTABLE),
+    saying(f"must be {_SHORTEST} to 4000 ASCII characters without spaces, such as 'k3y-5f2a9c'"),
+]
 _MESSAGE_HEADERS = re.compile(
     r"host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|accept.*|proxy-.*|cookie",
     re.IGNORECASE,
@@ -39,13 +71,14 @@ _MESSAGE_HEADERS = re.compile(
 
 def _shows_a_key(name: str) -> str:
     if _MESSAGE_HEADERS.fullmatch(name):
-        raise ValueError("is not a header for keys")
+        raise ValueError("is not a header for keys; give one such as 'X-API-Key'")
     return name
 
 
 HeaderName = Annotated[
     str,
     StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+    saying("must be the name of a request header, such as 'X-API-Key'"),
     AfterValidator(_shows_a_key),
 ]
 
@@ -101,13 +134,21 @@ class NewBasic(GivenCredential):
     """A name and a password, either of which may be the secret."""
 
     provider: Literal["http_basic"]
-    username: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[\x21-\x39\x3b-\x7e]+$")]
-    password: Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[\x20-\x7e]*$")]
+    username: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=500, pattern=r"^[\x21-\x39\x3b-\x7e]+$"),
+        saying("must be 1 to 500 ASCII characters without spaces and colons, such as 'ada'"),
+    ]
+    password: Annotated[
+        str,
+        StringConstraints(max_length=1_000, pattern=r"^[\x20-\x7e]*$"),
+        saying("must be at most 1000 ASCII characters, such as 'three words here'"),
+    ]
 
     @model_validator(mode="after")
     def _is_a_secret(self) -> Self:
         if len(self.username) + len(self.password) < _SHORTEST:
-            raise ValueError(f"name and password have fewer than {_SHORTEST} characters")
+            raise ValueError(f"name and password must have {_SHORTEST} characters together, or more")
         return self
 
     def values(self) -> dict[str, str]:
@@ -119,7 +160,11 @@ class NewSigningSecret(GivenCredential):
     """What the receivers of webhooks check signatures with."""
 
     provider: Literal["webhook_signing"]
-    key: Annotated[str, StringConstraints(min_length=24, max_length=200, pattern=_PRINTABLE)]
+    key: Annotated[
+        str,
+        StringConstraints(min_length=24, max_length=200, pattern=_PRINTABLE),
+        saying("must be 24 to 200 ASCII characters without spaces, such as 'whsec_' and 32 characters of base64"),
+    ]
 
     def values(self) -> dict[str, str]:
         """What is sealed."""
@@ -138,4 +183,4 @@ class RenameCredential(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    title: Annotated[Title, Field(min_length=1)]
+    title: NewTitle
