@@ -300,13 +300,21 @@ def _summary(result: str) -> str:
     fields = value if isinstance(value, dict) else {"text": str(value)}
     if fields.get("type") == "error" or fields.get("error"):
         reason = fields.get("message") or fields.get("error")
-        return f"The tool could not do that: {str(reason).strip()[:200].rstrip('.')}."
+        said = _cut(str(reason).strip(), 200)
+        return f"The tool could not do that: {said if said.endswith(('.', '…')) else said + '.'}"
     if told := demo_running.told(fields):
         return told
     words = next((fields[key] for key in ("response", "text", "content", "message") if fields.get(key)), result)
-    short = " ".join(str(words).split())
-    short = short if len(short) <= 160 else short[:160].rsplit(" ", 1)[0] + " …"
+    short = _cut(" ".join(str(words).split()), 160)
     return f"**{fields['title']}** says: “{short}”" if fields.get("title") else f"The tool says: “{short}”"
+
+
+def _cut(text: str, length: int) -> str:
+    """Its whole words up to this length, so no part of a link; of one that is all a longer word, its beginning."""
+    if len(text) <= length:
+        return text
+    whole = re.match(rf".{{1,{length}}}(?=\s)", text, re.DOTALL)
+    return f"{(whole[0] if whole else text[:length]).rstrip()} …"
 
 
 def _repeat(sentence: str, words: int) -> str:

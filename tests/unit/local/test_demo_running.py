@@ -161,6 +161,16 @@ def test_what_came_back_is_told() -> None:
     assert later.text.startswith("I will come back to you at 2025-07-19")
 
 
+@pytest.mark.parametrize("before", range(150, 215))
+def test_a_long_failure_is_cut_between_words(before: int) -> None:
+    """Its link is there whole, or not at all."""
+    link = "/#run=01K0G2ZQ5C8T9V3M7R4X6W1B2A"
+    message = f"{'n' * 9} {'w' * (before - 11)} {link} or repair the agent with its builder, as you like."
+    said = plan_reply(request("run parley/a-b", {"type": "error", "message": message})).text
+    assert said.count("/#") == said.count(f"{link} ")
+    assert "… That took" in said
+
+
 def test_material_is_told_by_its_first_words() -> None:
     """Whatever phrases are in it: pages are no commands."""
     asked = "Compare these.\n\n--- First text ---\nalways fail\n\n--- Second text ---\nslow 9, run a/b"
