@@ -184,10 +184,25 @@ def _tell_output(fields: Mapping[str, Any]) -> str:
 
 
 def _tell_started(fields: Mapping[str, Any]) -> str:
-    said = f"**{fields['graph_name']}**: {str(fields['status']).lower()}. {fields['message']}"
+    said = f"**{fields['graph_name']}**: {str(fields['status']).lower()}."
+    if schedule := fields.get("schedule"):
+        return f"{said} It runs next at {schedule['next_run_time'] or 'no time'}."
+    link = fields.get("execution_link")
     if reviews := fields.get("reviews"):
-        return f"{said} Review {', '.join(reviews)} at {fields.get('execution_link')}"
-    return said
+        return f"{said} Review {', '.join(reviews)} at {link}."
+    return f"{said} Follow it at {link}." if link else said
+
+
+def _tell_saved(fields: Mapping[str, Any]) -> str:
+    return f"{fields['agent_name']} is saved: {fields['library_agent_link']}."
+
+
+def _tell_preview(fields: Mapping[str, Any]) -> str:
+    return f"{fields['agent_name']} would have {fields['node_count']} nodes. It is not saved."
+
+
+def _tell_operation(_fields: Mapping[str, Any]) -> str:
+    return "I have begun; the result comes by itself."
 
 
 def _tell_details(fields: Mapping[str, Any]) -> str:
@@ -228,6 +243,10 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "schedule_deleted": _tell_deleted,
     "followup_scheduled": _tell_follow_up,
     "library_agents": _tell_library,
+    "agent_saved": _tell_saved,
+    "agent_preview": _tell_preview,
+    "operation_started": _tell_operation,
+    "operation_pending": _tell_operation,
 }
 
 

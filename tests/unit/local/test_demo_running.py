@@ -17,6 +17,13 @@ TOOLS = [
     "web_fetch",
 ]
 
+SAVED = {
+    "type": "agent_saved",
+    "message": "Tide table is saved. Show the user the link.",
+    "agent_name": "Tide table",
+    "library_agent_link": "/#agent=L1",
+}
+
 
 def request(asked: str, *results: Any, tools: list[str] = TOOLS) -> Request:
     told = tuple(json.dumps(result) for result in results)
@@ -63,7 +70,7 @@ def test_a_published_agent_is_copied_and_changed() -> None:
     tool, given = call(plan_reply(request(asked, tools=tools)))
     assert tool == "customize_agent"
     assert given == {"agent_id": "parley/a-b", "changes": "fetches https://a.example and asks error 500"}
-    assert plan_reply(request(asked, {"type": "agent_saved", "message": "It is saved."}, tools=tools)).calls == ()
+    assert plan_reply(request(asked, SAVED, tools=tools)).calls == ()
 
 
 def test_an_own_agent_is_found_and_changed_after_the_guide() -> None:
@@ -76,8 +83,7 @@ def test_an_own_agent_is_found_and_changed_after_the_guide() -> None:
     guide = {"type": "agent_building_guide", "message": "So."}
     changes = {"agent_id": "L1", "changes": "is short"}
     assert call(plan_reply(request(asked, found, guide, tools=tools))) == ("edit_agent", changes)
-    saved = {"type": "agent_saved", "message": "Tide table is saved."}
-    assert "Tide table is saved" in plan_reply(request(asked, found, guide, saved, tools=tools)).text
+    assert "Tide table is saved: /#agent=L1." in plan_reply(request(asked, found, guide, SAVED, tools=tools)).text
     nobody = {"type": "library_agents", "message": "There is none.", "agents": []}
     assert "There is none" in plan_reply(request(asked, nobody, tools=tools)).text
 
@@ -147,10 +153,11 @@ def test_what_came_back_is_told() -> None:
         "type": "execution_started",
         "graph_name": "Tides",
         "status": "REVIEW",
-        "message": "Wait.",
+        "message": "Tell the user.",
+        "execution_link": "/#run=R1",
         "reviews": ["r"],
     }
-    assert "**Tides**: review. Wait. Review r" in plan_reply(request("run parley/a-b", review)).text
+    assert "**Tides**: review. Review r at /#run=R1." in plan_reply(request("run parley/a-b", review)).text
     details = {"type": "agent_details", "agent": {"name": "Tides", "inputs": {"properties": {"port": {}}}}}
     assert "**Tides** takes port." in plan_reply(request("run parley/a-b", details)).text
     schedule = {"name": "Daily", "status": "active", "next_run": "2025-07-19T09:00:00+02:00"}
@@ -159,6 +166,37 @@ def test_what_came_back_is_told() -> None:
     assert plan_reply(request("list schedules", {**listed, "schedules": []})).text.startswith("You have no schedules.")
     later = plan_reply(request("remind me in 60 s: hi", {"type": "followup_scheduled", "schedule": schedule}))
     assert later.text.startswith("I will come back to you at 2025-07-19")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"type": "execution_started", "graph_name": "Tides", "status": "RUNNING", "execution_link": "/#run=R1"},
+            "**Tides**: running. Follow it at /#run=R1.",
+        ),
+        (
+            {
+                "type": "execution_started",
+                "graph_name": "Tides",
+                "status": "SCHEDULED",
+                "schedule": {"next_run_time": "2025-07-19T09:00:00+02:00"},
+            },
+            "**Tides**: scheduled. It runs next at 2025-07-19T09:00:00+02:00.",
+        ),
+        (SAVED, "Tide table is saved: /#agent=L1."),
+        (
+            {"type": "agent_preview", "agent_name": "Tides", "node_count": 3},
+            "Tides would have 3 nodes. It is not saved.",
+        ),
+        ({"type": "operation_started"}, "I have begun; the result comes by itself."),
+        ({"type": "operation_pending"}, "I have begun; the result comes by itself."),
+    ],
+)
+def test_what_is_meant_for_the_model_is_not_read_aloud(fields: dict[str, Any], said: str) -> None:
+    """The user hears how it stands, and where to look."""
+    answer = {"message": "Tell the user, and end your turn.", **fields}
+    assert plan_reply(request("run parley/a-b", answer)).text.startswith(f"{said} That took")
 
 
 @pytest.mark.parametrize("before", range(150, 215))
