@@ -28,7 +28,7 @@ from shared.kernel.ids import derived_id
 class SendWebhookInput(BlockInput):
     """What to tell, and to whom."""
 
-    url: str = Field(min_length=1, max_length=2_048, description="Full http or https URL on the public internet.")
+    url: str = Field(min_length=1, max_length=2_048, description="Full https URL on the public internet.")
     payload: Any = Field(description="Any JSON value; it is the request's body.")
 
 
