@@ -9,10 +9,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -20,6 +17,7 @@ from pydantic import (
 from shared.accounts.profile import TimeZone
 from shared.agents.scheduling import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS
 from shared.chat.requests import Body
+from shared.kernel.saying import saying
 from shared.schedules.cron import MAX_CHARACTERS, checked_cron
 from shared.schedules.records import CatchUp, Overlap
 
@@ -34,18 +32,6 @@ NAMES_ARE = f"one line of 1 to {MAX_NAME_CHARACTERS} characters, such as 'Mornin
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 
-def _saying(words: str) -> WrapValidator:
-    """Whatever is wrong with a value, this is said of it."""
-
-    def checked(value: Any, allowed: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return allowed(value)
-        except ValidationError as error:
-            raise ValueError(words) from error
-
-    return WrapValidator(checked)
-
-
 def _in_reach(time: datetime) -> datetime:
     if not EARLIEST <= time < LATEST:
         raise ValueError("out of reach")
@@ -55,7 +41,7 @@ def _in_reach(time: datetime) -> datetime:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_ONE_LINE),
-    _saying(f"must be {NAMES_ARE}"),
+    saying(f"must be {NAMES_ARE}"),
 ]
 CronText = Annotated[
     str,
@@ -66,37 +52,37 @@ Instant = Annotated[
     AwareDatetime,
     Field(examples=["2030-01-31T09:00:00Z"]),
     AfterValidator(_in_reach),
-    _saying("must be a time with its offset from UTC, in the years 2000 to 2099, such as '2030-01-31T09:00:00Z'"),
+    saying("must be a time with its offset from UTC, in the years 2000 to 2099, such as '2030-01-31T09:00:00Z'"),
 ]
 Delay = Annotated[
     int,
     Field(ge=MIN_DELAY_SECONDS, le=MAX_DELAY_SECONDS),
-    _saying(f"must be {MIN_DELAY_SECONDS} to {MAX_DELAY_SECONDS} whole seconds, such as 3600 for an hour"),
+    saying(f"must be {MIN_DELAY_SECONDS} to {MAX_DELAY_SECONDS} whole seconds, such as 3600 for an hour"),
 ]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
 DeviceName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$"),
-    _saying("must be a device's id of 1 to 100 ASCII characters without spaces, or 'any'"),
+    saying("must be a device's id of 1 to 100 ASCII characters without spaces, or 'any'"),
 ]
 Jitter = Annotated[
     int,
     Field(ge=0, le=MAX_JITTER_SECONDS),
-    _saying(f"must be 0 to {MAX_JITTER_SECONDS} whole seconds, such as 300 for up to five minutes"),
+    saying(f"must be 0 to {MAX_JITTER_SECONDS} whole seconds, such as 300 for up to five minutes"),
 ]
 Failures = Annotated[
     int,
     Field(ge=0, le=100, description="so many in a row pause it; 0: never"),
-    _saying("must be a whole number from 0 to 100, such as 3; 0 lets it go on whatever fails"),
+    saying("must be a whole number from 0 to 100, such as 3; 0 lets it go on whatever fails"),
 ]
 Tokens = Annotated[
-    int, Field(ge=1, le=1_000_000_000), _saying("must be a whole number from 1 to 1000000000, such as 50000")
+    int, Field(ge=1, le=1_000_000_000), saying("must be a whole number from 1 to 1000000000, such as 50000")
 ]
 Dollars = Annotated[
     float,
     Field(gt=0, le=10_000, allow_inf_nan=False),
-    _saying("must be a number of US dollars, more than 0 and at most 10000, such as 0.5"),
+    saying("must be a number of US dollars, more than 0 and at most 10000, such as 0.5"),
 ]
 
 
