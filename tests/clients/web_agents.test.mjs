@@ -10,6 +10,7 @@ import { whyItRests, whyNothingStarted } from '../../clients/web/schedule_reason
 import { inOrder } from '../../clients/web/pages/graph_order.js';
 import { kindOf, shownDefault, valueOf } from '../../clients/web/pages/input_values.js';
 import { onItsClocks } from '../../clients/web/pages/local_time.js';
+import { problemLines } from '../../clients/web/pages/problems.js';
 import { changedData, shownData } from '../../clients/web/pages/review_data.js';
 import { hrefOf, ownLink, routeOf, withOwnLinks } from '../../clients/web/router.js';
 
@@ -136,6 +137,12 @@ test('what a review is about is changed as words or as JSON', () => {
   assert.deepEqual(changedData({ a: 1 }, shownData({ a: 1 })), {});
   assert.deepEqual(changedData({ a: 1 }, 'null'), { data: null });
   assert.equal(changedData({ a: 1 }, '{"a": '), null);
+});
+
+test('what an answer refuses is said in a line for each problem', () => {
+  const details = { problems: [{ field: 'to.0', problem: 'Field required' }, { field: '', problem: 'Too long' }] };
+  assert.deepEqual(problemLines({ details }), ['to.0: Field required', 'Too long']);
+  for (const none of [null, {}, { problems: 'none' }]) assert.deepEqual(problemLines({ details: none }), []);
 });
 
 test('a time is shown on the clocks of its own zone', () => {

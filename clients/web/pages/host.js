@@ -93,6 +93,5 @@ export class Pages {
     const said = error && error.status !== 401; // signed out: the sign-in form says why
     this.#problem.hidden = !said;
     setText(this.#problem, said ? error.message : '');
-    if (said) this.#problem.scrollIntoView({ block: 'nearest' });
   }
 }

@@ -5,6 +5,7 @@ import { hrefOf } from '../router.js';
 import { showValue } from '../values.js';
 import { attempt, badge, labelled, time } from './elements.js';
 import { Loading } from './loading.js';
+import { problemLines } from './problems.js';
 import { changedData, shownData } from './review_data.js';
 
 const STATES = {
@@ -22,6 +23,7 @@ export class ReviewCard {
   #events;
   #loading;
   #content = make('div');
+  #wrong = make('p.field-problem', { role: 'alert' });
   #status = '';
 
   /** `events`: decided(review). */
@@ -57,7 +59,7 @@ export class ReviewCard {
   #verdict(review) {
     const data = make('div.values');
     showValue(data, review.data ?? review.payload);
-    return make('div', {}, data, review.message && make('p.about', {}, `“${review.message}”`));
+    return make('div', {}, data, review.message && make('p.about', {}, `“${review.message}”`), this.#wrong);
   }
 
   #form(review) {
@@ -66,14 +68,13 @@ export class ReviewCard {
     const data = make(`textarea${isText ? '' : '.code'}`, { rows: 3, name: 'data', spellcheck: isText, readOnly: !editable });
     data.value = shownData(payload);
     const message = make('textarea', { rows: 1, name: 'message', maxLength: 2_000 });
-    const wrong = make('p.field-problem', { role: 'alert' });
     const approve = make('button.primary', { type: 'submit' }, 'Approve');
     const reject = make('button.plain', { type: 'button' }, 'Reject');
     const form = make(
       'form',
       { noValidate: true },
       labelled('Data', data, editable ? `You may change it; it goes on as you approve it.${isText ? '' : ' JSON.'}` : 'This can’t be changed.'),
-      wrong,
+      this.#wrong,
       labelled('Message (optional)', message),
       make('div.actions', {}, approve, reject),
     );
@@ -81,7 +82,7 @@ export class ReviewCard {
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       const edited = changedData(payload, data.value);
-      setText(wrong, edited ? '' : 'This is not JSON.');
+      setText(this.#wrong, edited ? '' : 'This is not JSON.');
       if (edited) attempt(form, () => this.#decide('approve', { ...said(), ...edited }));
       else data.focus();
     });
@@ -90,15 +91,23 @@ export class ReviewCard {
   }
 
   async #decide(verdict, said) {
+    setText(this.#wrong, '');
     try {
       this.#show(await this.#api.decide(this.#id, verdict, said));
     } catch (error) {
+      if (error.status === 401) throw error;
       await this.refresh(); // somebody else may have been faster
-      throw error;
+      setText(this.#wrong, problemLines(error).join('\n') || error.message);
+      if (this.#status !== 'pending') this.#focus();
+      return;
     }
+    this.#focus();
+    await this.#events.decided();
+  }
+
+  #focus() {
     this.element.tabIndex = -1;
     this.element.focus();
-    await this.#events.decided();
   }
 }
 

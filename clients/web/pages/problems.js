@@ -1,0 +1,7 @@
+// What an answer refuses, in lines to show beside what was typed. Pure.
+
+/** One line for each of the problems that an answer names; none if it names none. */
+export function problemLines({ details }, nameOf = (field) => field) {
+  const problems = Array.isArray(details?.problems) ? details.problems : [];
+  return problems.map(({ field, problem }) => [nameOf(field), problem].filter(Boolean).join(': '));
+}
