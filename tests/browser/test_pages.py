@@ -264,6 +264,8 @@ def test_a_schedule_rests_and_goes_on(ada: Page, region: dict[str, Any]) -> None
     ada.until(f"location.hash.startsWith('#run=') && {MOOD} === 'good'", "it runs")
     go(ada, "#schedules")
     ada.until(f"Boolean({card})", "it is listed")
+    ada.evaluate(f"{card}.querySelector('summary').click()")
+    ada.until(f"{card}.querySelector('.row a[href^=\"#run=\"]')", "its history leads to the run")
     ada.evaluate(f"({button})('Delete').click()")
     ada.until("document.querySelector('dialog[open]')", "the user is asked")
     ada.click("dialog[open] .danger")

@@ -51,18 +51,19 @@ function scheduleRow(api, { id }, announce, changed) {
   };
   const head = make('header', {}, name, state.element);
   return {
-    element: make('li.card.schedule', {}, head, when, next, target, problem, make('div.actions', {}, ...Object.values(buttons)), history),
+    element: make('li.card.schedule', {}, head, when, next, target, problem, make('div.actions', {}, ...Object.values(buttons)), history.element),
     update(schedule) {
       shown = schedule;
       setText(name, schedule.name);
       state.show(...(STATES[schedule.status] ?? [schedule.status, 'rests']));
       setText(when, schedule.cron ? `${schedule.cron} in ${schedule.timezone}${schedule.once ? ', once' : ''}` : `Once, in ${schedule.timezone}`);
       setText(next, schedule.next_fire_local ? `Next: ${onItsClocks(schedule.next_fire_local)}` : '');
-      target.replaceChildren(targetOf(schedule.target));
+      target.replaceChildren(...targetOf(schedule));
       setText(problem, problemOf(schedule));
       buttons.pause.hidden = schedule.status !== 'active';
       buttons.resume.hidden = schedule.status === 'active';
       for (const one of Object.values(buttons)) one.ariaLabel = `${one.textContent}: ${schedule.name}`;
+      history.refresh();
     },
   };
 }
@@ -74,10 +75,11 @@ function problemOf({ status, reason, last_error: error }) {
   return words && `${words[0].toUpperCase()}${words.slice(1)}`;
 }
 
-function targetOf(target) {
-  if (target.type === 'agent') return make('a', { href: hrefOf('agent', target.library_agent_id) }, 'Its agent');
+function targetOf({ target, last_session_id: last }) {
+  if (target.type === 'agent') return [make('a', { href: hrefOf('agent', target.library_agent_id) }, 'Its agent')];
   const words = `Says “${target.message}”`;
-  return target.session_id ? make('a', { href: hrefOf('chat', target.session_id) }, words) : make('span', {}, words);
+  if (target.session_id) return [make('a', { href: hrefOf('chat', target.session_id) }, words)];
+  return last ? [words, ' · ', make('a', { href: hrefOf('chat', last) }, 'Its last chat')] : [words];
 }
 
 /** Start it at once, as a fire of its own, and show what that has begun. */
@@ -86,6 +88,7 @@ async function runNow(api, { id, target }) {
   location.hash = target.type === 'agent' ? hrefOf('run', fire.task_id) : hrefOf('chat', fire.session_id);
 }
 
+/** It is read when it is opened, and by `refresh()` while it is open. */
 function historyOf(api, id) {
   const list = new Listing({
     label: 'History',
@@ -95,13 +98,15 @@ function historyOf(api, id) {
     row: fireRow,
   });
   const details = make('details', {}, make('summary', {}, 'History'), list.element);
-  details.addEventListener('toggle', () => details.open && list.refresh());
-  return details;
+  const refresh = () => details.open && list.refresh();
+  details.addEventListener('toggle', refresh);
+  return { element: details, refresh };
 }
 
-function fireRow() {
+function fireRow(fire) {
   const state = badge();
-  const when = make('span');
+  const started = startedBy(fire);
+  const when = started ? make('a', { href: started }) : make('span');
   const note = make('span.note');
   return {
     element: make('li.row', {}, make('div.row-main', {}, when, note), state.element),
@@ -111,4 +116,10 @@ function fireRow() {
       setText(note, [whyNothingStarted(fire.reason), fire.error].filter(Boolean).map((words) => ` · ${words}`).join(''));
     },
   };
+}
+
+/** Where to see what a fire has started: a chat or a run; empty if it was nothing. */
+function startedBy({ session_id: chat, task_id: run }) {
+  if (chat) return hrefOf('chat', chat);
+  return run ? hrefOf('run', run) : '';
 }
