@@ -253,11 +253,14 @@ def test_a_schedule_rests_and_goes_on(ada: Page, region: dict[str, Any]) -> None
     assert f"{cron} in Asia/Tokyo" in ada.evaluate(f"{card}.textContent")
     button = f"(words) => [...{card}.querySelectorAll('button')].find((one) => one.textContent === words)"
 
+    ada.evaluate(f"({button})('Pause').focus()")
     ada.evaluate(f"({button})('Pause').click()")
     ada.until(f"{card}.querySelector('.badge').textContent === 'Paused'", "it rests")
     assert "Next:" not in ada.evaluate(f"{card}.textContent")
+    assert ada.evaluate("document.activeElement.textContent") == "Resume"
     ada.evaluate(f"({button})('Resume').click()")
     ada.until(f"{card}.querySelector('.badge').textContent === 'Active'", "it goes on")
+    assert ada.evaluate("document.activeElement.textContent") == "Pause"
     ada.evaluate(f"{card}.querySelector('summary').click()")
     ada.until(f"{card}.textContent.includes('It has not fired yet.')", "its history is shown")
     ada.evaluate(f"({button})('Run now').click()")
@@ -266,11 +269,13 @@ def test_a_schedule_rests_and_goes_on(ada: Page, region: dict[str, Any]) -> None
     ada.until(f"Boolean({card})", "it is listed")
     ada.evaluate(f"{card}.querySelector('summary').click()")
     ada.until(f"{card}.querySelector('.row a[href^=\"#run=\"]')", "its history leads to the run")
+    ada.evaluate(f"({button})('Delete').focus()")
     ada.evaluate(f"({button})('Delete').click()")
     ada.until("document.querySelector('dialog[open]')", "the user is asked")
     ada.click("dialog[open] .danger")
 
     ada.until(f"!{card}", "it is gone")
+    assert ada.evaluate("document.activeElement.matches('#page li, #page .note')")
     assert ada.errors == []
 
 
@@ -295,6 +300,7 @@ def test_an_account_is_connected_and_its_secret_never_shown(ada: Page) -> None:
 
     row = f"[...document.querySelectorAll('.row')].find((one) => one.textContent.includes('{title}'))"
     ada.until(f"{row}?.textContent.includes('api.rivers.example')", "it is listed")
+    assert ada.evaluate(f"document.activeElement === {row}")
     assert secret not in ada.evaluate("document.documentElement.outerHTML")
     assert ada.evaluate("document.querySelector('#page form input[type=password]').value") == ""
     ada.reload()

@@ -36,6 +36,7 @@ export function accountsPage({ api, route, title, announce }) {
     const form = new AccountForm(api, providers, wanted, async (account) => {
       announce(`${account.title || names.get(account.provider)} is connected.`);
       await list.refresh();
+      if (!list.focus(account.id)) form.focus();
     });
     adding.replaceChildren(form.element);
     if (wanted) form.focus();

@@ -1,4 +1,5 @@
-// A list that is read from the server in pages. A row keeps its element, and so its focus, as long as it is listed.
+// A list that is read from the server in pages. A row keeps its element, and so its focus, as long as it is listed;
+// the focus of one that goes is passed to the next.
 
 import { arrange, make } from '../dom.js';
 import { button } from './elements.js';
@@ -39,6 +40,13 @@ export class Listing {
     return this.refresh();
   }
 
+  /** Put the focus on the row of that key; false if there is none. */
+  focus(key) {
+    const row = this.#rows.get(key);
+    if (row) focusOn(row.element);
+    return Boolean(row);
+  }
+
   #readMore() {
     this.#pages += 1;
     return this.refresh();
@@ -57,6 +65,7 @@ export class Listing {
 
   #show({ items, more }) {
     const { key, row } = this.#options;
+    const focused = [...this.#list.children].findIndex((one) => one.contains(document.activeElement));
     const rows = new Map(items.map((item) => [key(item), this.#rows.get(key(item)) ?? row(item)]));
     for (const item of items) rows.get(key(item)).update(item);
     arrange(this.#list, [...rows.values()].map(({ element }) => element));
@@ -64,5 +73,13 @@ export class Listing {
     this.#empty.hidden = items.length > 0;
     this.#list.hidden = items.length === 0;
     this.#more.hidden = !more;
+    const lost = focused >= 0 && !document.activeElement?.offsetParent; // what had it is gone or hidden
+    if (lost) focusOn(this.#list.children[Math.min(focused, items.length - 1)] ?? this.#empty);
   }
+}
+
+/** Put the focus on what is no control, to go on from there. */
+function focusOn(element) {
+  element.tabIndex = -1;
+  element.focus();
 }

@@ -60,8 +60,11 @@ function scheduleRow(api, { id }, announce, changed) {
       setText(next, schedule.next_fire_local ? `Next: ${onItsClocks(schedule.next_fire_local)}` : '');
       target.replaceChildren(...targetOf(schedule));
       setText(problem, problemOf(schedule));
-      buttons.pause.hidden = schedule.status !== 'active';
-      buttons.resume.hidden = schedule.status === 'active';
+      const [offered, other] = schedule.status === 'active' ? [buttons.pause, buttons.resume] : [buttons.resume, buttons.pause];
+      const focused = document.activeElement === other;
+      offered.hidden = false;
+      if (focused) offered.focus();
+      other.hidden = true;
       for (const one of Object.values(buttons)) one.ariaLabel = `${one.textContent}: ${schedule.name}`;
       history.refresh();
     },
