@@ -10,7 +10,7 @@ import { whyItRests, whyNothingStarted } from '../../clients/web/schedule_reason
 import { inOrder } from '../../clients/web/pages/graph_order.js';
 import { kindOf, shownDefault, valueOf } from '../../clients/web/pages/input_values.js';
 import { onItsClocks } from '../../clients/web/pages/local_time.js';
-import { problemLines } from '../../clients/web/pages/problems.js';
+import { lastName, problemLines } from '../../clients/web/pages/problems.js';
 import { changedData, shownData } from '../../clients/web/pages/review_data.js';
 import { hrefOf, ownLink, routeOf, withOwnLinks } from '../../clients/web/router.js';
 
@@ -143,6 +143,12 @@ test('what an answer refuses is said in a line for each problem', () => {
   const details = { problems: [{ field: 'to.0', problem: 'Field required' }, { field: '', problem: 'Too long' }] };
   assert.deepEqual(problemLines({ details }), ['to.0: Field required', 'Too long']);
   for (const none of [null, {}, { problems: 'none' }]) assert.deepEqual(problemLines({ details: none }), []);
+});
+
+test('a field is named by its last name, and one of several values by its number', () => {
+  assert.deepEqual(['hosts.0', 'http_basic.hosts.1', 'http_bearer.token', ''].map((field) => lastName(field, false)), ['hosts', 'hosts', 'token', '']);
+  assert.equal(lastName('http_basic.hosts.1', true), 'hosts, no. 2');
+  assert.equal(lastName('token', true), 'token');
 });
 
 test('a time is shown on the clocks of its own zone', () => {

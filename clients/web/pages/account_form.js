@@ -2,6 +2,7 @@
 
 import { make, setText } from '../dom.js';
 import { attempt, labelled } from './elements.js';
+import { lastName, problemLines } from './problems.js';
 
 const FIELDS = {
   http_api_key: [['key', 'Key', 'secret'], ['header_name', 'Request header', 'text', 'X-API-Key']],
@@ -83,9 +84,9 @@ export class AccountForm {
       this.#showFields();
       await this.#connected(account);
     } catch (error) {
-      const problems = error.details?.problems;
-      if (!Array.isArray(problems)) throw error;
-      setText(this.#wrong, problems.map(({ field, problem }) => [field.split('.').at(-1), problem].filter(Boolean).join(': ')).join('; '));
+      const lines = problemLines(error, (field) => lastName(field, hosts.length > 1));
+      if (lines.length === 0) throw error;
+      setText(this.#wrong, lines.join('\n'));
     }
   }
 }

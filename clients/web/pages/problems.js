@@ -5,3 +5,9 @@ export function problemLines({ details }, nameOf = (field) => field) {
   const problems = Array.isArray(details?.problems) ? details.problems : [];
   return problems.map(({ field, problem }) => [nameOf(field), problem].filter(Boolean).join(': '));
 }
+
+/** `http_basic.hosts.1` is `hosts`, and with `numbered` `hosts, no. 2`. */
+export function lastName(field, numbered) {
+  const [, name, at] = field.match(/([^.]*)(?:\.(\d+))?$/);
+  return at && numbered ? `${name}, no. ${Number(at) + 1}` : name;
+}
