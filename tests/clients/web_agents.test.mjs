@@ -10,7 +10,7 @@ import { whyItRests, whyNothingStarted } from '../../clients/web/schedule_reason
 import { inOrder } from '../../clients/web/pages/graph_order.js';
 import { kindOf, shownDefault, valueOf } from '../../clients/web/pages/input_values.js';
 import { onItsClocks } from '../../clients/web/pages/local_time.js';
-import { lastName, problemLines } from '../../clients/web/pages/problems.js';
+import { inputLines, lastName, problemLines } from '../../clients/web/pages/problems.js';
 import { changedData, shownData } from '../../clients/web/pages/review_data.js';
 import { hrefOf, ownLink, routeOf, withOwnLinks } from '../../clients/web/router.js';
 
@@ -143,6 +143,12 @@ test('what an answer refuses is said in a line for each problem', () => {
   const details = { problems: [{ field: 'to.0', problem: 'Field required' }, { field: '', problem: 'Too long' }] };
   assert.deepEqual(problemLines({ details }), ['to.0: Field required', 'Too long']);
   for (const none of [null, {}, { problems: 'none' }]) assert.deepEqual(problemLines({ details: none }), []);
+});
+
+test('inputs that do not fit are said once each', () => {
+  const details = { unknown: ['whom'], missing: ['who'], problems: ['often: the value is no number'], inputs: {} };
+  assert.deepEqual(inputLines({ details }), ['whom is unknown', 'who is missing', 'often: the value is no number']);
+  assert.deepEqual(inputLines({ details: null }), []);
 });
 
 test('a field is named by its last name, and one of several values by its number', () => {

@@ -11,3 +11,9 @@ export function lastName(field, numbered) {
   const [, name, at] = field.match(/([^.]*)(?:\.(\d+))?$/);
   return at && numbered ? `${name}, no. ${Number(at) + 1}` : name;
 }
+
+/** One line for each of the inputs that don't fit an agent; none if the answer names none. */
+export function inputLines({ details }) {
+  const { unknown = [], missing = [], problems = [] } = details ?? {};
+  return [...unknown.map((name) => `${name} is unknown`), ...missing.map((name) => `${name} is missing`), ...problems];
+}

@@ -4,6 +4,7 @@ import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
 import { attempt } from './elements.js';
 import { InputFields } from './inputs.js';
+import { inputLines } from './problems.js';
 
 export class RunForm {
   element;
@@ -43,9 +44,8 @@ export class RunForm {
       location.hash = hrefOf('run', run.id);
     } catch (error) {
       if (error.status >= 400 && error.status < 500) this.#asked = null;
-      const problems = error.details?.problems;
-      if (error.code !== 'invalid_inputs' || !problems) throw error;
-      setText(this.#wrong, [error.message, ...problems].join(' '));
+      if (error.code !== 'invalid_inputs') throw error;
+      setText(this.#wrong, inputLines(error).join('\n') || error.message);
     }
   }
 }
