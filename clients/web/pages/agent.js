@@ -44,7 +44,7 @@ export function agentPage({ api, route, title, announce }) {
     row: ({ version }) =>
       versionRow(async () => {
         await api.chooseVersion(id, version);
-        announce(`Version ${version} runs from now on.`);
+        announce(`Version ${version} is in use from now on.`);
         await loading.refresh();
       }),
   });
@@ -102,8 +102,8 @@ function versionRow(choose) {
   const name = make('span.row-title');
   const note = make('p.note');
   const state = badge();
-  const chosen = button('Run this one', choose);
-  state.show('Runs', 'good');
+  const chosen = button('Use this version', choose);
+  state.show('In use', 'good');
   return {
     element: make('li.row', {}, make('div.row-main', {}, name, note), state.element, chosen),
     update({ version, nodes, created_at: created, runs }) {
@@ -111,7 +111,7 @@ function versionRow(choose) {
       note.replaceChildren(`${counted(nodes, 'node')} · `, time(created));
       state.element.hidden = !runs;
       chosen.hidden = runs;
-      chosen.ariaLabel = `Run version ${version} from now on`;
+      chosen.ariaLabel = `Use this version: ${version}`;
     },
   };
 }
