@@ -50,6 +50,11 @@ export function counted(number, noun) {
   return `${number.toLocaleString()} ${noun}${number === 1 ? '' : 's'}`;
 }
 
+/** Pieces with dots between them, each a list of children; what is false or null is left out. */
+export function dotted(pieces) {
+  return pieces.filter(Boolean).flatMap((piece, at) => (at > 0 ? [' · ', ...piece] : piece));
+}
+
 /** A heading with what stands below it. */
 export function section(title, ...children) {
   return make('section.block', {}, make('h2', {}, title), ...children);

@@ -3,7 +3,7 @@
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
 import { showValue } from '../values.js';
-import { attempt, badge, labelled, time } from './elements.js';
+import { attempt, badge, dotted, labelled, time } from './elements.js';
 import { Loading } from './loading.js';
 import { problemLines } from './problems.js';
 import { changedData, shownData } from './review_data.js';
@@ -20,17 +20,17 @@ export class ReviewCard {
   element;
   #api;
   #id;
-  #events;
+  #options;
   #loading;
   #content = make('div');
   #wrong = make('p.field-problem', { role: 'alert' });
   #status = '';
 
-  /** `events`: decided(review). */
-  constructor(api, id, events) {
+  /** `options`: decided(), called after an answer, and of, the run on whose page this is. */
+  constructor(api, id, options) {
     this.#api = api;
     this.#id = id;
-    this.#events = events;
+    this.#options = options;
     this.#loading = new Loading(this.#content, () => api.review(id), (review) => this.#show(review));
     this.element = make('article.review', { 'aria-label': 'Review' }, this.#loading.element);
   }
@@ -45,15 +45,22 @@ export class ReviewCard {
     this.element.ariaLabel = `Review: ${review.name}`;
     const state = badge();
     state.show(...(STATES[review.status] ?? [review.status, 'rests']));
-    const asker = review.run_id
-      ? make('a', { href: hrefOf('run', review.run_id) }, 'Its run')
-      : make('a', { href: hrefOf('chat', review.session_id) }, 'Its chat');
     this.#content.replaceChildren(
       make('header', {}, make('h3', {}, review.name), state.element),
-      make('p.note', {}, `${review.block_name} · `, asker, ' · asked ', time(review.created_at), ...until(review)),
+      make('p.note', {}, ...this.#facts(review)),
       ...(review.instructions ? [make('p.about', {}, review.instructions)] : []),
       review.status === 'pending' ? this.#form(review) : this.#verdict(review),
     );
+  }
+
+  #facts({ name, block_name: block, run_id: run, session_id: chat, status, created_at: asked, expires_at: expires, decided_at: decided }) {
+    return dotted([
+      block !== name && [block],
+      run && run !== this.#options.of && [make('a', { href: hrefOf('run', run) }, 'Its run')],
+      chat && [make('a', { href: hrefOf('chat', chat) }, 'Its chat')],
+      ['asked ', time(asked)],
+      status === 'pending' ? ['until ', time(expires)] : decided && ['decided ', time(decided)],
+    ]);
   }
 
   #verdict(review) {
@@ -102,16 +109,11 @@ export class ReviewCard {
       return;
     }
     this.#focus();
-    await this.#events.decided();
+    await this.#options.decided();
   }
 
   #focus() {
     this.element.tabIndex = -1;
     this.element.focus();
   }
-}
-
-function until(review) {
-  if (review.status === 'pending') return [' · until ', time(review.expires_at)];
-  return review.decided_at ? [' · decided ', time(review.decided_at)] : [];
 }

@@ -3,7 +3,7 @@
 import { make, setText } from '../dom.js';
 import { hrefOf } from '../router.js';
 import { showValue } from '../values.js';
-import { badge, button, counted, section, time } from './elements.js';
+import { badge, button, counted, dotted, section, time } from './elements.js';
 import { Listing } from './listing.js';
 import { Loading } from './loading.js';
 import { ReviewCard } from './review_card.js';
@@ -90,6 +90,7 @@ export function runPage({ api, route, title, announce, reviewed }) {
     for (const review of ids) {
       if (cards.has(review)) continue;
       const card = new ReviewCard(api, review, {
+        of: id,
         decided: () => {
           reviewed();
           return loading.refresh();
@@ -117,7 +118,7 @@ export function runPage({ api, route, title, announce, reviewed }) {
 }
 
 function factsOf(run) {
-  const pieces = [
+  return dotted([
     ['Asked for ', time(run.created_at)],
     run.started_at && ['began ', time(run.started_at)],
     run.ended_at && ['ended ', time(run.ended_at), ` after ${seconds(run)}`],
@@ -127,8 +128,7 @@ function factsOf(run) {
     [`${counted(run.nodes_done, 'execution')} of nodes`],
     run.credits > 0 && [`${run.credits} credits`],
     run.spend.tokens > 0 && [spent(run.spend)],
-  ].filter(Boolean);
-  return pieces.flatMap((piece, at) => (at > 0 ? [' · ', ...piece] : piece));
+  ]);
 }
 
 /** What was used of the model. */
