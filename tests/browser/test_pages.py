@@ -20,6 +20,7 @@ AGENT_INPUT = "1983e0a3-2039-4c14-8101-681e09432f9e"
 AGENT_OUTPUT = "a8548793-4063-4560-b1fd-49c6900fd30c"
 HUMAN_REVIEW = "cc56cc7d-7625-4dea-bf74-c86a5e9b3602"
 JSON_QUERY = "a700e4bc-2f12-4d88-906b-0024010db8ee"
+SEND_WEBHOOK = "390ab99e-2fbd-4653-b8e0-a031b64d2281"
 TEXT_TEMPLATE = "b08fc3a1-5286-4e07-b08c-0f4d93ad6d6c"
 WAIT = "8d5ca69d-e268-4190-98bc-7439d3ff3206"
 MOOD = "document.querySelector('.run-head .badge')?.dataset.mood"
@@ -178,6 +179,55 @@ def test_a_review_is_rejected_with_words(ada: Page, region: dict[str, Any]) -> N
     assert ada.errors == []
 
 
+def test_a_review_says_which_data_do_not_fit(ada: Page, region: dict[str, Any]) -> None:
+    """In its own card, with the focus where it was, and nothing at the top of the page."""
+    name = name_of("Teller")
+    given = {"provider": "webhook_signing", "title": name, "key": "cmVhbGx5IGEgc2VjcmV0IG9mIDI0IGJ5dGVz"}
+    account = ask(region, "POST", "credentials", {**given, "hosts": [f"{uuid.uuid4().hex}.example"]})["id"]
+    graph = greeting(name)
+    graph["nodes"].append(node("tell", SEND_WEBHOOK, url="https://hooks.example.com/done"))
+    graph["links"].append(link("words", "text", "tell", "payload"))
+    run = ask(region, "POST", "runs", {"library_agent_id": new_agent(region, graph), "inputs": {"who": "Grace"}})
+    go(ada, f"#run={run['id']}")
+    ada.until("document.querySelector('.review form')", "the user is asked")
+    note = ada.evaluate("document.querySelector('.review .note').textContent")
+    assert "Its run" not in note
+    assert "Send webhook" not in note  # it is the heading
+    ada.evaluate("document.querySelector('.review [name=data]').value = '{\"url\": 7, \"payload\": 1}'")
+    ada.evaluate("document.querySelector('.review .primary').focus()")
+    press_button(ada, "Approve")
+
+    ada.until("document.querySelector('.review .field-problem').textContent.startsWith('url: ')", "it says why")
+    assert ada.evaluate("document.activeElement.textContent") == "Approve"
+    assert ada.evaluate("document.querySelector('#page > .page-problem').hidden") is True
+    assert all("422" in error for error in ada.errors)
+    ada.errors.clear()
+    press_button(ada, "Reject", ".review")
+    ada.until("document.querySelector('.review .badge').textContent === 'Rejected'", "it may still be answered")
+    ask(region, "DELETE", f"credentials/{account}")
+    assert ada.errors == []
+
+
+def test_another_version_is_used(ada: Page, region: dict[str, Any]) -> None:
+    """Its row says so, and has the focus that its button had."""
+    graph = greeting(name_of("Greeting"))
+    agent = new_agent(region, graph)
+    ask(region, "PUT", f"agents/{agent}/graph", {"graph": {**graph, "description": "Formal."}, "version": 1})
+    go(ada, f"#agent={agent}")
+    offered = "one.offsetParent && one.textContent === 'Use this version'"
+    choice = f"[...document.querySelectorAll('.row button')].find((one) => {offered})"
+    ada.until(f"Boolean({choice})", "another version is offered")
+    row = ada.evaluate(f"{choice}.closest('.row').querySelector('.row-title').textContent")
+    ada.evaluate(f"{choice}.focus()")
+    ada.press("Enter")
+
+    ada.until("document.activeElement.matches('.row')", "its row has the focus")
+    said = ada.evaluate("document.activeElement.textContent")
+    assert row in said
+    assert "In use" in said
+    assert ada.errors == []
+
+
 def test_a_published_agent_is_added(ada: Page) -> None:
     """From the marketplace to the library, once, whatever is clicked again."""
     for _ in range(2):
@@ -291,7 +341,7 @@ def test_an_account_is_connected_and_its_secret_never_shown(ada: Page) -> None:
         ada.type(f"#{ada.evaluate(f'{fields}[{at}].id')}", text)
     ada.errors.clear()
     press_button(ada, "Connect", "#page form")
-    ada.until("document.querySelector('#page .field-problem').textContent.startsWith('hosts: ')", "it says why")
+    ada.until("document.querySelector('#page .field-problem').textContent.includes('hosts, no. 2: ')", "it says why")
     assert all("422" in error for error in ada.errors)
     ada.errors.clear()
     ada.evaluate(f"{fields}[1].value = ''")
