@@ -86,10 +86,8 @@ def _with_agent(named: str, results: Sequence[str], arguments: dict[str, Any]) -
         return None if results else ("run_agent", {"username_agent_slug": named, **arguments})
     if not results:
         return "find_library_agent", {"query": named}
-    agents = _read(results[0]).get("agents") or []
-    if len(results) > 1 or not agents:
-        return None
-    return "run_agent", {"library_agent_id": agents[0]["id"], **arguments}
+    found = _found(results)
+    return ("run_agent", {"library_agent_id": found, **arguments}) if found and len(results) == 1 else None
 
 
 def _with_changes(named: str, results: Sequence[str], arguments: dict[str, Any]) -> Call | None:
@@ -98,12 +96,16 @@ def _with_changes(named: str, results: Sequence[str], arguments: dict[str, Any])
         return None if results else ("customize_agent", {"agent_id": named, **arguments})
     if not results:
         return "find_library_agent", {"query": named}
-    agents = _read(results[0]).get("agents") or []
-    if len(results) > 2 or not agents:
+    found = _found(results)
+    if len(results) > 2 or not found:
         return None
-    if len(results) == 1:
-        return "get_agent_building_guide", {}
-    return "edit_agent", {"agent_id": agents[0]["id"], **arguments}
+    return ("get_agent_building_guide", {}) if len(results) == 1 else ("edit_agent", {"agent_id": found, **arguments})
+
+
+def _found(results: Sequence[str]) -> str:
+    """The id of the agent that was found first; empty: none was."""
+    agents = _read(results[0]).get("agents") or []
+    return str(agents[0]["id"]) if agents else ""
 
 
 def _running(found: Mapping[str, Any]) -> dict[str, Any]:
