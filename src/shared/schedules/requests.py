@@ -17,7 +17,7 @@ from pydantic import (
 from shared.accounts.profile import TimeZone
 from shared.agents.scheduling import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS
 from shared.chat.requests import Body
-from shared.kernel.saying import saying
+from shared.kernel.validating import saying
 from shared.schedules.cron import MAX_CHARACTERS, checked_cron
 from shared.schedules.records import CatchUp, Overlap
 

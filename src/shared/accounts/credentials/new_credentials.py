@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.kernel.saying import saying
+from shared.kernel.validating import saying
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST = rf"^(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?(?::[1-9][0-9]{{1,4}})?$"
