@@ -8,10 +8,10 @@ import pytest
 
 from local.demo_generator import DemoGenerator
 from tests.support.api_client import ApiClient, api_client
-from tests.support.building import serving
 from tests.support.deployed import Deployed, deployed
 from tests.support.external_worker import ExternalWorker, external_worker
 from tests.support.node import Place, model_server, require_node
+from tests.support.serving import serving
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import queue
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from shared.tools.catalogue import ToolDependencies
 from tests.support.blocks import Answers
 from tests.support.model import Script, calls, says
 from tests.support.region import Parley
+from tests.support.serving import serving
 from tests.support.waiting import PATIENCE
 
 PLAN = json.dumps({"type": "instructions", "steps": ["Take a topic.", "Fill a template.", "Answer with it."]})
@@ -126,15 +126,3 @@ def generator() -> Iterator[Generator]:
         server.manners = Manners(lambda _seconds: None, lambda url, told: made.callbacks.put((url, told)))
         with serving(server):
             yield made
-
-
-@contextmanager
-def serving(server: DemoGenerator) -> Iterator[DemoGenerator]:
-    """A generator that works for the length of a block."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="generator")
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()

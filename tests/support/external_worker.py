@@ -1,7 +1,6 @@
 """A service that takes work over: it answers 202, and calls back when, as often and however a test wants."""
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.serving import serving
 from tests.support.waiting import PATIENCE
 
 
@@ -66,11 +66,5 @@ def external_worker() -> Iterator[ExternalWorker]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     worker.url = f"http://127.0.0.1:{server.server_address[1]}/jobs"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="external-worker")
-    thread.start()
-    try:
+    with serving(server):
         yield worker
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
