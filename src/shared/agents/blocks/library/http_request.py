@@ -100,8 +100,7 @@ class HttpRequest(Block[HttpRequestInput, HttpRequestOutput]):
         if not self.takes_effect(inputs) and not self.lacks_trust(context.call, inputs):
             return self.run(context, inputs)
         _encoded(inputs)
-        account = "" if self.lacks_trust(context.call, inputs) else inputs.credential
-        url = rehearsed(context, inputs.url, inputs.headers, account)
+        url = rehearsed(context, inputs.url, inputs.headers, inputs.credential)
         return HttpRequestOutput(status_code=200, body="(dry run: nothing was sent)", content_type="", url=url)
 
 

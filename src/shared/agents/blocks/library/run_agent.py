@@ -90,9 +90,8 @@ def _followed(context: BlockContext, child: RunView, until: int) -> RunAgentOutp
         if child.status != "review":
             return Wait((task_awaited(child.id), pause_awaited(child.id)), until, note=note)
         asked = tuple(islice((review for review in child.reviews if _is_open(context, review)), _MOST_SHOWN))
-        next_question = pause_awaited(
-            child.id, behind=child.epoch
-        )  # comes with an answer to any, unless it was the last
+        # Comes with an answer to any of them, unless that was the last.
+        next_question = pause_awaited(child.id, behind=child.epoch)
         on = (task_awaited(child.id), next_question, *map(review_awaited, asked[:1]))
         return Wait(on, until, note=note, reviews_within=asked)
     if child.status != "completed":

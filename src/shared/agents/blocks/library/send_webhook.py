@@ -83,7 +83,7 @@ class SendWebhook(Block[SendWebhookInput, SendWebhookOutput]):
     def rehearse(self, context: BlockContext, inputs: SendWebhookInput) -> SendWebhookOutput:
         """As if it had arrived."""
         _encoded(inputs)
-        rehearsed(context, inputs.url, {}, "" if self.lacks_trust(context.call, inputs) else WEBHOOK_SIGNING)
+        rehearsed(context, inputs.url, {}, WEBHOOK_SIGNING)
         return SendWebhookOutput(status_code=200, webhook_id=_webhook_id(context), payload=inputs.payload)
 
 

@@ -104,6 +104,8 @@ def _followed(context: BlockContext, target: Target, outgoing: "Outgoing", readi
 def rehearsed(context: BlockContext, url: str, headers: Mapping[str, str], credential: str = "") -> str:
     """The URL in its normal form, if a request to it could be sent; no name is looked up.
 
+    What another user has made doesn't learn which accounts there are: for it none is opened.
+
     Raises:
         ToolError: as `exchange` does.
     """
@@ -112,7 +114,7 @@ def rehearsed(context: BlockContext, url: str, headers: Mapping[str, str], crede
     target = network.read_url(url)
     if target.literal is not None and not network.is_allowed(target.literal):
         raise not_allowed("The host is not on the public internet.")
-    if credential:
+    if credential and not context.call.is_foreign:
         opened(context, credential, target)
     return target.url
 
